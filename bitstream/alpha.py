@@ -1,0 +1,70 @@
+"""A lossless plane of 8 bits, such as alpha: filtered rows and DEFLATE (FORMAT.md, section 6)."""
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import CorruptError, InputError
+
+_NONE, _LEFT, _UP = 0, 1, 2
+_RAW_DEFLATE = -15  # no zlib wrapper: the chunk has a checksum of its own
+
+
+def compress_plane(plane: NDArray[np.uint8]) -> bytes:
+    """plane: uint8 [H, W], neither empty. Raises InputError for anything else."""
+    if plane.dtype != np.uint8 or plane.ndim != 2 or not plane.size:
+        raise InputError(f"a plane must be uint8 [H, W], not {plane.dtype} {list(plane.shape)}")
+    height, width = plane.shape
+    above = np.zeros_like(plane)
+    above[1:] = plane[:-1]
+    before = np.zeros_like(plane)
+    before[:, 1:] = plane[:, :-1]
+
+    # Filter 0 stands from the start; another one replaces it in the rows where it is strictly smaller.
+    rows = np.empty((height, 1 + width), np.uint8)
+    rows[:, 0] = _NONE
+    rows[:, 1:] = plane
+    least = _magnitude(plane)
+    for kind, prediction in ((_LEFT, before), (_UP, above)):
+        residual = plane - prediction  # wraps around, modulo 256
+        size = _magnitude(residual)
+        better = size < least
+        rows[better, 0] = kind
+        rows[better, 1:] = residual[better]
+        least[better] = size[better]
+    coder = zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE)
+    return coder.compress(rows.data) + coder.flush()
+
+
+def decompress_plane(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
+    """The plane, uint8 [height, width].
+
+    Raises CorruptError unless `data` is one whole stream of exactly height * (1 + width) bytes with
+    known filters; never inflates to more than one byte beyond. Raises InputError for an empty plane.
+    """
+    if height < 1 or width < 1:
+        raise InputError(f"a plane of {height} x {width}")
+    expected = height * (1 + width)
+    coder = zlib.decompressobj(_RAW_DEFLATE)
+    try:
+        inflated = coder.decompress(data, expected + 1)
+    except zlib.error as error:
+        raise CorruptError(f"the plane does not inflate: {error}") from error
+    if len(inflated) != expected or not coder.eof or coder.unused_data:
+        raise CorruptError(f"the plane is not one stream of {expected} bytes")
+    rows = np.frombuffer(inflated, np.uint8).reshape(height, 1 + width)
+    kinds, plane = rows[:, 0], rows[:, 1:].copy()
+    if kinds.max() > _UP:
+        raise CorruptError(f"unknown filter {kinds.max()}")
+    left = kinds == _LEFT
+    plane[left] = np.cumsum(plane[left], axis=1, dtype=np.uint8)
+    for y in np.flatnonzero(kinds[1:] == _UP) + 1:  # each such row needs the finished one above
+        plane[y] += plane[y - 1]
+    return plane
+
+
+def _magnitude(residual: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Sum of |residual| of each row, residuals read as signed: int64 [H]."""
+    sums: NDArray[np.int64] = np.minimum(residual, -residual).sum(axis=1, dtype=np.int64)
+    return sums

@@ -1,0 +1,286 @@
+"""The .cae container, version 1: header, chunks and tiles to bytes and back (FORMAT.md, sections 1 to 5).
+
+`pack` and `unpack` are inverses, and so are their parts, which stand side by side below.
+Nothing is allocated for a length that the data at hand cannot hold.
+"""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import (
+    CaeError,
+    CorruptError,
+    InputError,
+    LimitError,
+    NotCaeError,
+    TruncatedError,
+    UnknownChunkError,
+    UnsupportedVersionError,
+)
+from .wire import Reader, sealed, varint
+
+MAGIC = b"\x89cae"  # the first byte is no ASCII, so that no text file passes
+VERSION = 1
+
+LATENT_SIDE = 16  # pixels per latent position, in each direction
+TILE_UNIT = 64  # pixels; images are padded to multiples of it, tiles are measured in it
+DEFAULT_TILE = 16  # 1024 pixels
+
+# 32 bits of a SHA-256 guard against mistakes, not against malice: among 1000 sets of weights two agree with
+# a probability of 1e-4, and even then the checksum of the latents tells that the wrong ones were used.
+FINGERPRINT_BYTES = 4
+
+MAX_SIDE = 2**20  # pixels
+MAX_PIXELS = 2**30
+MAX_CHUNKS = 64
+MAX_CHUNK_BYTES = 2**30
+MAX_PAYLOAD_BYTES = 2**30
+
+_FLAG_GREY = 0x01
+_FLAG_CHUNKS = 0x02
+_FIXED = struct.Struct(f"<4sBBBB{FINGERPRINT_BYTES}s")  # magic, version, flags, row, tile, fingerprint
+_MIN_TILE_BYTES = 1 + 4 + 4  # length, checksum of the latents, checksum of the record
+
+# Kinds of chunk known to version 1. As in PNG, an upper-case first letter says that a decoder which
+# does not know the kind must refuse the file.
+ALPHA, ICC, EXIF, XMP = b"ALPH", b"iccp", b"exif", b"xmpp"
+KNOWN_KINDS = frozenset({ALPHA, ICC, EXIF, XMP})
+
+
+@dataclass(frozen=True)
+class Header:
+    """What must be known before anything is decoded.
+
+    width, height: pixels, 1 .. MAX_SIDE, at most MAX_PIXELS together.
+    grey: the decoded image has one colour channel instead of three.
+    row: index of the quality, 0 .. 255, a row of the gain tables in the weights.
+    fingerprint: the first FINGERPRINT_BYTES bytes of the SHA-256 that identifies the weights.
+    tile: side of a tile in units of TILE_UNIT pixels, 1 .. 255.
+    """
+
+    width: int
+    height: int
+    grey: bool
+    row: int
+    fingerprint: bytes
+    tile: int = DEFAULT_TILE
+
+
+@dataclass(frozen=True)
+class Tile:
+    """payload: what the entropy coder wrote; latents_checksum: `latents_checksum` of what it decodes to."""
+
+    payload: bytes
+    latents_checksum: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """kind: 4 ASCII letters, mandatory if the first is upper case; data: any bytes."""
+
+    kind: bytes
+    data: bytes
+
+    @property
+    def mandatory(self) -> bool:
+        """Whether a decoder that does not know the kind must refuse the file."""
+        return self.kind[:1].isupper()
+
+
+@dataclass(frozen=True)
+class Container:
+    """A whole file: one tile for each rectangle of `tile_rectangles(header)`, in that order."""
+
+    header: Header
+    chunks: tuple[Chunk, ...]
+    tiles: tuple[Tile, ...]
+
+
+class Rectangle(NamedTuple):
+    """A part of the latents; all in latent positions, of LATENT_SIDE pixels each."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def latent_size(header: Header) -> tuple[int, int]:
+    """Rows and columns of latent positions of the padded image: multiples of 4."""
+    per_unit = TILE_UNIT // LATENT_SIDE
+    return per_unit * -(-header.height // TILE_UNIT), per_unit * -(-header.width // TILE_UNIT)
+
+
+def tile_grid(header: Header) -> tuple[int, int]:
+    """Rows and columns of tiles; the last of each may be smaller than the others."""
+    side = header.tile * TILE_UNIT
+    return -(-header.height // side), -(-header.width // side)
+
+
+def tile_rectangles(header: Header) -> list[Rectangle]:
+    """The rectangle of each tile, row by row from the top left; they cover the latents without overlap."""
+    height, width = latent_size(header)
+    side = header.tile * TILE_UNIT // LATENT_SIDE
+    return [
+        Rectangle(top, left, min(side, height - top), min(side, width - left))
+        for top in range(0, height, side)
+        for left in range(0, width, side)
+    ]
+
+
+def latents_checksum(latents: NDArray[np.int32]) -> int:
+    """CRC-32 of a tile's decoded latents.
+
+    latents: int32 [C, h, w], hashed as little-endian words in this order.
+    Raises InputError for another dtype or number of axes.
+    """
+    if latents.dtype != np.int32 or latents.ndim != 3:
+        raise InputError(f"latents must be int32 [C, h, w], not {latents.dtype} {list(latents.shape)}")
+    return zlib.crc32(np.ascontiguousarray(latents, dtype="<i4").data)
+
+
+def pack(container: Container) -> bytes:
+    """The bytes of a file. Raises InputError for a field out of range or a wrong number of tiles."""
+    header, chunks, tiles = container.header, container.chunks, container.tiles
+    _check_header(header, rule=InputError, limit=InputError)
+    _check_chunks(chunks, rule=InputError, limit=InputError, unknown=InputError)
+    rows, columns = tile_grid(header)
+    if len(tiles) != rows * columns:
+        raise InputError(f"{len(tiles)} tiles for a grid of {rows} x {columns}")
+    parts = [_pack_header(header, has_chunks=bool(chunks))]
+    if chunks:
+        parts.append(_pack_chunks(chunks))
+    parts.extend(map(_pack_tile, tiles))
+    return b"".join(parts)
+
+
+def unpack(data: bytes) -> Container:
+    """The parsed file, every checksum verified. Raises a subclass of BitstreamError, nothing else.
+
+    Optional chunks of unknown kinds are kept, so that packing again loses nothing.
+    """
+    reader = Reader(data)
+    header, has_chunks = _unpack_header(reader)
+    chunks = _unpack_chunks(reader) if has_chunks else ()
+    rows, columns = tile_grid(header)
+    if rows * columns * _MIN_TILE_BYTES > reader.left:
+        raise TruncatedError(f"no room for {rows * columns} tiles in the {reader.left} bytes that are left")
+    tiles = tuple(_unpack_tile(reader) for _ in range(rows * columns))
+    if reader.left:
+        raise CorruptError(f"{reader.left} bytes after the last tile")
+    return Container(header, chunks, tiles)
+
+
+def read_header(data: bytes) -> Header:
+    """The header alone, its checksum verified; `data` may end anywhere after it. Raises as `unpack` does."""
+    return _unpack_header(Reader(data))[0]
+
+
+def _pack_header(header: Header, *, has_chunks: bool) -> bytes:
+    flags = (_FLAG_GREY if header.grey else 0) | (_FLAG_CHUNKS if has_chunks else 0)
+    fixed = _FIXED.pack(MAGIC, VERSION, flags, header.row, header.tile, header.fingerprint)
+    return sealed(fixed + varint(header.width) + varint(header.height))
+
+
+def _unpack_header(reader: Reader) -> tuple[Header, bool]:
+    start = reader.data[: len(MAGIC)]
+    if not start or not MAGIC.startswith(start):
+        raise NotCaeError("not a .cae file" if start else "no data")
+    # The version comes before the length: another version may have another header.
+    version = reader.data[len(MAGIC) : len(MAGIC) + 1]
+    if version and version[0] != VERSION:
+        raise UnsupportedVersionError(f"format version {version[0]}, only {VERSION} can be read")
+    _, _, flags, row, tile, fingerprint = _FIXED.unpack(reader.take(_FIXED.size))
+    width, height = reader.varint(), reader.varint()
+    reader.check_seal(0, "header")
+    if flags & ~(_FLAG_GREY | _FLAG_CHUNKS):
+        raise CorruptError(f"reserved flags are set: {flags:#04x}")
+    header = Header(width, height, bool(flags & _FLAG_GREY), row, fingerprint, tile)
+    _check_header(header, rule=CorruptError, limit=LimitError)
+    return header, bool(flags & _FLAG_CHUNKS)
+
+
+def _pack_chunks(chunks: tuple[Chunk, ...]) -> bytes:
+    parts = [sealed(varint(len(chunks)))]
+    parts.extend(sealed(chunk.kind + varint(len(chunk.data)) + chunk.data) for chunk in chunks)
+    return b"".join(parts)
+
+
+def _unpack_chunks(reader: Reader) -> tuple[Chunk, ...]:
+    start = reader.position
+    count = reader.varint()
+    reader.check_seal(start, "number of chunks")
+    if not count:
+        raise CorruptError("chunks are announced, but there are none")
+    if count > MAX_CHUNKS:
+        raise LimitError(f"{count} chunks, at most {MAX_CHUNKS} are allowed")
+    chunks = []
+    for _ in range(count):
+        start = reader.position
+        kind = reader.take(4)
+        data = reader.take(reader.length("chunk", MAX_CHUNK_BYTES))
+        reader.check_seal(start, "chunk")
+        chunks.append(Chunk(kind, data))
+    _check_chunks(chunks, rule=CorruptError, limit=LimitError, unknown=UnknownChunkError)
+    return tuple(chunks)
+
+
+def _pack_tile(tile: Tile) -> bytes:
+    if len(tile.payload) > MAX_PAYLOAD_BYTES:
+        raise InputError(f"a payload of {len(tile.payload)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed")
+    if not 0 <= tile.latents_checksum < 2**32:
+        raise InputError(f"the checksum {tile.latents_checksum} is not a number of 32 bits")
+    return sealed(varint(len(tile.payload)) + tile.latents_checksum.to_bytes(4, "little") + tile.payload)
+
+
+def _unpack_tile(reader: Reader) -> Tile:
+    start = reader.position
+    length = reader.length("payload", MAX_PAYLOAD_BYTES)
+    checksum = reader.u32()
+    payload = reader.take(length)
+    reader.check_seal(start, "tile")
+    return Tile(payload, checksum)
+
+
+def _check_header(header: Header, *, rule: type[CaeError], limit: type[CaeError]) -> None:
+    # One list of rules for both directions; only the error differs: the call is wrong or the file is.
+    if header.width < 1 or header.height < 1:
+        raise rule(f"an image of {header.width} x {header.height} pixels")
+    if max(header.width, header.height) > MAX_SIDE or header.width * header.height > MAX_PIXELS:
+        raise limit(f"{header.width} x {header.height} pixels, at most {MAX_SIDE} a side and {MAX_PIXELS} are allowed")
+    if not 0 <= header.row <= 255:
+        raise rule(f"the quality row {header.row} is not in 0 .. 255")
+    if not 1 <= header.tile <= 255:
+        raise rule(f"the tile side {header.tile} is not in 1 .. 255")
+    if len(header.fingerprint) != FINGERPRINT_BYTES:
+        raise rule(f"a fingerprint of {len(header.fingerprint)} bytes instead of {FINGERPRINT_BYTES}")
+
+
+def _check_chunks(
+    chunks: Sequence[Chunk],
+    *,
+    rule: type[CaeError],
+    limit: type[CaeError],
+    unknown: type[CaeError],
+) -> None:
+    if len(chunks) > MAX_CHUNKS:
+        raise limit(f"{len(chunks)} chunks, at most {MAX_CHUNKS} are allowed")
+    seen: set[bytes] = set()
+    for chunk in chunks:
+        kind, data = chunk.kind, chunk.data
+        if len(kind) != 4 or not (kind.isascii() and kind.isalpha()):
+            raise rule(f"the kind of a chunk must be 4 ASCII letters, not {kind!r}")
+        if kind in seen:
+            raise rule(f"two chunks of kind {kind.decode('ascii')}")
+        if kind in KNOWN_KINDS:
+            seen.add(kind)
+        elif chunk.mandatory:
+            raise unknown(f"unknown mandatory chunk {kind.decode('ascii')}")
+        if len(data) > MAX_CHUNK_BYTES:
+            raise limit(f"a chunk of {len(data)} bytes, at most {MAX_CHUNK_BYTES} are allowed")

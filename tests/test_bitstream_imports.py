@@ -1,0 +1,39 @@
+"""The bitstream sees bytes and integers only: it opens no file and imports no other room."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cae.bitstream
+
+ROOM = Path(cae.bitstream.__path__[0])
+MODULES = sorted(ROOM.glob("*.py"))
+ALLOWED = {"collections", "constriction", "dataclasses", "math", "numpy", "struct", "typing", "zlib"}
+BUILTINS_THAT_REACH_OUT = {"__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print"}
+
+
+def test_the_room_is_not_empty() -> None:
+    assert {path.stem for path in MODULES} >= {"alpha", "container", "entropy", "errors", "tables", "wire"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_imports(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert {alias.name.split(".")[0] for alias in node.names} <= ALLOWED
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert (node.module or "").split(".")[0] in ALLOWED
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 1, "relative imports stay within the room"
+        elif isinstance(node, ast.Name):
+            assert node.id not in BUILTINS_THAT_REACH_OUT
+
+
+def test_nothing_heavy_is_loaded() -> None:
+    names = ", ".join(f"cae.bitstream.{path.stem}" for path in MODULES if path.stem != "__init__")
+    code = f"import sys, {names}; print(*sorted({{'torch', 'PIL', 'click', 'safetensors'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
