@@ -36,6 +36,7 @@ DEFAULT_TILE = 16  # 1024 pixels
 # a probability of 1e-4, and even then the checksum of the latents tells that the wrong ones were used.
 FINGERPRINT_BYTES = 4
 
+MAX_TILE = 32  # 2048 pixels; what a decoder needs in memory grows with it, however short the payload
 MAX_SIDE = 2**20  # pixels
 MAX_PIXELS = 2**30
 MAX_CHUNKS = 64
@@ -61,7 +62,7 @@ class Header:
     grey: the decoded image has one colour channel instead of three.
     row: index of the quality, 0 .. 255, a row of the gain tables in the weights.
     fingerprint: the first FINGERPRINT_BYTES bytes of the SHA-256 that identifies the weights.
-    tile: side of a tile in units of TILE_UNIT pixels, 1 .. 255.
+    tile: side of a tile in units of TILE_UNIT pixels, 1 .. MAX_TILE.
     """
 
     width: int
@@ -256,8 +257,8 @@ def _check_header(header: Header, *, rule: type[CaeError], limit: type[CaeError]
         raise limit(f"{header.width} x {header.height} pixels, at most {MAX_SIDE} a side and {MAX_PIXELS} are allowed")
     if not 0 <= header.row <= 255:
         raise rule(f"the quality row {header.row} is not in 0 .. 255")
-    if not 1 <= header.tile <= 255:
-        raise rule(f"the tile side {header.tile} is not in 1 .. 255")
+    if not 1 <= header.tile <= MAX_TILE:
+        raise rule(f"the tile side {header.tile} is not in 1 .. {MAX_TILE}")
     if len(header.fingerprint) != FINGERPRINT_BYTES:
         raise rule(f"a fingerprint of {len(header.fingerprint)} bytes instead of {FINGERPRINT_BYTES}")
 

@@ -64,25 +64,23 @@ class StepDecoder:
         """
         tables, coder = self._tables, self._coder
         tables.check_rows(rows)
-        coded = np.flatnonzero((tables.half_widths > 0)[rows])
-        order, groups = _group(rows[coded])
-        coded_rows = rows[coded]
-        widths = tables.half_widths[coded_rows]
-        indices = np.empty(len(coded), np.int32)
+        order, groups = _group(rows)
+        symbols = np.zeros(len(rows), np.int32)
+        escapes = [np.empty(0, np.intp)]
         for row, start, end in groups:
-            indices[start:end] = coder.decode(tables.model(row), end - start)
-        values = np.empty(len(coded), np.int32)
-        values[order] = indices
-        values -= widths
-        escaped = np.flatnonzero(values > widths)
+            width = tables.half_widths[row]
+            if width:
+                positions = order[start:end]
+                values = coder.decode(tables.model(row), end - start) - width
+                symbols[positions] = values
+                escapes.append(positions[values > width])
+        escaped = np.sort(np.concatenate(escapes))
         if escaped.size:
             lengths = coder.decode(_CLASSES, escaped.size) + 1
             halves = np.left_shift(1, lengths - 1, dtype=np.int32)
             fields = coder.decode(_FIELDS, 2 * halves)
-            widths = widths[escaped]
-            values[escaped] = np.where(fields < halves, fields + halves + widths, -fields - widths)
-        symbols = np.zeros(len(rows), np.int32)
-        symbols[coded] = values
+            widths = tables.half_widths[rows[escaped]]
+            symbols[escaped] = np.where(fields < halves, fields + halves + widths, -fields - widths)
         return symbols
 
     def finish(self) -> None:
