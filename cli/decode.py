@@ -1,0 +1,45 @@
+"""`cae decode`: a .cae file to an image file."""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+from pathlib import Path
+
+import click
+
+from . import options
+from .failures import BAD_CAE_FILE, NO_OUTPUT, about
+from .files import check_output, write_file
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=options.FILE)
+@click.argument("output", metavar="OUT", type=options.FILE)
+@options.device
+@options.threads
+@options.quiet
+def decode(source: Path, output: Path, device: str, threads: int | None, quiet: bool) -> None:
+    """Decode the file IN (.cae) to the image OUT.
+
+    The suffix of OUT chooses the format: png, webp (lossless), tiff, bmp, ppm, pgm, or jpg (quality 95).
+    """
+    from ..codec.image import output_format, save_picture
+
+    with about(output, NO_OUTPUT):
+        format = output_format(output)
+        check_output(output, source)
+    with about(source, BAD_CAE_FILE):
+        data = source.read_bytes()
+    codec = options.load_codec(device, threads)
+    start = time.perf_counter()
+    with about(source):
+        picture = codec.decode(data)
+    seconds = time.perf_counter() - start
+    with about(output, NO_OUTPUT):
+        file = BytesIO()
+        save_picture(picture, file, format)
+        write_file(output, file.getvalue())
+    if not quiet:
+        size = f"{picture.width}x{picture.height} {picture.mode}"
+        click.echo(f"{output}: {size}, {file.tell():,} bytes (from {len(data):,}), {seconds:.2f} s")

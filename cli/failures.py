@@ -1,0 +1,71 @@
+"""From errors to one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..bitstream.errors import BitstreamError, CaeError, ImageError, WeightsError
+
+UNEXPECTED = 1
+USAGE = 2  # click's own code for a wrong command line
+BAD_IMAGE = 3
+BAD_CAE_FILE = 4
+NO_WEIGHTS = 5
+NO_OUTPUT = 6
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+EXPLANATION = (
+    "Exit codes: 0 done, 2 wrong usage, 3 the input image cannot be read, 4 the .cae file is bad, "
+    "5 the weights are missing or others, 6 the output cannot be written, 130 interrupted, 1 anything else."
+)
+
+
+class Failure(Exception):
+    """What the command ends with: one line, without the leading "cae:", and the exit code."""
+
+    def __init__(self, line: str, code: int) -> None:
+        super().__init__(line)
+        self.code = code
+
+
+@contextmanager
+def about(path: str | os.PathLike[str], code: int | None = None) -> Iterator[None]:
+    """Errors raised inside concern this file, and have this exit code, or the one of their kind."""
+    try:
+        yield
+    except (CaeError, OSError) as exc:
+        raise Failure(f"{os.fspath(path)}: {_cause(exc)}", code or exit_code(exc)) from exc
+
+
+def failure(exc: BaseException) -> Failure:
+    """The failure that an error amounts to which no file is known for."""
+    if isinstance(exc, Failure):
+        return exc
+    if isinstance(exc, KeyboardInterrupt):
+        return Failure("interrupted", INTERRUPTED)
+    if isinstance(exc, MemoryError):
+        return Failure("out of memory", UNEXPECTED)
+    if not isinstance(exc, CaeError | OSError):  # torch's own out-of-memory errors among them
+        return Failure(f"unexpected {type(exc).__name__}: {_cause(exc)}", UNEXPECTED)
+    where = f"{exc.filename}: " if isinstance(exc, OSError) and exc.filename else ""
+    return Failure(where + _cause(exc), exit_code(exc))
+
+
+def exit_code(exc: BaseException) -> int:
+    """The exit code that the kind of an error stands for."""
+    if isinstance(exc, ImageError):
+        return BAD_IMAGE
+    if isinstance(exc, BitstreamError):
+        return BAD_CAE_FILE
+    if isinstance(exc, WeightsError):
+        return NO_WEIGHTS
+    if isinstance(exc, CaeError):
+        return USAGE
+    return UNEXPECTED
+
+
+def _cause(exc: BaseException) -> str:
+    text = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+    return " ".join(text.split()) or type(exc).__name__

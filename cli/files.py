@@ -1,0 +1,56 @@
+"""Output files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+
+def check_output(output: Path, source: Path) -> None:
+    """Raise OSError if `output` cannot be written, or is `source` by the same or another name."""
+    if output.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", os.fspath(output))
+    if output.exists() and source.exists() and output.samefile(source):
+        raise FileExistsError(errno.EEXIST, "input and output are the same file", os.fspath(output))
+    directory = _target(output).parent
+    if not directory.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no directory {directory}", os.fspath(output))
+    if not os.access(directory, os.W_OK) and not _is_stream(output):
+        raise PermissionError(errno.EACCES, f"the directory {directory} is not writable", os.fspath(output))
+
+
+def write_file(output: Path, data: bytes) -> None:
+    """Write by way of a temporary file beside it, so that `output` never holds a part of the data.
+
+    A link is followed, and a file that exists keeps its permissions. Raises OSError; whatever goes wrong, an
+    interrupt included, nothing is left behind and an older file is as it was.
+    """
+    if _is_stream(output):
+        output.write_bytes(data)
+        return
+    target = _target(output)
+    temporary = target.with_name(f".cae-{secrets.token_hex(8)}.tmp")
+    try:
+        # Mode "x" makes a new file, with the permissions that any new file gets.
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _target(output: Path) -> Path:
+    return Path(os.path.realpath(output))
+
+
+def _is_stream(output: Path) -> bool:
+    """A device or a pipe, which cannot be replaced."""
+    return output.exists() and not output.is_file()

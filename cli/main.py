@@ -1,0 +1,43 @@
+"""The command `cae`. The commands import torch, numpy and Pillow only when run, so help comes at once."""
+
+from __future__ import annotations
+
+import errno
+import logging
+
+import click
+
+from .decode import decode
+from .encode import encode
+from .failures import EXPLANATION, failure
+from .freeze import freeze
+from .info import info
+from .train import train
+
+
+class _Commands(click.Group):
+    """A group that ends with one line and an exit code where a command fails."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as exc:
+            if isinstance(exc, OSError) and exc.errno == errno.EPIPE:
+                raise  # the reader of our output is gone; click ends without a word
+            end = failure(exc)
+            click.echo(f"cae: {end}", err=True)
+            ctx.exit(end.code)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXPLANATION)
+@click.version_option(package_name="cae-codec", prog_name="cae", message="%(prog)s %(version)s")
+def main() -> None:
+    """cae, a learned image codec: photographs in fewer bytes, decoded alike on every machine."""
+    # Pillow logs some damages besides raising an error; one line is enough.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+for command in (encode, decode, info, train, freeze):
+    main.add_command(command)

@@ -1,0 +1,38 @@
+"""The options that several commands share, and what they amount to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..codec.pipeline import Codec
+
+# Nothing is checked here: whether a file can be read shows when it is, and has an exit code of its own.
+FILE = click.Path(path_type=Path, readable=False)
+
+device = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the networks run; auto takes a GPU if there is one.",
+)
+threads = click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; one for each core by default."
+)
+quiet = click.option("--quiet", is_flag=True, help="No report and no notes; errors are still shown.")
+
+
+def load_codec(device: str, threads: int | None) -> Codec:
+    """The codec with the installed weights. Raises WeightsError, or InputError for a missing device."""
+    # Imported here, not above: this takes a second, and `cae --help` has no use for it.
+    import torch
+
+    from ..codec.pipeline import load_codec
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_codec(device)

@@ -1,0 +1,1 @@
+"""The codec: pixels to latents to bytes, and back."""

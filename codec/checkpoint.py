@@ -1,0 +1,128 @@
+"""Weights: where they are, how they are verified, and how a file of them is written and read."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from ..bitstream.container import FINGERPRINT_BYTES
+from ..bitstream.errors import MissingWeightsError, WeightsError
+from .config import ModelConfig
+from .exact import Integer, IntegerGate, check_multiplier
+from .frozen import UNIT_LIMIT, FrozenModel
+from .model import CompressionModel
+
+MANIFEST = "manifest.json"
+TRAINING_PREFIX = "training."
+"""Tensors that only training needs: the floating-point prior and the rate tables before they were rounded."""
+
+_SHARED = {"analysis", "hyper_analysis", "synthesis", "sigma"}
+"""What the two models have in common."""
+
+_PRIOR_TYPES = {"weight": torch.int16, "bias": torch.int32, "rows": torch.int16, "multiplier": torch.float32}
+
+
+@functools.cache
+def weights_folder() -> Path:
+    """The folder of the installed weights."""
+    return Path(str(resources.files("cae.weights")))
+
+
+def load_frozen(folder: Path | None = None) -> tuple[FrozenModel, bytes]:
+    """The model of a weights folder (the installed one if None) and its fingerprint.
+
+    Raises MissingWeightsError, or WeightsError for a file that is not what the manifest says or is malformed.
+    """
+    folder = folder or weights_folder()
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        path = folder / manifest["file"]
+        data = path.read_bytes()
+    except OSError as error:
+        raise MissingWeightsError(f"no weights in {folder}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{folder / MANIFEST} is malformed") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != manifest.get("sha256"):
+        raise WeightsError(f"{path} is damaged: its SHA-256 is {digest}, the manifest says {manifest.get('sha256')}")
+    return parse_frozen(data, str(path)), bytes.fromhex(digest)[:FINGERPRINT_BYTES]
+
+
+def parse_frozen(data: bytes, name: str) -> FrozenModel:
+    """Inverse of `serialise` as far as the codec needs it. Raises WeightsError, naming `name`."""
+    config, tensors = _parse(data, name)
+    state = {key: value for key, value in tensors.items() if not key.startswith(TRAINING_PREFIX)}
+    model = FrozenModel(config)
+    try:
+        # The one tensor whose size is not fixed by the configuration.
+        model.counts = torch.empty_like(state["counts"], dtype=torch.int32)
+        model.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
+    for layer in model.prior.modules():
+        if isinstance(layer, Integer):
+            layer.check()
+        elif isinstance(layer, IntegerGate):
+            check_multiplier(layer.multiplier)
+    for table in (model.unit, model.inverse_unit):
+        if table.min() < 0 or table.max() > UNIT_LIMIT:
+            raise WeightsError(f"{name}: a table of units is out of range")
+    if model.hyper_rows.min() < 1 or model.hyper_rows.max() >= len(model.half_widths):
+        raise WeightsError(f"{name}: a table row of the hyper-latents is out of range")
+    model.probability_tables()
+    return model
+
+
+def parse_trained(data: bytes, name: str) -> CompressionModel:
+    """The floating-point model in a weights file, to be trained further. Raises WeightsError, naming `name`."""
+    config, tensors = _parse(data, name)
+    own = {
+        key.removeprefix(TRAINING_PREFIX): value for key, value in tensors.items() if key.startswith(TRAINING_PREFIX)
+    }
+    shared = {key: value for key, value in tensors.items() if key.split(".")[0] in _SHARED}
+    model = CompressionModel(config)
+    try:
+        model.load_state_dict(own | shared)
+    except RuntimeError as error:
+        raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
+    return model
+
+
+def serialise(frozen: FrozenModel, trained: CompressionModel) -> bytes:
+    """A weights file: the frozen model, and of the trained one what the frozen does not have."""
+    tensors = {key: _compact(key, value) for key, value in frozen.state_dict().items()}
+    tensors |= {
+        TRAINING_PREFIX + key: _compact(TRAINING_PREFIX + key, value)
+        for key, value in trained.state_dict().items()
+        if key.split(".")[0] not in _SHARED
+    }
+    return save(tensors, metadata={"config": json.dumps(frozen.config.to_dict())})
+
+
+def _compact(key: str, value: Tensor) -> Tensor:
+    """The type that a tensor is stored in; integers that floats held are exact in it."""
+    parts = key.split(".")
+    if parts[0] == "prior":
+        value = value.to(_PRIOR_TYPES[parts[-1]])
+    elif value.is_floating_point() and parts[-1] not in ("knots", "sigma", "restore"):
+        value = value.half()
+    return value.contiguous()
+
+
+def _parse(data: bytes, name: str) -> tuple[ModelConfig, dict[str, Tensor]]:
+    try:
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        values: dict[str, Any] = json.loads(header["__metadata__"]["config"])
+        return ModelConfig.from_dict(values), tensors
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{name} is not a file of weights: {error}") from error

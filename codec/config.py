@@ -1,0 +1,93 @@
+"""The numbers that fix a model's shape, stored with its weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PATCH = 16
+"""Pixels to a side of one latent position."""
+
+HYPER_PATCH = 64
+"""Pixels to a side of one hyper-latent position; images are padded to a multiple of it."""
+
+ROWS = 256
+"""Rows of the rate tables: the file names one of them in a byte."""
+
+ACTIVATION_LIMIT = 1024
+"""Largest magnitude of an activation in the integer prior."""
+
+LATENT_FRACTION = 16
+"""Decoded latents are whole multiples of 1/16 of a quantisation step."""
+
+CONTEXT_CLAMP = 8.0
+"""Latents enter the prior's networks in units of their standard deviation, clamped to this magnitude."""
+
+
+TABLE_ROWS = 64
+SCALE_MIN = 0.16
+SCALE_MAX = 256.0
+SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (TABLE_ROWS - 2)
+"""Row r >= 1 of the scale table stands for the scale SCALE_MIN * exp(SCALE_STEP * (r - 1)), in quantisation steps."""
+
+SKIP_SCALE = SCALE_MIN * math.exp(-SCALE_STEP / 2)
+"""Below this scale a latent has row 0: it is not coded and its symbol is 0. P(symbol != 0) = erfc(0.5 / (scale sqrt 2))
+is 0.0009 there."""
+
+Number = TypeVar("Number", float, "Tensor")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Widths and depths of the networks, and the range of rates they are trained for.
+
+    `latent_channels` must be a multiple of 4 (the groups of the context). The rate index t in [0, 1]
+    stands for lambda = lambda_low ** (1 - t) * lambda_high ** t, the weight of 255^2 * MSE against bits
+    per pixel. Rate tables are learned at `knots` evenly spaced values of t.
+    """
+
+    latent_channels: int = 320
+    width_8: int = 128
+    width_16: int = 192
+    blocks_8: int = 3
+    blocks_16: int = 2
+    hyper_channels: int = 96
+    prior_width: int = 192
+    context_blocks: int = 1
+    knots: int = 33
+    lambda_low: float = 0.0003
+    lambda_high: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.latent_channels % 4:
+            raise ValueError(f"latent_channels must be a multiple of 4, not {self.latent_channels}")
+        if not 0 < self.lambda_low < self.lambda_high:
+            raise ValueError("lambda_low and lambda_high must be positive and rising")
+
+    def rate_weight(self, t: Number) -> Number:
+        """lambda of rate index t in [0, 1], a number or a tensor: the weight of 255^2 * MSE against bits per pixel."""
+        weight: Number = self.lambda_low * (self.lambda_high / self.lambda_low) ** t
+        return weight
+
+    @property
+    def halo(self) -> int:
+        """Latent positions beyond a window that its pixels, or it itself, can depend on: every block reaches one
+        position of its own resolution."""
+        return self.blocks_16 + -(-self.blocks_8 // 2)
+
+    def to_dict(self) -> dict[str, int | float]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, int | float]) -> ModelConfig:
+        """Inverse of `to_dict`; ValueError for a missing or an unknown key."""
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise ValueError(f"model configuration keys differ: {sorted(set(values) ^ names)}")
+        return cls(**values)  # type: ignore[arg-type]

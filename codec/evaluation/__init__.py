@@ -1,0 +1,1 @@
+"""What measures the codec; nothing on the codec path imports it."""

@@ -1,0 +1,147 @@
+"""The codec's networks and tables as they are shipped: float transforms around an integer prior.
+
+Fixed-point numbers of the prior (all exact; products in float64 stay below 2^53):
+    latents         int32, sixteenths of a quantisation step
+    network input   latents in 1/128 of the channel's standard deviation, clamped to +-1024
+    network output  means in 2^-12 of the standard deviation; log-scales in 2^-8 of a row of the scale table
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ..bitstream.tables import ProbabilityTables
+from .config import ACTIVATION_LIMIT, CONTEXT_CLAMP, LATENT_FRACTION, ROWS, TABLE_ROWS, ModelConfig
+from .exact import exact_arithmetic, integer_prior
+from .model import HyperAnalysis
+from .prior import select_step, write_step
+from .transforms import AnalysisTransform, SynthesisTransform
+
+MEAN_ONE = 2**12
+SCALE_ONE = 2**8
+UNIT_ONE = 2**16
+INPUT_ONE = int(ACTIVATION_LIMIT / CONTEXT_CLAMP)
+"""What stands for 1 in the network's means, the network's log-scales, the tables of units, the network's input."""
+
+UNIT_LIMIT = 2**28
+"""The tables of units stay within this, so that products with 24-bit numbers are below 2^53, where float64 is exact."""
+
+MEAN_LIMIT = 2**20
+"""Means are clamped to this many sixteenths of a step."""
+
+Resolve = Callable[[int, Tensor, Tensor], Tensor]
+"""(step, means int32 in sixteenths, rows uint8) -> symbols int32, all three [4, 1, h/2, w/2, M/4]."""
+
+
+def row_rate(row: int) -> float:
+    """The rate index t in [0, 1] of a row of the rate tables."""
+    return row / (ROWS - 1)
+
+
+class FrozenModel(nn.Module):
+    """Latents of one image or tile at a time (batch 1); made by `freeze`, read by `checkpoint`."""
+
+    sigma: Tensor
+    unit: Tensor
+    inverse_unit: Tensor
+    log_unit: Tensor
+    restore: Tensor
+    hyper_rows: Tensor
+    half_widths: Tensor
+    counts: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        m = config.latent_channels
+        self.config = config
+        with torch.device("meta"):  # no time is spent on initial values
+            self.analysis = AnalysisTransform(config)
+            self.hyper_analysis = HyperAnalysis(config)
+            self.synthesis = SynthesisTransform(config)
+        self.to_empty(device="cpu")
+        self.prior = integer_prior(config)
+        for name, shape, dtype in (
+            ("sigma", (m,), torch.float32),  # standard deviation in units of the pixel range
+            ("unit", (ROWS, m), torch.int32),  # the standard deviation in quantisation steps, times UNIT_ONE
+            ("inverse_unit", (ROWS, m), torch.int32),  # steps / 16 to network input, times UNIT_ONE
+            ("log_unit", (ROWS, m), torch.int32),  # the row of the scale table of `unit`, times SCALE_ONE
+            ("restore", (ROWS, m), torch.float32),  # sixteenths of a step to what the synthesis takes
+            ("hyper_rows", (ROWS, config.hyper_channels), torch.uint8),  # table rows of the hyper-latents
+            ("half_widths", (TABLE_ROWS,), torch.int32),  # these two: bitstream.tables.ProbabilityTables
+            ("counts", (0,), torch.int32),
+        ):
+            self.register_buffer(name, torch.zeros(shape, dtype=dtype))
+        self.requires_grad_(False).eval()
+
+    def probability_tables(self) -> ProbabilityTables:
+        """The entropy coder's tables."""
+        return ProbabilityTables(self.half_widths.cpu().numpy(), self.counts.cpu().numpy())
+
+    @torch.inference_mode()
+    def analyse(self, x: Tensor, row: int) -> Tensor:
+        """float32 [1, H, W, 3] in -0.5..0.5, H and W multiples of 16 -> latents in standard deviations,
+        float32 [1, H/16, W/16, M]."""
+        y: Tensor = self.analysis(x, self._rate(row), self.sigma)
+        return y
+
+    @torch.inference_mode()
+    def analyse_hyper(self, y: Tensor, row: int) -> Tensor:
+        """Latents in standard deviations, float32 [1, h, w, M] -> hyper-latents, int32 [1, h/4, w/4, Z]."""
+        z: Tensor = self.hyper_analysis(y, self._rate(row))
+        return z.round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT).int()
+
+    @torch.inference_mode()
+    def residual(self, classes: Tensor, mean: Tensor, row: int, step: int) -> tuple[Tensor, Tensor]:
+        """What a step is to quantise.
+
+        classes: all latents in standard deviations, float32 [4, 1, h/2, w/2, M].
+        mean: int32 [4, 1, h/2, w/2, M/4], in sixteenths.
+        Returns (residual, weight): float32 [4, 1, h/2, w/2, M/4] in quantisation steps, and how many bits a squared
+        step of error is worth, float32 [4, 1, 1, 1, M/4].
+        """
+        unit = self._table(self.unit, row, step) / UNIT_ONE
+        residual = (select_step(classes, step) * unit).float() - mean / LATENT_FRACTION
+        # The synthesis is nearly orthonormal, so that errors of latents and of pixels have the same sum of squares;
+        # MSE is a mean over three colours, bits per pixel are not.
+        squared_step = (select_step(self.sigma.double().expand(4, 1, 1, 1, -1), step) / unit).square()
+        return residual, (self.config.rate_weight(row_rate(row)) * 255**2 / 3 * squared_step).float()
+
+    def walk(self, z: Tensor, row: int, resolve: Resolve) -> Tensor:
+        """Latents from hyper-latents, step by step: int32 [1, h/4, w/4, Z] -> int32 [1, h, w, M], in sixteenths.
+
+        The one loop of encoder and decoder: `resolve` gives the symbols of each step, by quantising or by decoding.
+        """
+        with exact_arithmetic():
+            features = self.prior.hyper_synthesis(
+                z.float().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT), torch.tensor([row], device=z.device)
+            )
+            shape = (1, *features.shape[1:3], self.config.latent_channels)
+            latents = torch.zeros(shape, dtype=torch.int32, device=z.device)
+            known = torch.zeros(shape, device=z.device)
+            for step, network in enumerate(self.prior.context_steps):
+                mean, log_scale = network(features, known if step else None)
+                mean = mean.double() * self._table(self.unit, row, step)
+                mean = mean.mul_(LATENT_FRACTION / (MEAN_ONE * UNIT_ONE)).round_().clamp_(-MEAN_LIMIT, MEAN_LIMIT)
+                rows = (log_scale.double() + self._table(self.log_unit, row, step)).mul_(1 / SCALE_ONE).round_()
+                symbols = resolve(step, mean.int(), rows.clamp_(0, TABLE_ROWS - 1).byte())
+                value = mean.add_(symbols, alpha=LATENT_FRACTION)
+                write_step(latents, value, step)
+                value = (value * self._table(self.inverse_unit, row, step)).mul_(1 / UNIT_ONE).round_()
+                write_step(known, value.clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT), step)
+            return latents
+
+    @torch.inference_mode()
+    def synthesise(self, latents: Tensor, row: int) -> Tensor:
+        """int32 [1, h, w, M] in sixteenths of a step -> pixels, float32 [1, 16h, 16w, 3], about -0.5..0.5."""
+        x: Tensor = self.synthesis(latents * self.restore[row], self._rate(row), self.sigma)
+        return x
+
+    def _rate(self, row: int) -> Tensor:
+        return torch.tensor([row_rate(row)], device=self.sigma.device)
+
+    def _table(self, table: Tensor, row: int, step: int) -> Tensor:
+        """A table's row as a step sees it: float64 [4, 1, 1, 1, M/4]."""
+        return select_step(table[row].double().expand(4, 1, 1, 1, -1), step)

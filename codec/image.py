@@ -1,0 +1,272 @@
+"""Image files to pixels and back: everything that knows about modes, bit depths, orientation and metadata.
+
+A `Picture` is what the codec sees: 8-bit grey or RGB, an alpha plane of its own, and the metadata as the
+bytes they are stored as. Whatever a file holds is brought into that form once, here, and each conversion
+leaves one plain line in `notes`.
+
+What is kept and what is not:
+    grey stays grey, colour stays colour, an alpha channel stays one even where it is opaque all over;
+    a transparent colour (PNG tRNS, GIF) and a palette with transparency become an alpha plane;
+    16-bit samples become round(value / 257), so that 0 and 65535 are exactly 0 and 255;
+    CMYK, palette, YCbCr and HSV become RGB; an ICC profile of another colour space than RGB is dropped;
+    the EXIF orientation is applied to the pixels and set to 1 in the EXIF and XMP data;
+    of an animation or a multi-page file the first frame is taken.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from ..bitstream.container import MAGIC
+from ..bitstream.errors import ImageError
+from .metadata import EXIF_PREFIX, metadata, orientation, turn
+from .samples import Bytes, samples
+
+#: Suffix of an output file to Pillow's name of the format.
+FORMATS = {
+    "png": "PNG",
+    "jpg": "JPEG",
+    "jpeg": "JPEG",
+    "webp": "WEBP",
+    "tif": "TIFF",
+    "tiff": "TIFF",
+    "bmp": "BMP",
+    "ppm": "PPM",
+    "pgm": "PPM",
+}
+_WITHOUT_ALPHA = {"JPEG", "BMP", "PPM"}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One image in the form the codec takes and gives back.
+
+    pixels: uint8 [H, W, 3] for colour, [H, W] for grey; alpha: uint8 [H, W], not premultiplied, or None.
+    icc, exif (a TIFF structure, without the "Exif" prefix of JPEG) and xmp are the stored bytes, or None.
+    notes: one line for each conversion that reading it took.
+    """
+
+    pixels: Bytes
+    alpha: Bytes | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def grey(self) -> bool:
+        return self.pixels.ndim == 2
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name of the mode: L, LA, RGB or RGBA."""
+        return ("L" if self.grey else "RGB") + ("" if self.alpha is None else "A")
+
+
+def read_picture(source: str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | BinaryIO) -> Picture:
+    """The picture in a file (a path, or an open binary file), a PIL image or a uint8 array.
+
+    Arrays are uint8 [H, W] or [H, W, 1] (grey), [H, W, 2] (grey, alpha), [H, W, 3] (RGB) or [H, W, 4] (RGBA).
+    Of a PIL image the current frame is taken, as Pillow shows it: Pillow cuts 16-bit RGB to its high byte, so
+    give the path of such a file for correct rounding. The image itself is not changed.
+
+    Raises ImageError, one line, with the path in front where a path was given.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        return _from_image(source, None)
+    if hasattr(source, "read"):
+        return _from_file(source.read())
+    if not isinstance(source, (str, os.PathLike)):
+        raise ImageError(f"an image is a path, a binary file, a PIL image or an array, not {type(source).__name__}")
+    try:
+        return _from_file(Path(source).read_bytes())
+    except OSError as exc:
+        raise ImageError(f"{os.fspath(source)}: {exc.strerror or exc}") from exc
+    except ImageError as exc:
+        raise ImageError(f"{os.fspath(source)}: {exc}") from exc
+
+
+def to_array(picture: Picture) -> Bytes:
+    """uint8 [H, W] (grey), [H, W, 2] (grey, alpha), [H, W, 3] (RGB) or [H, W, 4] (RGBA)."""
+    if picture.alpha is None:
+        return picture.pixels
+    return np.dstack([picture.pixels, picture.alpha])
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """A PIL image of mode L, LA, RGB or RGBA; `info` has icc_profile, exif and xmp if there are any."""
+    image = Image.fromarray(to_array(picture))
+    if picture.icc:
+        image.info["icc_profile"] = picture.icc
+    if picture.exif:
+        image.info["exif"] = EXIF_PREFIX + picture.exif
+    if picture.xmp:
+        image.info["xmp"] = picture.xmp
+    return image
+
+
+def output_format(path: str | os.PathLike[str]) -> str:
+    """The key of FORMATS that the suffix of an output file asks for; ImageError where it names none."""
+    suffix = Path(path).suffix.lower().lstrip(".")
+    if suffix not in FORMATS:
+        asked = f"the suffix .{suffix} is not one of them" if suffix else "the name has no suffix"
+        raise ImageError(f"images are written as {', '.join(FORMATS)}; {asked}")
+    return suffix
+
+
+def save_picture(picture: Picture, file: BinaryIO, format: str) -> None:
+    """Write the picture, with the metadata the format can hold. `format` is a key of FORMATS.
+
+    JPEG is written at quality 95 without chroma subsampling, everything else without loss. Raises ImageError
+    where the format cannot hold the picture: transparency in JPEG, BMP or PPM, colour in PGM, a long side.
+    """
+    name = FORMATS[format]
+    if format == "pgm" and not picture.grey:
+        raise ImageError("PGM holds grey images only; write colour as ppm")
+    if name in _WITHOUT_ALPHA and picture.alpha is not None:
+        # An opaque alpha plane says nothing, so leaving it out loses nothing.
+        if picture.alpha.min() < 255:
+            raise ImageError(f"{format.upper()} cannot hold transparency; write png, webp or tiff")
+        picture = Picture(picture.pixels, None, picture.icc, picture.exif, picture.xmp)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about metadata that was damaged in the source already
+            Image.fromarray(to_array(picture)).save(file, name, **_save_options(picture, name))
+    except Exception as exc:
+        # What Pillow's encoders refuse they refuse with nearly any exception. Not so a failure to write the
+        # file, which is an OSError with a number, and a lack of memory.
+        if isinstance(exc, MemoryError) or (isinstance(exc, OSError) and exc.errno is not None):
+            raise
+        raise ImageError(f"cannot be written as {name}: {exc}") from exc
+
+
+def _save_options(picture: Picture, name: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if name in {"PNG", "JPEG", "WEBP", "TIFF"}:
+        if picture.icc:
+            options["icc_profile"] = picture.icc
+        if picture.exif:
+            options["exif"] = EXIF_PREFIX + picture.exif
+    if name in {"JPEG", "WEBP"} and picture.xmp:
+        options["xmp"] = picture.xmp
+    if name == "JPEG":
+        options |= {"quality": 95, "subsampling": 0}
+    elif name == "WEBP":
+        # `exact` keeps the colours under fully transparent pixels, which the file held as well.
+        options |= {"lossless": True, "exact": True}
+    elif name == "PNG":
+        options["compress_level"] = 6
+        if picture.xmp:
+            options["pnginfo"] = PngImagePlugin.PngInfo()
+            options["pnginfo"].add_itxt("XML:com.adobe.xmp", picture.xmp)
+    elif name == "TIFF" and (picture.exif or picture.xmp):
+        # Pillow takes the tags of a TIFF file from here, XMP (tag 700) among them.
+        exif = Image.Exif()
+        with suppress(Exception):  # a damaged EXIF block is left out
+            exif.load(options.get("exif", b""))
+        if picture.xmp:
+            exif[700] = picture.xmp
+        options["exif"] = exif
+    return options
+
+
+def _from_array(array: npt.NDArray[Any]) -> Picture:
+    if array.dtype != np.uint8:
+        raise ImageError(f"arrays must be uint8, not {array.dtype}")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
+        raise ImageError(f"arrays must be [H, W] or [H, W, 1..4], not {list(array.shape)}")
+    return _build(array, None, None, None, ())
+
+
+def _from_file(data: bytes) -> Picture:
+    if not data:
+        raise ImageError("the file is empty")
+    if data.startswith(MAGIC):
+        raise ImageError("a .cae file already, not an image to be encoded")
+    with _pillow_errors():
+        image = Image.open(BytesIO(data))
+    with image:
+        return _from_image(image, data)
+
+
+def _from_image(image: Image.Image, data: bytes | None) -> Picture:
+    """`data`: the bytes of the file where the image was opened from one and not loaded yet."""
+    notes: list[str] = []
+    with _pillow_errors():
+        frames = getattr(image, "n_frames", 1) if data else 1
+        tile = next(iter(getattr(image, "tile", ())), None)
+        args = tile.args if tile else None
+        rawmode = args[0] if isinstance(args, tuple) and args else args
+        rawmode = rawmode if isinstance(rawmode, str) else ""
+        before = orientation(image)
+        image.load()
+        left_to_do = orientation(image)  # Pillow turns TIFF files itself while loading
+        values, alpha = samples(image, data, rawmode, notes)
+        icc, exif, xmp = metadata(image)
+    if frames > 1:
+        notes.insert(0, f"first of {frames} frames taken")
+    if before != 1:
+        notes.append("EXIF orientation applied")
+    if icc and values.ndim == 3 and values.shape[2] >= 3 and icc[16:20] != b"RGB ":
+        icc = None
+        if image.mode != "CMYK":  # there the conversion has its own line
+            notes.append("ICC profile dropped: it is not one for RGB")
+    values = turn(values, left_to_do)
+    if alpha is not None:
+        values = np.dstack([values, turn(alpha, left_to_do)])
+    return _build(values, icc, exif, xmp, tuple(notes))
+
+
+def _build(values: Bytes, icc: bytes | None, exif: bytes | None, xmp: bytes | None, notes: tuple[str, ...]) -> Picture:
+    """Split uint8 [H, W] or [H, W, 1..4] into pixels and alpha."""
+    if values.size == 0:
+        raise ImageError(f"the image has no pixels ({values.shape[1]}x{values.shape[0]})")
+    alpha = None
+    if values.ndim == 3 and values.shape[2] in (2, 4):
+        values, alpha = values[..., :-1], np.array(values[..., -1], order="C")
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    # Copies: what Pillow hands out is read-only, what a caller hands in is the caller's.
+    return Picture(np.array(values, order="C"), alpha, icc, exif, xmp, notes)
+
+
+@contextmanager
+def _pillow_errors() -> Iterator[None]:
+    """Turn whatever Pillow raises into an ImageError, and its warnings about size too."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as exc:
+        raise ImageError("not an image in a format that can be read here") from exc
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as exc:
+        raise ImageError(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels") from exc
+    except MemoryError as exc:
+        raise ImageError("too large for the memory of this machine") from exc
+    except Exception as exc:
+        # Its decoders raise nearly anything on a damaged file: OSError, SyntaxError, struct.error, ...
+        raise ImageError(f"damaged or cut short ({' '.join(str(exc).split()) or type(exc).__name__})") from exc

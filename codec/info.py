@@ -1,0 +1,81 @@
+"""What a .cae file says about itself, without decoding it: no torch, no weights needed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+
+from ..bitstream.container import ALPHA, EXIF, FINGERPRINT_BYTES, ICC, TILE_UNIT, VERSION, XMP, unpack
+
+_NAMES = {ALPHA: "alpha", ICC: "icc", EXIF: "exif", XMP: "xmp"}
+
+
+@dataclass(frozen=True)
+class Info:
+    """Sizes in bytes, lengths in pixels.
+
+    mode: what it decodes to, L, LA, RGB or RGBA. row: the rate index, 0..255.
+    tile_bytes: the coded pixels. chunk_bytes: alpha, icc, exif, xmp, or an unknown chunk's four letters.
+    What is left of file_bytes is overhead_bytes: the header, lengths and checksums.
+    """
+
+    version: int
+    width: int
+    height: int
+    mode: str
+    row: int
+    tiles: int
+    tile_side: int
+    file_bytes: int
+    tile_bytes: int
+    chunk_bytes: dict[str, int]
+    overhead_bytes: int
+    fingerprint: str
+    weights_installed: bool
+
+    @property
+    def bpp(self) -> float:
+        """Bits per pixel of the whole file."""
+        return 8 * self.file_bytes / (self.width * self.height)
+
+    @property
+    def ratio(self) -> float:
+        """Bytes of the 8-bit pixels, alpha among them, for each byte of the file."""
+        return self.width * self.height * len(self.mode) / self.file_bytes
+
+
+def info(data: bytes) -> Info:
+    """Parse a file and verify its checksums, without decoding it. Raises BitstreamError."""
+    container = unpack(data)
+    header = container.header
+    chunks: dict[str, int] = {}
+    for chunk in container.chunks:  # unknown kinds may occur more than once
+        name = _NAMES.get(chunk.kind, chunk.kind.decode("ascii"))
+        chunks[name] = chunks.get(name, 0) + len(chunk.data)
+    tile_bytes = sum(len(tile.payload) for tile in container.tiles)
+    return Info(
+        version=VERSION,
+        width=header.width,
+        height=header.height,
+        mode=("L" if header.grey else "RGB") + ("A" if "alpha" in chunks else ""),
+        row=header.row,
+        tiles=len(container.tiles),
+        tile_side=header.tile * TILE_UNIT,
+        file_bytes=len(data),
+        tile_bytes=tile_bytes,
+        chunk_bytes=chunks,
+        overhead_bytes=len(data) - tile_bytes - sum(chunks.values()),
+        fingerprint=header.fingerprint.hex(),
+        weights_installed=header.fingerprint.hex() == installed_fingerprint(),
+    )
+
+
+def installed_fingerprint() -> str | None:
+    """Fingerprint, in hexadecimal, of the weights that come with the package; None without any."""
+    manifest = resources.files("cae.weights") / "manifest.json"
+    try:
+        digest = json.loads(manifest.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(digest)[: 2 * FINGERPRINT_BYTES].lower()

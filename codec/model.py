@@ -1,0 +1,166 @@
+"""The model while it is trained: all in floating point, rounding replaced by noise or passed straight through."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .config import CONTEXT_CLAMP, SKIP_SCALE, ModelConfig
+from .layers import Pointwise, space_to_depth
+from .prior import STEPS, Prior, place_step, select_step, to_classes
+from .transforms import AnalysisTransform, Full, RateTable, SynthesisTransform, base_step, blocks
+
+SCALE_LOW = 0.11
+"""Smallest scale of a Gaussian, in steps: P(symbol != 0) is 5e-6 there."""
+
+
+class RatedReconstruction(NamedTuple):
+    """What one pass through the model gives."""
+
+    x: Tensor
+    """float32 [B, H, W, 3], about -0.5..0.5."""
+    bits_y: Tensor
+    """float32 [B]: bits for the latents, summed over the image."""
+    bits_z: Tensor
+    """float32 [B]: bits for the hyper-latents, summed over the image."""
+
+
+class _LowerBound(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bound: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.bound = bound
+        return x.clamp(min=bound)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        gradient = gradients[0]
+        return gradient * ((x >= ctx.bound) | (gradient < 0)), None
+
+
+def lower_bound(x: Tensor, bound: float) -> Tensor:
+    """max(x, bound), whose gradient may still raise an x below the bound."""
+    apply: Any = _LowerBound.apply  # typed in some versions of torch, not in others
+    out: Tensor = apply(x, bound)
+    return out
+
+
+def gaussian_bits(residual: Tensor, scale: Tensor) -> Tensor:
+    """Bits for a value within +-0.5 of `residual` under a Gaussian of mean 0, element by element."""
+    # Both tails on the negative side, where the normal distribution function keeps its precision.
+    distance = residual.abs()
+    likelihood = torch.special.ndtr((0.5 - distance) / scale) - torch.special.ndtr((-0.5 - distance) / scale)
+    bits: Tensor = -likelihood.clamp(min=1e-9).log2()
+    return bits
+
+
+def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
+    """`rounded` going forward, the gradient of `value` going back."""
+    return value + (rounded - value).detach()
+
+
+class HyperAnalysis(nn.Module):
+    """Latents -> hyper-latents; used by the encoder alone."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        p = config.prior_width
+        self.enter = Pointwise(2 * config.latent_channels, p)
+        self.gain = RateTable(torch.zeros(config.knots, p))
+        self.blocks_16 = blocks(1, p)
+        self.down_32 = Pointwise(4 * p, p)
+        self.blocks_32 = blocks(1, p)
+        # Half weight: hyper-latents that start small start cheap.
+        self.down_64 = Full(Pointwise(4 * p, config.hyper_channels, gain=0.5))
+
+    def forward(self, y: Tensor, t: Tensor) -> Tensor:
+        """y: float32 [B, h, w, M] in standard deviations, h and w multiples of 4 -> float32 [B, h/4, w/4, Z]."""
+        y = y.clamp(-CONTEXT_CLAMP, CONTEXT_CLAMP)
+        features = self.enter(torch.cat([y, (y.abs() + 0.01).log()], dim=-1)) * self.gain(t).exp()
+        features = self.down_32(space_to_depth(self.blocks_16(features), 2))
+        result: Tensor = self.down_64(space_to_depth(self.blocks_32(features), 2))
+        return result
+
+
+class CompressionModel(nn.Module):
+    """Transforms, prior and rate tables; `freeze` makes the shipped codec of it."""
+
+    sigma: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        m = config.latent_channels
+        self.config = config
+        self.analysis = AnalysisTransform(config)
+        self.hyper_analysis = HyperAnalysis(config)
+        self.prior = Prior(config)
+        self.synthesis = SynthesisTransform(config)
+        # Standard deviation of each latent channel over the training set, in units of the pixel range.
+        self.register_buffer("sigma", torch.ones(m))
+        step = base_step(config, torch.linspace(0, 1, config.knots))
+        self.log_gain = RateTable(-step[:, 0, 0].log().expand(-1, m))
+        # Correction to 1 / gain in the decoder.
+        self.log_shrink = RateTable(torch.zeros(config.knots, m))
+        self.hyper_log_scale = RateTable(torch.full((config.knots, config.hyper_channels), math.log(0.6)))
+
+    @torch.no_grad()
+    def start_from_klt(self, covariance: Tensor) -> None:
+        """Starts the linear parts as the Karhunen-Loeve transform.
+
+        covariance: float64 [768, 768] of pixel patches in -0.5..0.5, in the order of `space_to_depth`, about 0.
+        """
+        m = self.config.latent_channels
+        values, vectors = torch.linalg.eigh(covariance)
+        order = values.argsort(descending=True)[:m]
+        # The groups of the context are neighbouring channels; dealing the components out in turn gives each
+        # group its share of the strong ones.
+        order = order.reshape(m // 4, 4).T.reshape(m)
+        basis = vectors[:, order].T.float()
+        self.analysis.linear.inner.weight.copy_(basis)
+        self.synthesis.linear.inner.weight.copy_(basis.T)
+        self.sigma.copy_(values[order].clamp(min=1e-8).sqrt())
+
+    def forward(self, x: Tensor, t: Tensor) -> RatedReconstruction:
+        """x: float32 [B, H, W, 3] in -0.5..0.5, H and W multiples of 64; t: float32 [B] in [0, 1].
+
+        While training, rates use additive noise and everything downstream straight-through rounding; in evaluation
+        mode both use real rounding.
+        """
+        y = self.analysis(x, t, self.sigma)
+        z = self.hyper_analysis(y, t)
+        z_hat = straight_through(z, z.round())
+        z_scale = lower_bound(self.hyper_log_scale(t), math.log(SCALE_LOW)).exp()
+        bits_z = gaussian_bits(self._perturb(z), z_scale).sum((1, 2, 3))
+        features = self.prior.hyper_synthesis(z_hat, t)
+
+        # One standard deviation of each channel, in quantisation steps.
+        log_deviation = self.log_gain(t) + self.sigma.log()
+        log_deviations = log_deviation.expand(4, -1, -1, -1, -1)
+        classes = to_classes(y)
+        known: Tensor | None = None
+        y_hat = torch.zeros_like(y)
+        bits_y = torch.zeros_like(bits_z)
+        for step in range(STEPS):
+            if step:
+                known = y_hat.clamp(-CONTEXT_CLAMP, CONTEXT_CLAMP)
+            mean, log_scale = self.prior.steps[step](features, known)
+            log_unit = select_step(log_deviations, step)
+            unit = log_unit.exp()
+            scale = lower_bound(log_scale + log_unit, math.log(SCALE_LOW)).clamp(max=math.log(1024)).exp()
+            value = select_step(classes, step)
+            residual = (value - mean) * unit
+            rounded = torch.where(scale < SKIP_SCALE, 0, residual.round())
+            noisy = self._perturb(residual) if self.training else rounded  # rounding here is more than `_perturb`'s
+            bits_y = bits_y + gaussian_bits(noisy, scale).sum((0, 2, 3, 4))
+            # In steps, so that the gradient of the distortion reaches the step size too.
+            y_hat = y_hat + place_step(mean + straight_through(residual, rounded) / unit, step)
+        w = y_hat * self.log_shrink(t).exp()
+        return RatedReconstruction(self.synthesis(w, t, self.sigma), bits_y, bits_z)
+
+    def _perturb(self, value: Tensor) -> Tensor:
+        """Uniform noise of one step while training, rounding otherwise."""
+        return value + torch.rand_like(value) - 0.5 if self.training else value.round()

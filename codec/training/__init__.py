@@ -1,0 +1,1 @@
+"""Training; nothing on the codec path imports it."""

@@ -1,0 +1,163 @@
+"""Training images: folders, image files and tar shards -> random crops as uint8 arrays."""
+
+from __future__ import annotations
+
+import io
+import queue
+import tarfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ...bitstream.errors import InputError
+
+Pixels = npt.NDArray[np.uint8]
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
+GREY_SHARE = 0.05
+DOWNSCALE_SHARE = 0.25
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""ITU-R BT.601, what Pillow's conversion to "L" uses."""
+
+
+def read_images(source: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, encoded image) of a file, a folder (searched deeply) or a tar archive, in a stable order.
+
+    Raises InputError for a broken archive.
+    """
+    if source.is_dir():
+        for path in sorted(source.rglob("*")):
+            if path.suffix.lower() in SUFFIXES | {".tar"}:
+                yield from read_images(path)
+    elif source.suffix.lower() == ".tar":
+        try:
+            with tarfile.open(source) as archive:
+                for member in archive:
+                    file = archive.extractfile(member)
+                    if file is not None and Path(member.name).suffix.lower() in SUFFIXES:
+                        yield f"{source}:{member.name}", file.read()
+        except tarfile.TarError as error:
+            raise InputError(f"{source}: {error}") from error
+    else:
+        yield str(source), source.read_bytes()
+
+
+class CropSource:
+    """Random crops from all images of `sources`; small images are dropped.
+
+    Decoded images stay in memory up to `cache_bytes`; beyond that they are decoded again for each crop.
+    """
+
+    def __init__(self, sources: Sequence[Path], *, smallest: int, cache_bytes: int = 4 << 30) -> None:
+        self._images: list[bytes | Pixels] = []
+        for source in sources:
+            for name, data in read_images(source):
+                pixels = _decode(data, name)
+                if min(pixels.shape[:2]) < smallest:
+                    continue
+                keep = pixels.nbytes <= cache_bytes
+                cache_bytes -= pixels.nbytes if keep else 0
+                self._images.append(pixels if keep else data)
+        if not self._images:
+            raise InputError(f"no image of at least {smallest} pixels a side in {[str(s) for s in sources]}")
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def crop(self, size: int, random: np.random.Generator) -> Pixels:
+        """uint8 [size, size, 3], flipped, transposed, sometimes reduced in size or made grey."""
+        image = self._images[random.integers(len(self._images))]
+        pixels = _decode(image, "a cached image") if isinstance(image, bytes) else image
+        height, width = pixels.shape[:2]
+        side = size
+        if random.random() < DOWNSCALE_SHARE:
+            side = int(min(size / random.uniform(0.5, 1), height, width))
+        top = random.integers(height - side + 1)
+        left = random.integers(width - side + 1)
+        crop = pixels[top : top + side, left : left + side]
+        if side != size:
+            crop = np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.LANCZOS))
+        if random.random() < GREY_SHARE:
+            crop = np.repeat((crop @ LUMA).round().astype(np.uint8)[..., None], 3, axis=2)
+        if random.random() < 0.5:
+            crop = crop[:, ::-1]
+        if random.random() < 0.5:
+            crop = crop[::-1]
+        if random.random() < 0.5:
+            crop = crop.transpose(1, 0, 2)
+        return np.ascontiguousarray(crop)
+
+    def batch(self, count: int, size: int, random: np.random.Generator) -> Pixels:
+        """uint8 [count, size, size, 3]."""
+        return np.stack([self.crop(size, random) for _ in range(count)])
+
+
+class Prefetch:
+    """Makes batches in a thread, a few ahead.
+
+    The thread works in numpy and Pillow only: torch operations there would start a second team of OpenMP threads,
+    which halves the training speed on small machines.
+    """
+
+    def __init__(self, make: Callable[[], Pixels], ahead: int = 4) -> None:
+        self._queue: queue.Queue[Pixels | BaseException] = queue.Queue(ahead)
+        self._make = make
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Prefetch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._stop.set()
+        self._thread.join()
+
+    def next(self) -> Pixels:
+        """The next batch; re-raises what went wrong in the thread."""
+        item = self._queue.get()
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                item: Pixels | BaseException = self._make()
+            except Exception as error:  # handed to the consumer, who raises it
+                item = error
+            while not self._stop.is_set():
+                try:
+                    self._queue.put(item, timeout=0.1)
+                    break
+                except queue.Full:
+                    continue
+
+
+def patch_covariance(source: CropSource, random: np.random.Generator, crops: int = 2000) -> npt.NDArray[np.float64]:
+    """Second moments of 16x16 patches in -0.5..0.5: float64 [768, 768], in the order (row, column, colour)."""
+    total = np.zeros((768, 768))
+    count = 0
+    for _ in range(crops):
+        pixels = source.crop(128, random).astype(np.float32) / 255 - 0.5
+        patches = pixels.reshape(8, 16, 8, 16, 3).transpose(0, 2, 1, 3, 4).reshape(64, 768)
+        total += patches.T @ patches
+        count += len(patches)
+    return total / count
+
+
+def _decode(data: bytes, name: str) -> Pixels:
+    """uint8 [H, W, 3]; InputError, naming the image, if it cannot be read."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # Pillow's decoders raise nearly anything
+        raise InputError(f"{name}: {error}") from error

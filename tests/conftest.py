@@ -1,0 +1,103 @@
+"""Fixtures for several tests: images, a stand-in for the networks, and the command in this process."""
+
+from __future__ import annotations
+
+import sys
+import types
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import skimage.data
+from PIL import Image
+
+from cae.bitstream import container
+from cae.bitstream.errors import InputError
+from cae.cli.main import main
+from cae.codec.image import Picture
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="session")
+def photo() -> Bytes:
+    """A part of a photograph, uint8 [120, 200, 3]: no multiple of 64 in either direction."""
+    pixels: Bytes = skimage.data.astronaut()[40:160, 150:350].copy()  # type: ignore[no-untyped-call]
+    return pixels
+
+
+@pytest.fixture
+def photo_png(tmp_path: Path, photo: Bytes) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(photo).save(path)
+    return path
+
+
+@pytest.fixture
+def cae(capsys: pytest.CaptureFixture[str]) -> Callable[..., CompletedProcess[str]]:
+    """Run the command `cae` in this process."""
+
+    def run(*arguments: object) -> CompletedProcess[str]:
+        capsys.readouterr()
+        words = [str(argument) for argument in arguments]
+        with pytest.raises(SystemExit) as ended:
+            main(words, prog_name="cae")
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return CompletedProcess(words, code, out, err)
+
+    return run
+
+
+class StandIn:
+    """In place of the codec: the same container with deflated pixels, for the tests of what is around it."""
+
+    fingerprint = b"\1\2\3\4"
+
+    def encode(self, picture: Picture, quality: float) -> bytes:
+        if not 0 <= quality <= 100:
+            raise InputError(f"the quality {quality} is not in 0 .. 100")
+        header = container.Header(
+            picture.width, picture.height, picture.grey, round(quality * 2.55), self.fingerprint, tile=32
+        )
+        parts = {
+            container.ALPHA: None if picture.alpha is None else zlib.compress(picture.alpha.tobytes()),
+            container.ICC: picture.icc,
+            container.EXIF: picture.exif,
+            container.XMP: picture.xmp,
+        }
+        chunks = tuple(container.Chunk(kind, data) for kind, data in parts.items() if data)
+        tile = container.Tile(zlib.compress(picture.pixels.tobytes()), 0)
+        return container.pack(container.Container(header, chunks, (tile,)))
+
+    def decode(self, data: bytes) -> Picture:
+        file = container.unpack(data)
+        shape = (file.header.height, file.header.width)
+        chunks = {chunk.kind: chunk.data for chunk in file.chunks}
+        coded = chunks.get(container.ALPHA)
+        return Picture(
+            _array(file.tiles[0].payload, shape if file.header.grey else (*shape, 3)),
+            None if coded is None else _array(coded, shape),
+            chunks.get(container.ICC),
+            chunks.get(container.EXIF),
+            chunks.get(container.XMP),
+        )
+
+
+def _array(data: bytes, shape: tuple[int, ...]) -> Bytes:
+    return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Lets `cae.codec.pipeline.load_codec` give a StandIn."""
+    codec = StandIn()
+    module = types.ModuleType("cae.codec.pipeline")
+    module.load_codec = lambda device="auto": codec  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cae.codec.pipeline", module)
+    return codec

@@ -1,0 +1,189 @@
+"""The codec with the installed weights: sizes, modes, tiles, metadata, rates, bad files."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from cae.bitstream.container import Container, Header, Tile, pack, unpack
+from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, WrongWeightsError
+from cae.codec import windows
+from cae.codec.evaluation.metrics import psnr
+from cae.codec.image import Picture, read_picture
+from cae.codec.pipeline import Codec, load_codec, rate_row
+
+Bytes = npt.NDArray[np.uint8]
+FILES = json.loads((Path(__file__).parent / "vectors" / "files.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return load_codec("cpu")
+
+
+def test_qualities_map_to_rising_rows() -> None:
+    rows = [rate_row(quality) for quality in range(101)]
+    assert rows[0] == 0
+    assert rows[-1] == 255
+    assert all(a < b for a, b in pairwise(rows))
+    for quality in (-1, 100.5, float("nan")):
+        with pytest.raises(InputError):
+            rate_row(quality)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 200), (130, 1), (63, 65), (64, 64), (120, 200)])
+def test_any_size(codec: Codec, photo: Bytes, size: tuple[int, int]) -> None:
+    pixels = np.ascontiguousarray(np.resize(photo, (130, 200, 3))[: size[0], : size[1]])
+    decoded = codec.decode(codec.encode(read_picture(pixels), 80))
+    assert decoded.pixels.shape == pixels.shape
+    assert decoded.pixels.dtype == np.uint8
+
+
+def test_higher_quality_is_larger_and_better(codec: Codec, photo: Bytes) -> None:
+    picture = read_picture(photo)
+    sizes, values = [], []
+    for quality in range(0, 101, 20):
+        data = codec.encode(picture, quality)
+        sizes.append(len(data))
+        values.append(psnr(photo, codec.decode(data).pixels))
+    assert sizes == sorted(set(sizes))
+    assert values == sorted(set(values))
+    assert values[-1] > 38
+
+
+def test_beats_jpeg(codec: Codec, photo: Bytes) -> None:
+    """A broken transform, prior or coder would not; the real comparison is benchmarks/rate.py."""
+    from cae.codec.evaluation.metrics import Point, bd_rate, jpeg_point
+
+    points = []
+    for quality in (20, 40, 60, 80):
+        data = codec.encode(read_picture(photo), quality)
+        points.append(Point(8 * len(data) / photo[..., 0].size, psnr(photo, codec.decode(data).pixels)))
+    assert bd_rate([jpeg_point(photo, quality) for quality in range(10, 100, 10)], points) < -20
+
+
+def test_the_same_image_gives_the_same_bytes(codec: Codec, photo: Bytes) -> None:
+    assert codec.encode(read_picture(photo), 50) == codec.encode(read_picture(photo), 50)
+
+
+def test_grey_stays_grey_and_costs_less(codec: Codec, photo: Bytes) -> None:
+    grey = photo[..., 1].copy()
+    data = codec.encode(read_picture(grey), 90)
+    decoded = codec.decode(data).pixels
+    assert decoded.shape == grey.shape
+    assert psnr(grey, decoded) > 34
+    assert len(data) < len(codec.encode(read_picture(photo), 90))
+
+
+def test_alpha_and_metadata_are_kept(codec: Codec, photo: Bytes) -> None:
+    alpha = np.random.default_rng(1).integers(0, 256, photo.shape[:2], np.uint8)
+    picture = Picture(photo, alpha, b"profile", b"exif data", b"<x/>")
+    decoded = codec.decode(codec.encode(picture, 30))
+    assert decoded.alpha is not None
+    assert np.array_equal(decoded.alpha, alpha)
+    assert (decoded.icc, decoded.exif, decoded.xmp) == (b"profile", b"exif data", b"<x/>")
+
+
+def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
+    for quality in (0, 50, 100):
+        data = codec.encode(read_picture(photo), quality)
+        row = rate_row(quality)
+        steps, latents = codec.quantise(codec.analyse(windows.pad(photo), row), row)
+        estimate = sum(codec.tables.cost_in_bits(*step) for step in steps) / 8
+        assert estimate <= len(data) <= 1.01 * estimate + 40
+        assert torch.equal(latents, codec.decode_latents(unpack(data)))
+
+
+def small_tiles(codec: Codec, pixels: Bytes, row: int) -> bytes:
+    """What `encode` writes, in tiles of 64 pixels."""
+    from cae.bitstream.container import tile_rectangles
+    from cae.bitstream.entropy import encode_steps
+    from cae.codec.pipeline import _checksum
+
+    header = Header(pixels.shape[1], pixels.shape[0], False, row, codec.fingerprint, tile=1)
+    y = codec.analyse(windows.pad(pixels), row)
+    tiles = []
+    for top, left, height, width in tile_rectangles(header):
+        steps, latents = codec.quantise(y[:, top : top + height, left : left + width], row)
+        tiles.append(Tile(encode_steps(codec.tables, steps), _checksum(latents)))
+    return pack(Container(header, (), tuple(tiles)))
+
+
+def test_no_hyper_latent_is_beyond_the_coder(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However unlikely the tables call it."""
+    row = 0
+    y = codec.analyse(windows.pad(photo), row)
+    z = codec.model.analyse_hyper(y, row)
+    monkeypatch.setattr(codec.model, "analyse_hyper", lambda *_: z + 1000)
+    data = codec.encode(read_picture(photo), row)
+    assert codec.decode(data).pixels.shape == photo.shape
+
+
+def test_tiles(codec: Codec, photo: Bytes) -> None:
+    tiled = codec.decode(small_tiles(codec, photo, 128)).pixels
+    whole = codec.decode(codec.encode(read_picture(photo), 50)).pixels
+    assert abs(psnr(photo, tiled) - psnr(photo, whole)) < 0.3
+
+
+def test_windows_show_no_seam(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = windows.pad(np.tile(photo, (3, 2, 1)))
+    y = codec.analyse(pixels, 128)
+    latents = codec.quantise(y, 128)[1]
+    image = windows.synthesise(codec.model, latents, 128).astype(int)
+    monkeypatch.setattr(windows, "WINDOW", 7)
+    assert (codec.analyse(pixels, 128) - y).abs().max() < 1e-3
+    assert np.abs(windows.synthesise(codec.model, latents, 128) - image).max() <= 1
+
+
+@pytest.mark.parametrize("case", FILES, ids=lambda case: case["name"])
+def test_golden_files(codec: Codec, case: dict[str, str]) -> None:
+    """Files made once with the shipped weights decode to the same latents for ever, and to the same pixels within 1."""
+    data = base64.b64decode(case["file"])
+    latents = codec.decode_latents(unpack(data)).numpy()
+    assert hashlib.sha256(latents.tobytes()).hexdigest() == case["latents_sha256"]
+    decoded = codec.decode(data)
+    assert decoded.mode == case["mode"]
+    pixels = np.frombuffer(base64.b64decode(case["pixels"]), np.uint8).reshape(decoded.pixels.shape)
+    assert np.abs(decoded.pixels.astype(int) - pixels).max() <= 1
+
+
+def test_other_weights_are_named(codec: Codec, photo: Bytes) -> None:
+    container = unpack(codec.encode(read_picture(photo), 50))
+    header = Header(photo.shape[1], photo.shape[0], False, 128, bytes(4))
+    with pytest.raises(WrongWeightsError, match="00000000"):
+        codec.decode(pack(Container(header, (), container.tiles)))
+
+
+def test_a_wrong_decoding_is_noticed(codec: Codec, photo: Bytes) -> None:
+    container = unpack(codec.encode(read_picture(photo), 50))
+    tile = Tile(container.tiles[0].payload, container.tiles[0].latents_checksum ^ 1)
+    with pytest.raises(DecodeMismatchError):
+        codec.decode(pack(Container(container.header, (), (tile,))))
+
+
+def test_any_payload_decodes_or_raises(codec: Codec) -> None:
+    """Files that are well-formed but whose payload is nonsense: an error of ours, nothing else."""
+    random = np.random.default_rng(5)
+    for row in (0, 100, 255):
+        header = Header(64, 64, False, row, codec.fingerprint)
+        for length in (0, 1, 50, 3000):
+            payload = random.integers(1, 256, length, np.uint8).tobytes()
+            with pytest.raises(CaeError):
+                codec.decode(pack(Container(header, (), (Tile(payload, 12345),))))
+
+
+def test_unknown_devices_are_refused() -> None:
+    with pytest.raises(InputError, match="abacus"):
+        load_codec("abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="CUDA"):
+            load_codec("cuda")
+    assert load_codec("cpu") is load_codec("cpu")

@@ -1,0 +1,1 @@
+"""The trained weights, and the manifest that says how they were made."""
