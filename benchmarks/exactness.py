@@ -1,0 +1,95 @@
+"""The same files decode to the same latents whatever the machine does: threads, instruction sets, libraries.
+
+    python benchmarks/exactness.py FOLDER
+
+Every PNG image of FOLDER is encoded once at three qualities; then each setting, in a process of its own, decodes all
+files.
+Settings beyond what this machine has are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import torch
+
+from cae.bitstream.container import unpack
+from cae.codec.image import read_picture
+from cae.codec.pipeline import Codec, load_codec
+
+QUALITIES = (10, 50, 90)
+
+CAPABILITIES = ("default", "avx2", "avx512")
+"""Of torch, from the least to the most."""
+
+BEST = torch.backends.cpu.get_cpu_capability().lower()
+
+SETTINGS = [
+    {"OMP_NUM_THREADS": threads, "ATEN_CPU_CAPABILITY": aten, "ONEDNN_MAX_CPU_ISA": onednn}
+    for threads, aten, onednn in itertools.product(("1", "2"), CAPABILITIES, ("SSE41", "AVX2", "AVX512_CORE"))
+    # torch takes the variable at its word, and would run instructions that the processor does not have.
+    if aten == "default" or (BEST in CAPABILITIES and CAPABILITIES.index(aten) <= CAPABILITIES.index(BEST))
+]
+
+
+def digest(codec: Codec, path: Path) -> str:
+    """SHA-256 of a file's decoded latents."""
+    latents = codec.decode_latents(unpack(path.read_bytes()))
+    return hashlib.sha256(latents.cpu().numpy().tobytes()).hexdigest()
+
+
+def decode(paths: Sequence[Path], device: str = "cpu") -> list[str]:
+    """Digests of the latents of several files, in this process."""
+    codec = load_codec(device)
+    return [digest(codec, path) for path in paths]
+
+
+def decode_elsewhere(paths: Sequence[Path], setting: dict[str, str]) -> list[str]:
+    """The same in a process of its own, with environment variables that choose threads and instruction sets."""
+    command = [sys.executable, "-W", "ignore", __file__, "--digests", *map(str, paths)]
+    result = subprocess.run(command, env=os.environ | setting, capture_output=True, text=True, check=True)
+    return result.stdout.split()
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--digests", is_flag=True, help="Print the digests of .cae files, and nothing else.")
+def main(paths: tuple[Path, ...], digests: bool) -> None:
+    """Compare all settings on the PNG images of a folder."""
+    if digests:
+        print("\n".join(decode(paths)))
+        return
+    images = sorted(image for folder in paths for image in folder.glob("*.png"))
+    codec = load_codec("cpu")
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for image, quality in itertools.product(images, QUALITIES):
+            files.append(Path(folder) / f"{image.stem}-{quality}.cae")
+            files[-1].write_bytes(codec.encode(read_picture(image), quality))
+        expected = decode(files)
+        for setting in SETTINGS:
+            wrong += differing(expected, decode_elsewhere(files, setting), str(setting))
+        if torch.cuda.is_available():
+            wrong += differing(expected, decode(files, "cuda"), "cuda")
+    print(f"{len(images)} images x {len(QUALITIES)} qualities: {wrong} decodings with other latents")
+    sys.exit(wrong > 0)
+
+
+def differing(expected: list[str], found: list[str], name: str) -> int:
+    """How many digests differ, with a line that says so."""
+    count = sum(a != b for a, b in zip(expected, found, strict=True))
+    print(f"{name}: {len(expected) - count} of {len(expected)} identical", flush=True)
+    return count
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Rate and distortion of real files on a folder of images, against the reference JPEG.
+
+    python benchmarks/rate.py FOLDER [--manifest]
+
+Every image is encoded and decoded at 8 qualities; rates come from the sizes of the files, PSNR from the decoded 8-bit
+pixels, and each file's payload is compared with the ideal length under the model's tables. With --manifest the points
+are written into the manifest of the installed weights' folder in this repository.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import numpy as np
+
+from cae.bitstream.container import tile_rectangles, unpack
+from cae.codec import windows
+from cae.codec.evaluation.metrics import JPEG_QUALITIES, Point, bd_rate, jpeg_point, mean_point, psnr
+from cae.codec.image import read_picture
+from cae.codec.pipeline import Codec, load_codec, rate_row
+
+QUALITIES = (0, 14, 29, 43, 57, 71, 86, 100)
+MANIFEST = Path(__file__).parent.parent / "weights" / "manifest.json"
+
+
+def estimated_bytes(codec: Codec, pixels: np.ndarray, data: bytes, quality: float) -> float:
+    """The ideal length of a file's payloads under the model's probabilities."""
+    row = rate_row(quality)
+    y = codec.analyse(windows.pad(pixels), row)
+    bits = 0.0
+    for top, left, height, width in tile_rectangles(unpack(data).header):
+        steps, _ = codec.quantise(y[:, top : top + height, left : left + width], row)
+        bits += sum(codec.tables.cost_in_bits(symbols, rows) for symbols, rows in steps)
+    return bits / 8
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--manifest", is_flag=True, help="Write the points into weights/manifest.json.")
+def main(folder: Path, manifest: bool) -> None:
+    """Measure all PNG images of FOLDER."""
+    codec = load_codec("cpu")
+    values = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    if manifest and bytes.fromhex(values["sha256"])[:4] != codec.fingerprint:
+        raise click.ClickException("the installed weights are not those of this repository")
+    paths = sorted(folder.glob("*.png"))
+    points: dict[int, list[Point]] = {quality: [] for quality in QUALITIES}
+    jpeg: dict[int, list[Point]] = {quality: [] for quality in JPEG_QUALITIES}
+    worst, rising = -np.inf, True
+    for path in paths:
+        pixels = read_picture(path).pixels
+        picture = read_picture(pixels)  # without the metadata of the file, which the JPEGs do not have either
+        for quality in QUALITIES:
+            data = codec.encode(picture, quality)
+            decoded = codec.decode(data).pixels
+            points[quality].append(Point(8 * len(data) / pixels[..., 0].size, psnr(pixels, decoded)))
+            estimate = estimated_bytes(codec, pixels, data, quality)
+            worst = max(worst, (len(data) - estimate - 40) / estimate)
+        own = [points[quality][-1] for quality in QUALITIES]
+        rising &= all(a.bpp < b.bpp and a.psnr < b.psnr for a, b in pairwise(own))
+        for quality in JPEG_QUALITIES:
+            jpeg[quality].append(jpeg_point(pixels, quality))
+    curve = {quality: mean_point(values) for quality, values in points.items()}
+    anchor = [mean_point(values) for values in jpeg.values()]
+    for quality, point in curve.items():
+        print(f"q {quality:3d}: {point.bpp:.4f} bpp  {point.psnr:.3f} dB")
+    delta = bd_rate(anchor, list(curve.values()))
+    print(f"BD-rate against the reference JPEG on {len(paths)} images: {delta:+.2f} %")
+    print(f"size and PSNR rise with quality on every image: {rising}")
+    print(f"largest excess of a file over its estimate + 40 bytes: {100 * worst:+.3f} %")
+    if manifest:
+        values[folder.name] = {
+            "points": [{"q": q, "bpp": round(p.bpp, 4), "psnr": round(p.psnr, 3)} for q, p in curve.items()],
+            "bd_rate_vs_jpeg": round(delta, 2),
+        }
+        MANIFEST.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
