@@ -1,0 +1,47 @@
+"""The promises of the README on real photographs: scikit-image's, and the Kodak images where they are at hand."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import skimage.data
+
+from cae.codec import windows
+from cae.codec.evaluation.metrics import Point, bd_rate, jpeg_point, psnr
+from cae.codec.image import read_picture
+from cae.codec.pipeline import load_codec, rate_row
+
+Bytes = npt.NDArray[np.uint8]
+
+KODAK = sorted((Path(__file__).parent.parent.parent / "shared" / "data" / "kodak").glob("*.png"))[::6]
+
+
+def photographs() -> dict[str, Bytes]:
+    """Name and pixels of each."""
+    images: dict[str, Bytes] = {
+        "astronaut": skimage.data.astronaut(),  # type: ignore[no-untyped-call]
+        "coffee": skimage.data.coffee(),  # type: ignore[no-untyped-call]
+    }
+    return images | {path.stem: read_picture(path).pixels for path in KODAK}
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"), photographs().items(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_rate_and_distortion(name: str, pixels: Bytes) -> None:
+    codec = load_codec("cpu")
+    picture = read_picture(pixels)
+    points = []
+    for quality in (0, 25, 50, 75, 100):
+        data = codec.encode(picture, quality)
+        points.append(Point(8 * len(data) / pixels[..., 0].size, psnr(pixels, codec.decode(data).pixels)))
+        row = rate_row(quality)
+        steps, _ = codec.quantise(codec.analyse(windows.pad(pixels), row), row)
+        estimate = sum(codec.tables.cost_in_bits(*step) for step in steps) / 8
+        assert estimate <= len(data) <= estimate + 40
+    assert all(a.bpp < b.bpp and a.psnr < b.psnr for a, b in pairwise(points)), name
+    assert bd_rate([jpeg_point(pixels, quality) for quality in range(5, 100, 10)], points) < -30
