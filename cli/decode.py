@@ -39,7 +39,12 @@ def decode(source: Path, output: Path, device: str, threads: int | None, quiet: 
     with about(output, NO_OUTPUT):
         file = BytesIO()
         save_picture(picture, file, format)
-        write_file(output, file.getvalue())
+        written = file.getvalue()
+        write_file(output, written)
     if not quiet:
-        size = f"{picture.width}x{picture.height} {picture.mode}"
-        click.echo(f"{output}: {size}, {file.tell():,} bytes (from {len(data):,}), {seconds:.2f} s")
+        pixels = picture.width * picture.height
+        click.echo(
+            f"{output}: {picture.width}x{picture.height} {picture.mode}, {len(written):,} bytes (from {len(data):,}), "
+            f"{8 * len(data) / pixels:.3f} bpp, {pixels * len(picture.mode) / len(data):.1f}:1 (8-bit pixels), "
+            f"{seconds:.2f} s"
+        )

@@ -209,7 +209,7 @@ def _freeze_layer(
 def _count_symbols(frozen: FrozenModel, crops: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float64]]:
     """How often each symbol occurs in each row, float64 [2K + 1] a row; each crop is coded at a rate of its own."""
     codec = Codec(frozen, fingerprint=bytes(4))
-    counted = [np.zeros(2 * _half_width(row) + 1) for row in range(TABLE_ROWS)]
+    counted: list[npt.NDArray[np.float64]] = [np.zeros(2 * _half_width(row) + 1) for row in range(TABLE_ROWS)]
     for index, crop in enumerate(crops):
         # Rates far apart one after another, so that any number of crops covers the range.
         row = (index * 97) % ROWS
