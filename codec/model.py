@@ -134,7 +134,7 @@ class CompressionModel(nn.Module):
         z = self.hyper_analysis(y, t)
         z_hat = straight_through(z, z.round())
         z_scale = lower_bound(self.hyper_log_scale(t), math.log(SCALE_LOW)).exp()
-        bits_z = gaussian_bits(self._perturb(z), z_scale).sum((1, 2, 3))
+        bits_z = gaussian_bits(self._coded(z, z.round()), z_scale).sum((1, 2, 3))
         features = self.prior.hyper_synthesis(z_hat, t)
 
         # One standard deviation of each channel, in quantisation steps.
@@ -154,13 +154,12 @@ class CompressionModel(nn.Module):
             value = select_step(classes, step)
             residual = (value - mean) * unit
             rounded = torch.where(scale < SKIP_SCALE, 0, residual.round())
-            noisy = self._perturb(residual) if self.training else rounded  # rounding here is more than `_perturb`'s
-            bits_y = bits_y + gaussian_bits(noisy, scale).sum((0, 2, 3, 4))
+            bits_y = bits_y + gaussian_bits(self._coded(residual, rounded), scale).sum((0, 2, 3, 4))
             # In steps, so that the gradient of the distortion reaches the step size too.
             y_hat = y_hat + place_step(mean + straight_through(residual, rounded) / unit, step)
         w = y_hat * self.log_shrink(t).exp()
         return RatedReconstruction(self.synthesis(w, t, self.sigma), bits_y, bits_z)
 
-    def _perturb(self, value: Tensor) -> Tensor:
-        """Uniform noise of one step while training, rounding otherwise."""
-        return value + torch.rand_like(value) - 0.5 if self.training else value.round()
+    def _coded(self, value: Tensor, rounded: Tensor) -> Tensor:
+        """What the rate is counted of: the value with uniform noise of one step while training, else as rounded."""
+        return value + torch.rand_like(value) - 0.5 if self.training else rounded
