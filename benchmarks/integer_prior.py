@@ -15,9 +15,9 @@ import click
 import torch
 from torch import Tensor, nn
 
-from cae.codec import windows
 from cae.codec.checkpoint import load_frozen, parse_trained, weights_folder
 from cae.codec.config import CONTEXT_CLAMP, SCALE_STEP
+from cae.codec.evaluation.estimate import estimated_bits
 from cae.codec.frozen import INPUT_ONE, MEAN_ONE, SCALE_ONE, row_rate
 from cae.codec.image import read_picture
 from cae.codec.model import CompressionModel
@@ -52,12 +52,6 @@ class FloatStep(nn.Module):
         return mean * MEAN_ONE, log_scale * (SCALE_ONE / SCALE_STEP)
 
 
-def bits(codec: Codec, pixels: windows.Pixels, row: int) -> float:
-    """The ideal length of an image in bits."""
-    steps, _ = codec.quantise(codec.analyse(windows.pad(pixels), row), row)
-    return sum(codec.tables.cost_in_bits(*step) for step in steps)
-
-
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(folder: Path) -> None:
@@ -71,8 +65,8 @@ def main(folder: Path) -> None:
     prior.steps = nn.ModuleList(FloatStep(step) for step in trained.prior.steps)
     images = [read_picture(path).pixels for path in sorted(folder.glob("*.png"))]
     for row in ROWS:
-        exact = sum(bits(integer, image, row) for image in images)
-        ideal = sum(bits(floating, image, row) for image in images)
+        exact = sum(estimated_bits(integer, image, row) for image in images)
+        ideal = sum(estimated_bits(floating, image, row) for image in images)
         print(f"row {row:3d}: the integer prior takes {100 * (exact / ideal - 1):+.3f} % more bits")
 
 

@@ -16,25 +16,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from cae.bitstream.container import tile_rectangles, unpack
-from cae.codec import windows
+from cae.codec.evaluation.estimate import estimated_bits
 from cae.codec.evaluation.metrics import JPEG_QUALITIES, Point, bd_rate, jpeg_point, mean_point, psnr
 from cae.codec.image import read_picture
-from cae.codec.pipeline import Codec, load_codec, rate_row
+from cae.codec.pipeline import load_codec, rate_row
 
 QUALITIES = (0, 14, 29, 43, 57, 71, 86, 100)
 MANIFEST = Path(__file__).parent.parent / "weights" / "manifest.json"
-
-
-def estimated_bytes(codec: Codec, pixels: np.ndarray, data: bytes, quality: float) -> float:
-    """The ideal length of a file's payloads under the model's probabilities."""
-    row = rate_row(quality)
-    y = codec.analyse(windows.pad(pixels), row)
-    bits = 0.0
-    for top, left, height, width in tile_rectangles(unpack(data).header):
-        steps, _ = codec.quantise(y[:, top : top + height, left : left + width], row)
-        bits += sum(codec.tables.cost_in_bits(symbols, rows) for symbols, rows in steps)
-    return bits / 8
 
 
 @click.command()
@@ -57,7 +45,7 @@ def main(folder: Path, manifest: bool) -> None:
             data = codec.encode(picture, quality)
             decoded = codec.decode(data).pixels
             points[quality].append(Point(8 * len(data) / pixels[..., 0].size, psnr(pixels, decoded)))
-            estimate = estimated_bytes(codec, pixels, data, quality)
+            estimate = estimated_bits(codec, pixels, rate_row(quality)) / 8
             worst = max(worst, (len(data) - estimate - 40) / estimate)
         own = [points[quality][-1] for quality in QUALITIES]
         rising &= all(a.bpp < b.bpp and a.psnr < b.psnr for a, b in pairwise(own))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -68,12 +69,11 @@ class Codec:
         if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
             raise ImageError(f"{picture.width} x {picture.height} pixels are more than the format allows")
         header = Header(picture.width, picture.height, picture.grey, row, self.fingerprint)
-        y = self.analyse(windows.pad(_to_rgb(picture.pixels)), row)
-        tiles = []
-        for top, left, height, width in tile_rectangles(header):
-            steps, latents = self.quantise(y[:, top : top + height, left : left + width], row)
-            tiles.append(Tile(encode_steps(self.tables, steps), _checksum(latents)))
-        return pack(Container(header, _to_chunks(picture), tuple(tiles)))
+        tiles = tuple(
+            Tile(encode_steps(self.tables, steps), _checksum(latents))
+            for steps, latents in self.quantise_tiles(_to_rgb(picture.pixels), header)
+        )
+        return pack(Container(header, _to_chunks(picture), tiles))
 
     def decode(self, data: bytes) -> Picture:
         """The picture in a file. Raises BitstreamError or WeightsError."""
@@ -107,6 +107,12 @@ class Codec:
     def analyse(self, pixels: Pixels, row: int) -> Tensor:
         """Padded pixels uint8 [H, W, 3] -> latents in standard deviations, float32 [1, H/16, W/16, M]."""
         return windows.analyse(self.model, pixels, row)
+
+    def quantise_tiles(self, pixels: Pixels, header: Header) -> Iterator[tuple[list[Step], Tensor]]:
+        """`quantise` of each tile of an image, uint8 [H, W, 3], in the order of the file."""
+        y = self.analyse(windows.pad(pixels), header.row)
+        for top, left, height, width in tile_rectangles(header):
+            yield self.quantise(y[:, top : top + height, left : left + width], header.row)
 
     def quantise(self, y: Tensor, row: int) -> tuple[list[Step], Tensor]:
         """A tile's latents, float32 [1, h, w, M] in standard deviations -> the steps to be coded, hyper-latents first,

@@ -42,28 +42,26 @@ def fails(run: CompletedProcess[str], code: int, *words: str) -> None:
 # Help and start-up.
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["encode", "-h"], ["--version"], ["decode", "--help"]])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+def check_imports(arguments: list[str], unwanted: set[str]) -> str:
+    """Run a command in a process of its own, which must end well and without these modules; what it printed."""
     code = (
         "import sys\nfrom cae.cli.main import main\n"
         f"try:\n    main({arguments!r}, prog_name='cae')\n"
         "except SystemExit as end:\n    assert not end.code\n"
-        "assert not {'torch', 'numpy', 'PIL', 'constriction'} & set(sys.modules)\n"
+        f"assert not {unwanted!r} & set(sys.modules)\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    assert run.stdout
+    return run.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["encode", "-h"], ["--version"], ["decode", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    assert check_imports(arguments, {"torch", "numpy", "PIL", "constriction"})
 
 
 def test_info_needs_no_torch(photo_cae: Path) -> None:
-    code = (
-        "import sys\nfrom cae.cli.main import main\n"
-        f"try:\n    main(['info', {str(photo_cae)!r}], prog_name='cae')\n"
-        "except SystemExit as end:\n    assert not end.code\n"
-        "assert not {'torch', 'PIL'} & set(sys.modules)\n"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
+    check_imports(["info", str(photo_cae)], {"torch", "PIL"})
 
 
 def test_as_a_module() -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import skimage.data
 
-from cae.codec import windows
+from cae.codec.evaluation.estimate import estimated_bits
 from cae.codec.evaluation.metrics import Point, bd_rate, jpeg_point, psnr
 from cae.codec.image import read_picture
 from cae.codec.pipeline import load_codec, rate_row
@@ -39,9 +39,7 @@ def test_rate_and_distortion(name: str, pixels: Bytes) -> None:
     for quality in (0, 25, 50, 75, 100):
         data = codec.encode(picture, quality)
         points.append(Point(8 * len(data) / pixels[..., 0].size, psnr(pixels, codec.decode(data).pixels)))
-        row = rate_row(quality)
-        steps, _ = codec.quantise(codec.analyse(windows.pad(pixels), row), row)
-        estimate = sum(codec.tables.cost_in_bits(*step) for step in steps) / 8
+        estimate = estimated_bits(codec, pixels, rate_row(quality)) / 8
         assert estimate <= len(data) <= estimate + 40
     assert all(a.bpp < b.bpp and a.psnr < b.psnr for a, b in pairwise(points)), name
     assert bd_rate([jpeg_point(pixels, quality) for quality in range(5, 100, 10)], points) < -30

@@ -52,11 +52,13 @@ def release(run: Path, data: Sequence[Path], folder: Path, name: str) -> Path:
             "device": state["device"],
         },
     }
-    # Neither file is ever half-written.
-    temporary = path.with_suffix(".new")
+    _write(path, content)
+    _write(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
+    return path
+
+
+def _write(path: Path, content: bytes) -> None:
+    """By way of a file beside it, so that it is never half-written."""
+    temporary = path.with_name(path.name + ".new")
     temporary.write_bytes(content)
     temporary.replace(path)
-    temporary = folder / (MANIFEST + ".new")
-    temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / MANIFEST)
-    return path
