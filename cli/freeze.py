@@ -6,23 +6,29 @@ from pathlib import Path
 
 import click
 
-from .train import data
-
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@data
 @click.option(
     "--out",
-    "folder",
+    "-o",
+    "path",
+    metavar="FILE.safetensors",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Weights folder to write.",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Weights file to write; the manifest beside it will name it.",
 )
-@click.option("--name", default="cae", show_default=True, help="Name of the weights file in it.")
-def freeze(run: Path, data: tuple[Path, ...], folder: Path, name: str) -> None:
-    """Make a weights folder of the training run RUN; DATA, the training images, calibrates it."""
+@click.option(
+    "--data",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Images to calibrate with, if not what the run was trained on.",
+)
+def freeze(run: Path, path: Path, data: tuple[Path, ...]) -> None:
+    """Make a weights file of the training run RUN: the best weights evaluated, or else the last."""
     from ..codec.training.release import release
 
-    path = release(run, data, folder, name)
+    if path.suffix != ".safetensors":
+        raise click.UsageError(f"the weights file must end in .safetensors, not {path.name!r}")
+    release(run, path, data)
     click.echo(f"{path}: {path.stat().st_size:,} bytes")

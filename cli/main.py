@@ -12,6 +12,7 @@ from .encode import encode
 from .failures import EXPLANATION, failure
 from .freeze import freeze
 from .info import info
+from .plot import plot
 from .train import train
 
 
@@ -39,5 +40,5 @@ def main() -> None:
     logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-for command in (encode, decode, info, train, freeze):
+for command in (encode, decode, info, train, plot, freeze):
     main.add_command(command)

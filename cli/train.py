@@ -2,37 +2,168 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
+import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import options
 
-data = click.argument("data", metavar="DATA...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+if TYPE_CHECKING:
+    from ..codec.training.report import Row
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@data
+@click.argument("data", metavar="DATA...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--out",
+    "-o",
     "run",
     metavar="RUN",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the checkpoint; a run that is there already is continued.",
+    help="Folder of the run; one that is there already is continued.",
 )
-@click.option("--steps", required=True, type=click.IntRange(min=1), help="Length of the run, over all continuations.")
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--recipe",
+    "recipe_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file of stages; that of the shipped weights by default.",
+)
+@click.option("--distortion", type=click.Choice(["mse", "ms-ssim"]), help="Instead of the recipe's.")
+@click.option("--seed", type=int, help="Instead of the recipe's.")
+@click.option(
+    "--from",
+    "weights",
+    metavar="WEIGHTS",
+    type=click.Path(exists=True, path_type=Path),
+    help="Weights to begin with: a weights folder or a file in one.",
+)
+@click.option(
+    "--eval", "images", metavar="DIR", type=FOLDER, help="Images to evaluate on and choose the best weights by."
+)
+@click.option(
+    "--eval-every", metavar="STEPS", type=click.IntRange(min=1), default=2000, show_default=True, help="How often."
+)
+@click.option(
+    "--patience", metavar="N", type=click.IntRange(min=1), help="Stop after N evaluations without a better one."
+)
+@click.option(
+    "--split", metavar="MIB", type=click.IntRange(min=1), help="Split checkpoints into files of at most so many MiB."
+)
+@click.option(
+    "--compile", "compiled", is_flag=True, help="Compile the model with torch.compile: slow to start, faster."
+)
+@click.option("--overfit-check", is_flag=True, help="Only see whether the model can learn a single batch by heart.")
 @options.device
 @options.threads
-def train(data: tuple[Path, ...], run: Path, steps: int, seed: int, device: str, threads: int | None) -> None:
-    """Train a model on DATA: images, folders of images, tar archives of images."""
+def train(
+    data: tuple[Path, ...],
+    run: Path,
+    recipe_file: Path | None,
+    distortion: str | None,
+    seed: int | None,
+    weights: Path | None,
+    images: Path | None,
+    eval_every: int,
+    patience: int | None,
+    split: int | None,
+    compiled: bool,
+    overfit_check: bool,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Train a model on DATA: images, folders of images, tar archives of images, also ones that come later.
+
+    Ctrl-C saves the run; the same command continues it. Start it by torchrun to use several GPUs or machines.
+    """
     import torch
 
-    from ..codec.config import ModelConfig
     from ..codec.pipeline import resolve_device
-    from ..codec.training.loop import Schedule, Trainer
+    from ..codec.training import overfit, recipe, release, state
+    from ..codec.training.loop import CHECKPOINT, Trainer
+    from ..codec.training.team import Team
+    from ..codec.training.validate import Selection, Validation
 
+    if patience and not images:
+        raise click.UsageError("--patience needs --eval")
     if threads is not None:
         torch.set_num_threads(threads)
-    Trainer(ModelConfig(), Schedule(steps=steps, seed=seed), list(data), run, resolve_device(device)).train()
+    plan, config = recipe.load_recipe(recipe_file or recipe.DEFAULT)
+    found = state.find_state(run / CHECKPOINT)
+    if found and not recipe_file:
+        plan, config = recipe.stored(state.load_state(found)[1])
+    changes = {key: value for key, value in (("distortion", distortion), ("seed", seed)) if value is not None}
+    plan = dataclasses.replace(plan, **changes)  # type: ignore[arg-type]
+    if overfit_check:
+        plan = dataclasses.replace(overfit.RECIPE, distortion=plan.distortion, seed=plan.seed)
+    start = origin = None
+    if weights and not found:
+        start, origin = release.load_start(weights)
+        config = start.config
+    part_bytes = split << 20 if split else state.UNSPLIT
+    with Team(resolve_device(device)) as team:
+        selection = None
+        if images and team.rank == 0:
+            selection = Selection(Validation(images), every=eval_every, patience=patience, part_bytes=part_bytes)
+        trainer = Trainer(
+            config,
+            plan,
+            list(data),
+            run,
+            team,
+            start=start,
+            origin=origin,
+            selection=selection,
+            part_bytes=part_bytes,
+            compiled=compiled,
+        )
+        if overfit_check:
+            first, last = overfit.check(trainer)
+            passed = last < overfit.SHARE * first
+            click.echo(f"loss {first:.3f} -> {last:.3f}: {'passed' if passed else 'FAILED'}")
+            if not passed:
+                raise click.exceptions.Exit(1)
+        else:
+            trainer.train(_Display() if team.rank == 0 else lambda *_: None)
+
+
+class _Display:
+    """Rows of the log as lines, or on a terminal as one line that is written again and again."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stdout.isatty()
+        self._pending = False
+
+    def __call__(self, news: Row | str, left: float) -> None:
+        if isinstance(news, str):
+            click.echo(("\n" if self._pending else "") + news)
+            self._pending = False
+        elif self._terminal:
+            line = _line(news, left)[: shutil.get_terminal_size().columns - 1]
+            click.echo("\r\x1b[K" + line, nl=False)
+            self._pending = True
+        else:
+            click.echo(_line(news, left))
+        sys.stdout.flush()
+
+
+def _line(row: Row, left: float) -> str:
+    done = row["seconds"] / max(row["seconds"] + left, 1e-9)
+    bar = "#" * round(10 * done)
+    words = [f"[{bar:.<10}] {100 * done:.0f} %", f"step {row['step']:.0f}"]
+    if "loss" in row:
+        bands = " ".join(f"{row[key]:.2f}" for key in sorted(row) if key.startswith("loss_"))
+        words += [f"loss {row['loss']:.4f} ({bands})", f"{row['bpp']:.3f} bpp", f"{row['psnr']:.2f} dB"]
+    words += [f"gradient {row['gradient']:.2g}", f"{row['crops_per_second']:.0f} crops/s"]
+    words += [f"{time.strftime('%H:%M:%S', time.gmtime(left))} left"]
+    if row["skipped"]:
+        words.append(f"{row['skipped']:.0f} steps skipped: gradient not finite or too large")
+    return "  ".join(words)

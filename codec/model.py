@@ -1,8 +1,9 @@
-"""The model while it is trained: all in floating point, rounding replaced by noise or passed straight through."""
+"""The model in training: floating point throughout, rounded as the encoder rounds, with gradients passed through."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -56,6 +57,35 @@ def gaussian_bits(residual: Tensor, scale: Tensor) -> Tensor:
     likelihood = torch.special.ndtr((0.5 - distance) / scale) - torch.special.ndtr((-0.5 - distance) / scale)
     bits: Tensor = -likelihood.clamp(min=1e-9).log2()
     return bits
+
+
+def round_by_cost(residual: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
+    """Rounds to the nearest integer or to the one below it in magnitude, whichever costs less: what
+    `quantize.Quantizer` does with counted tables, here with the bits of a Gaussian; 0 where it would not be coded.
+
+    residual, scale: float32 [...] in steps; weight: the bits that a squared step of error is worth, broadcast.
+    """
+    magnitude = residual.abs()
+    nearest = magnitude.round()
+    tails = [torch.special.ndtr(-(nearest + edge) / scale) for edge in (-1.5, -0.5, 0.5)]
+    likelihood = [(upper - lower).clamp(min=1e-9) for upper, lower in pairwise(tails)]
+    extra = (likelihood[0] / likelihood[1]).log2()
+    below = (nearest > 0) & (magnitude < nearest - 0.5 + extra / (2 * weight))
+    return torch.where(scale < SKIP_SCALE, 0, torch.copysign(nearest - below.float(), residual))
+
+
+def coded_bits(value: Tensor, rounded: Tensor, scale: Tensor) -> Tensor:
+    """Bits for `rounded` under a Gaussian of mean 0, element by element.
+
+    Their gradient goes to the scale as it is, and to `value` as that of the bits of the value with uniform noise of
+    one step: rounding has none. Noise for both would have the scales cover the noise, which at low rates is most of
+    what they cover; with rounding for both, nothing would pull small values to 0.
+    """
+    bits = gaussian_bits(rounded, scale)
+    if not value.requires_grad:
+        return bits
+    noisy = gaussian_bits(value + torch.rand_like(value) - 0.5, scale.detach())
+    return bits + (noisy - noisy.detach())
 
 
 def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
@@ -127,19 +157,21 @@ class CompressionModel(nn.Module):
     def forward(self, x: Tensor, t: Tensor) -> RatedReconstruction:
         """x: float32 [B, H, W, 3] in -0.5..0.5, H and W multiples of 64; t: float32 [B] in [0, 1].
 
-        While training, rates use additive noise and everything downstream straight-through rounding; in evaluation
-        mode both use real rounding.
+        The latents are rounded as the encoder would, with gradients passed straight through.
         """
         y = self.analysis(x, t, self.sigma)
         z = self.hyper_analysis(y, t)
         z_hat = straight_through(z, z.round())
         z_scale = lower_bound(self.hyper_log_scale(t), math.log(SCALE_LOW)).exp()
-        bits_z = gaussian_bits(self._coded(z, z.round()), z_scale).sum((1, 2, 3))
+        bits_z = coded_bits(z, z.round().detach(), z_scale).sum((1, 2, 3))
         features = self.prior.hyper_synthesis(z_hat, t)
 
         # One standard deviation of each channel, in quantisation steps.
         log_deviation = self.log_gain(t) + self.sigma.log()
         log_deviations = log_deviation.expand(4, -1, -1, -1, -1)
+        sigmas = self.sigma.expand(4, 1, 1, 1, -1)
+        # Bits that a squared error of a latent, in units of the pixel range, is worth; see FrozenModel.residual.
+        worth = self.config.rate_weight(t)[:, None, None, None] * 255**2 / 3
         classes = to_classes(y)
         known: Tensor | None = None
         y_hat = torch.zeros_like(y)
@@ -153,13 +185,10 @@ class CompressionModel(nn.Module):
             scale = lower_bound(log_scale + log_unit, math.log(SCALE_LOW)).clamp(max=math.log(1024)).exp()
             value = select_step(classes, step)
             residual = (value - mean) * unit
-            rounded = torch.where(scale < SKIP_SCALE, 0, residual.round())
-            bits_y = bits_y + gaussian_bits(self._coded(residual, rounded), scale).sum((0, 2, 3, 4))
+            with torch.no_grad():
+                rounded = round_by_cost(residual, scale, worth * (select_step(sigmas, step) / unit).square())
+            bits_y = bits_y + coded_bits(residual, rounded, scale).sum((0, 2, 3, 4))
             # In steps, so that the gradient of the distortion reaches the step size too.
             y_hat = y_hat + place_step(mean + straight_through(residual, rounded) / unit, step)
         w = y_hat * self.log_shrink(t).exp()
         return RatedReconstruction(self.synthesis(w, t, self.sigma), bits_y, bits_z)
-
-    def _coded(self, value: Tensor, rounded: Tensor) -> Tensor:
-        """What the rate is counted of: the value with uniform noise of one step while training, else as rounded."""
-        return value + torch.rand_like(value) - 0.5 if self.training else rounded

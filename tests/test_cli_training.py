@@ -1,7 +1,8 @@
-"""`cae train` and `cae freeze`, as a user runs them, for a single step."""
+"""`cae train`, `cae plot` and `cae freeze`, as a user runs them, for a few steps."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -16,31 +17,119 @@ from cae.codec.training import loop, release
 
 Run = Callable[..., CompletedProcess[str]]
 
+RECIPE = """
+note = "one astronaut"
+[[stages]]
+crop = 64
+batch = 2
+steps = 3
+learning_rate = 1e-3
+[model]
+latent_channels = 32
+width_8 = 16
+width_16 = 16
+hyper_channels = 8
+prior_width = 16
+knots = 5
+"""
 
-def test_train_and_freeze(cae: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release, "CALIBRATION_CROPS", 2)
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder with one photograph."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    Image.fromarray(skimage.data.astronaut()).save(folder / "photo.png")  # type: ignore[no-untyped-call]
+    return folder
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     covariance = loop.patch_covariance
     monkeypatch.setattr(loop, "patch_covariance", lambda source, random: covariance(source, random, crops=50))
-    data, run, weights = tmp_path / "data", tmp_path / "run", tmp_path / "weights"
-    data.mkdir()
-    Image.fromarray(skimage.data.astronaut()).save(data / "photo.png")  # type: ignore[no-untyped-call]
-    trained = cae("train", data, "--out", run, "--steps", 1, "--device", "cpu")
-    assert trained.returncode == 0
+    monkeypatch.setattr(release, "CALIBRATION_CROPS", 2)
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_train_plot_freeze_and_train_on(cae: Run, tmp_path: Path, data: Path, recipe: Path) -> None:
+    run, weights, picture = tmp_path / "run", tmp_path / "weights", tmp_path / "plot.svg"
+    assert cae("plot", data, "-o", picture).returncode == 2
+    options = ("--recipe", recipe, "--device", "cpu", "--split", 1)
+    trained = cae("train", data, "-o", run, *options, "--eval", data, "--eval-every", 2, "--patience", 9)
+    assert trained.returncode == 0, trained.stderr
     assert "1 images" in trained.stdout
-    assert "finished" in trained.stdout
-    frozen = cae("freeze", run, data, "--out", weights)
-    assert frozen.returncode == 0
-    assert "cae.safetensors" in frozen.stdout
+    assert "evaluation at step 2" in trained.stdout
+    assert "[##########] 100 %  step 3  loss" in trained.stdout
+    assert "finished after 3 steps" in trained.stdout
+    assert cae("plot", run, "-o", picture).returncode == 0
+    assert "JPEG" in picture.read_text()
+
+    frozen = cae("freeze", run, "-o", weights / "small.safetensors")
+    assert frozen.returncode == 0, frozen.stderr
+    assert "small.safetensors" in frozen.stdout
     model, fingerprint = load_frozen(weights)
     assert len(fingerprint) == 4
     assert model.probability_tables()
+    training = json.loads((weights / "manifest.json").read_text())["training"]
+    assert training["recipe"]["note"] == "one astronaut"
+    assert training["from"] is None
+
+    again = cae("train", data, "-o", run, "--device", "cpu")  # continues with the run's own recipe: nothing is left
+    assert again.returncode == 0, again.stderr
+    assert "finished after 3 steps" in again.stdout
+    tuned = tmp_path / "tuned"
+    assert cae("train", data, "-o", tuned, "--recipe", recipe, "--from", weights, "--device", "cpu").returncode == 0
+    assert cae("freeze", tuned, "-o", tmp_path / "w2" / "tuned.safetensors", "--data", data).returncode == 0
+    origin = json.loads((tmp_path / "w2" / "manifest.json").read_text())["training"]["from"]
+    assert origin["training"]["steps"] == 3
 
 
 def test_nothing_to_train_on(cae: Run, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "data" / "tiny.png")
-    result = cae("train", tmp_path / "data", "--out", tmp_path / "run", "--steps", 1)
+    result = cae("train", tmp_path / "data", "--out", tmp_path / "run")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "at least 256 pixels" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "{data}", "-o", "{run}", "--patience", "1"), "needs --eval"),
+        (("train", "{data}", "-o", "{run}", "--from", "{data}"), "no weights in"),
+        (("train", "{data}", "-o", "{run}", "--recipe", "{data}/photo.png"), "photo.png"),
+        (("train", "{data}", "-o", "{run}", "--distortion", "ms-ssim"), "161 pixels"),
+        (("train", "{data}", "-o", "{run}", "--eval", "{empty}"), "no image"),
+        (("freeze", "{empty}", "-o", "{run}/x.safetensors"), "no training run"),
+        (("freeze", "{empty}", "-o", "{run}/x.bin"), "must end in .safetensors"),
+        (("plot", "{empty}", "-o", "{run}.png"), "no log"),
+    ],
+)
+def test_wrong_use(cae: Run, tmp_path: Path, data: Path, words: tuple[str, ...], message: str) -> None:
+    places = {"data": data, "run": tmp_path / "run", "empty": tmp_path / "empty"}
+    places["empty"].mkdir()
+    result = cae(*(word.format(**places) for word in words))
+    assert result.returncode in (2, 5)
+    assert message in result.stderr
+    assert not places["run"].exists()
+    assert "Traceback" not in result.stderr
+
+
+def test_overfit_check(cae: Run, tmp_path: Path, data: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cae.codec.training import overfit
+    from cae.codec.training.recipe import Recipe, Stage
+
+    words = ("train", data, "-o", tmp_path / "run", "--recipe", recipe, "--device", "cpu", "--overfit-check")
+    monkeypatch.setattr(overfit, "RECIPE", Recipe((Stage(crop=64, batch=1, learning_rate=2e-3, steps=25),)))
+    failed = cae(*words)
+    assert failed.returncode == 1
+    assert "FAILED" in failed.stdout
+    monkeypatch.setattr(overfit, "SHARE", 9.0)
+    passed = cae(*words)
+    assert passed.returncode == 0, passed.stderr
+    assert "passed" in passed.stdout
     assert not (tmp_path / "run").exists()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import tarfile
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +14,28 @@ import torch
 from PIL import Image
 
 from cae.bitstream.errors import InputError
+from cae.bitstream.tables import ProbabilityTables, quantise_counts
 from cae.codec.checkpoint import load_frozen
-from cae.codec.config import SKIP_SCALE, ModelConfig
-from cae.codec.model import CompressionModel, gaussian_bits, lower_bound
+from cae.codec.config import SCALE_MIN, SCALE_STEP, SKIP_SCALE, ModelConfig
+from cae.codec.evaluation.metrics import Point
+from cae.codec.image import read_picture
+from cae.codec.model import CompressionModel, coded_bits, gaussian_bits, lower_bound, round_by_cost
 from cae.codec.pipeline import Codec
+from cae.codec.quantize import Quantizer
 from cae.codec.training import release as release_module
-from cae.codec.training.data import CropSource, Prefetch, patch_covariance, read_images
-from cae.codec.training.loop import Schedule, Trainer
+from cae.codec.training import report, state
+from cae.codec.training.data import CropSource, Prefetch, list_files, patch_covariance
+from cae.codec.training.loop import CHECKPOINT, Trainer
+from cae.codec.training.loss import rate_distortion
+from cae.codec.training.optimizer import set_learning_rate
+from cae.codec.training.recipe import Recipe, Stage
+from cae.codec.training.team import Team
+from cae.codec.training.validate import BEST, Selection, Validation
 
 SMALL = ModelConfig(latent_channels=32, width_8=16, width_16=16, hyper_channels=8, prior_width=16, knots=5)
-SCHEDULE = Schedule(steps=12, batch=4, crop=64, late_crop=128, late_batch=1)
+RECIPE = Recipe(
+    (Stage(crop=64, batch=4, learning_rate=2e-3, steps=8), Stage(crop=128, batch=1, learning_rate=2e-3, steps=4))
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +56,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_images_are_found_in_folders_and_archives(images: Path) -> None:
-    assert len(list(read_images(images))) == 4
+    assert [path.name for path in list_files(images)] == ["a.png", "b.jpg", "more.tar", "too_small.png"]
     assert len(CropSource([images], smallest=128)) == 3
     with pytest.raises(InputError, match="at least 500"):
         CropSource([images], smallest=500)
@@ -71,7 +86,7 @@ def test_prefetch_hands_errors_on() -> None:
     def fail() -> np.ndarray:
         raise OSError("disk gone")
 
-    with Prefetch(fail) as prefetch, pytest.raises(OSError, match="disk gone"):
+    with Prefetch([fail]) as prefetch, pytest.raises(OSError, match="disk gone"):
         prefetch.next()
 
 
@@ -80,6 +95,39 @@ def test_gaussian_bits() -> None:
     assert float(gaussian_bits(torch.tensor(0.0), torch.tensor(100.0))) == pytest.approx(7.97, abs=0.01)
     narrow = gaussian_bits(torch.tensor(0.0), torch.tensor(SKIP_SCALE))
     assert float(1 - 2**-narrow) == pytest.approx(9.1e-4, rel=0.05)
+
+
+def test_rounding_in_training_is_that_of_the_encoder() -> None:
+    """With tables that hold the very Gaussians, the two roundings agree but for the counts' last digits."""
+    table, weight = 24, torch.tensor([6.0])
+    scale = SCALE_MIN * math.exp(SCALE_STEP * (table - 1))
+    edges = torch.arange(-40.5, 41.5).double() / scale
+    likelihood = torch.special.ndtr(edges).diff().numpy()
+    counts = quantise_counts(np.append(likelihood, 1e-6))
+    tables = ProbabilityTables(np.array([0] * table + [40], np.int32), counts)
+    residual = torch.randn(20_000, generator=torch.Generator().manual_seed(0)) * scale
+    rows = torch.full((20_000,), table, dtype=torch.uint8)
+    encoder = Quantizer(tables, torch.device("cpu")).quantise(residual, rows, weight)
+    training = round_by_cost(residual, torch.full_like(residual, scale), weight)
+    assert float((encoder == training).float().mean()) > 0.995
+    assert float((training != residual.round()).float().mean()) > 0.02
+    assert not round_by_cost(residual * 100, torch.full_like(residual, SKIP_SCALE / 1.01), weight).any()
+
+
+def test_gradients_of_coded_bits() -> None:
+    torch.manual_seed(0)
+    value = torch.full((20_000,), 0.8, requires_grad=True)
+    scale = torch.full((20_000,), 0.4, requires_grad=True)
+    bits = coded_bits(value, torch.zeros_like(value), scale)
+    assert torch.equal(bits, gaussian_bits(torch.zeros_like(value), scale))
+    bits.mean().backward()  # type: ignore[no-untyped-call]
+    assert value.grad is not None
+    assert scale.grad is not None
+    # The bits that a symbol of 0 costs fall with the scale; those of the value with noise fall as it nears 0. The mean
+    # slope over the noise is the difference of the bits at its two ends.
+    assert float(scale.grad.sum()) > 0
+    ends = gaussian_bits(torch.tensor([0.3, 1.3]), torch.tensor(0.4))
+    assert float(value.grad.sum()) == pytest.approx(float(ends[1] - ends[0]), rel=0.03)
 
 
 def test_lower_bound_lets_only_rising_gradients_through() -> None:
@@ -106,36 +154,200 @@ def test_starts_as_a_klt_codec_whose_step_feels_the_distortion(images: Path) -> 
     assert gradient.sum() < 0
 
 
+def trainer(images: Path, run: Path, **options: Any) -> Trainer:
+    return Trainer(SMALL, options.pop("recipe", RECIPE), [images], run, Team("cpu"), **options)
+
+
+def quiet(_: object, __: float) -> None:
+    pass
+
+
+def test_files_that_come_later_are_taken_in_once_they_are_whole(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes((images / "a.png").read_bytes())
+    source = CropSource([tmp_path], smallest=64)
+    whole = (images / "more.tar").read_bytes()
+    (tmp_path / "shard.tar").write_bytes(whole[:2000])
+    source.refresh()
+    (tmp_path / "shard.tar").write_bytes(whole)
+    source.refresh()  # it has grown since it was first seen
+    assert len(source) == 1
+    source.refresh()
+    assert len(source) == 2
+    source.refresh()
+    assert len(source) == 2
+
+
 def test_resumed_run_and_release(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
-    first = Trainer(SMALL, SCHEDULE, [images], run, "cpu")
+    first = trainer(images, run, part_bytes=200_000)
     for _ in range(5):
-        assert first.train_step(first.source.batch(4, 64, first.random)) is not None
+        _, loss = first.train_step(first.source.batch(4, 64, np.random.default_rng(0)))
+        assert loss is not None
+        first.position.advance(RECIPE, 0.1)
     first.save()
-    second = Trainer(SMALL, SCHEDULE, [images], run, "cpu")
+    assert len(list((run / CHECKPOINT).glob("*.safetensors"))) > 3
+    assert max(path.stat().st_size for path in (run / CHECKPOINT).iterdir()) < 250_000
+    second = trainer(images, run)
     assert second.step == 5
-    second.train(report_every=0.0)
-    assert second.step == SCHEDULE.steps
+    assert second.position == first.position
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(second.model.state_dict()[name], value)
+    second.train(quiet)
+    assert second.step == 12
     with pytest.raises(InputError, match="another model configuration"):
-        Trainer(ModelConfig(), SCHEDULE, [images], run, "cpu")
+        Trainer(ModelConfig(), RECIPE, [images], run, Team("cpu"))
+    with pytest.raises(InputError, match="another recipe"):
+        trainer(images, run, recipe=Recipe(RECIPE.stages, seed=1))
 
     monkeypatch.setattr(release_module, "CALIBRATION_CROPS", 3)
     monkeypatch.setattr(release_module, "CALIBRATION_SIDE", 128)
-    release_module.release(run, [images], tmp_path / "weights", "test")
+    release_module.release(run, tmp_path / "weights" / "test.safetensors")
     model, fingerprint = load_frozen(tmp_path / "weights")
     codec = Codec(model, fingerprint)
-    from cae.codec.image import read_picture
-
     picture = read_picture(images / "a.png")
     data = codec.encode(picture, 100)
     error = codec.decode(data).pixels.astype(float) - picture.pixels
     assert np.sqrt((error**2).mean()) < 25
 
+    start, origin = release_module.load_start(tmp_path / "weights")
+    assert origin["training"]["steps"] == 12
+    tuned = trainer(images, tmp_path / "tuned", start=start, origin=origin)
+    close = {"rtol": 1e-3, "atol": 1e-3}  # of what is shipped in float16
+    for name, value in second.average.state_dict().items():
+        torch.testing.assert_close(tuned.model.state_dict()[name], value, **close)
 
-def test_exploding_steps_are_dropped(images: Path, tmp_path: Path) -> None:
-    trainer = Trainer(SMALL, SCHEDULE, [images], tmp_path / "run", "cpu")
-    batch = trainer.source.batch(4, 64, trainer.random)
-    trainer.norms.extend([1e-9] * 50)
-    before = [parameter.clone() for parameter in trainer.model.parameters()]
-    assert trainer.train_step(batch) is None
-    assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
+
+def test_resumed_run_learns_on_as_before(images: Path, tmp_path: Path) -> None:
+    """The state keeps what the optimiser needs: a step after a resumption changes the weights about as much."""
+    first = trainer(images, tmp_path / "run")
+    batch = first.source.batch(4, 64, np.random.default_rng(0))
+    for _ in range(12):
+        first.train_step(batch)
+    first.save()
+    second = trainer(images, tmp_path / "run")
+    moments = [
+        {first.names[p] if p in first.names else second.names[p]: s["exp_avg_sq"] for p, s in t.optimizer.state.items()}
+        for t in (first, second)
+    ]
+    assert moments[0].keys() == moments[1].keys()
+    for name, moment in moments[0].items():
+        torch.testing.assert_close(moments[1][name], moment, rtol=2**-8, atol=0)
+    before = [parameter.detach().clone() for parameter in second.model.parameters()]
+    _, loss = second.train_step(batch)
+    assert loss is not None
+    after = [parameter.detach() for parameter in second.model.parameters()]
+    largest = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
+    assert 0 < largest < 2 * second.optimizer.param_groups[0]["lr"]
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    first = trainer(images, run)
+    first.save()
+    first.train_step(first.source.batch(4, 64, np.random.default_rng(0)))
+
+    def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(state, "save_file", full)
+        with pytest.raises(OSError, match="No space left"):
+            first.save()
+    assert [path.name for path in run.iterdir()] == [CHECKPOINT]
+    assert trainer(images, run).step == 0
+    # Killed between putting the old state aside and the new one in its place.
+    (run / CHECKPOINT).rename(run / (CHECKPOINT + ".old"))
+    assert trainer(images, run).step == 0
+    first.save()
+    assert [path.name for path in run.iterdir()] == [CHECKPOINT]
+    assert trainer(images, run).step == 1
+    (run / CHECKPOINT / "part-00.safetensors").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="not a whole checkpoint"):
+        trainer(images, run)
+
+
+def test_exploding_and_undefined_steps_are_dropped(images: Path, tmp_path: Path) -> None:
+    run = trainer(images, tmp_path / "run")
+    batch = run.source.batch(4, 64, np.random.default_rng(0))
+    run.norms.extend([1e-9] * 50)
+    before = [parameter.clone() for parameter in run.model.parameters()]
+    assert run.train_step(batch)[1] is None
+    run.norms.clear()
+    with torch.no_grad():
+        run.model.log_gain.knots[0] = torch.nan
+    assert run.train_step(batch)[1] is None
+    run.model.log_gain.knots.data = before[[*run.names.values()].index("log_gain.knots")].data
+    assert all(torch.equal(a, b) for a, b in zip(before, run.model.parameters(), strict=True))
+    means = report.Means()
+    means.add(torch.zeros(4), None)
+    assert means.row() == {"skipped": 1}
+
+
+def test_evaluation_keeps_the_best_and_stops_when_patience_ends(images: Path, tmp_path: Path) -> None:
+    validation = Validation(images)
+    selection = Selection(validation, every=2, patience=2, part_bytes=state.UNSPLIT)
+    run = trainer(images, tmp_path / "run", selection=selection)
+    lines: list[str] = []
+    curves = iter([-10.0, -30.0, -20.0, -25.0, -40.0])
+
+    def evaluate(model: CompressionModel) -> tuple[list[Point], float]:
+        return [Point(0.5, 30.0)] * 8, next(curves)
+
+    validation.run = evaluate  # type: ignore[method-assign, assignment]
+    run.train(lambda news, _: lines.append(news) if isinstance(news, str) else None)
+    assert run.step == 9  # the step that the others of a team have begun is finished
+    assert [line.endswith("the best so far") for line in lines if line.startswith("evaluation")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    _, record = release_module.load_run(tmp_path / "run")
+    assert record["step"] == 4
+    assert len(report.read(tmp_path / "run" / report.EVALUATIONS)) == 4 * 8
+    assert (tmp_path / "run" / BEST).is_dir()
+    # A resumed run forgets what it will do again, and remembers what was best.
+    report.append(tmp_path / "run" / report.EVALUATIONS, report.EVALUATION_COLUMNS, [{"step": 11}])
+    selection = Selection(validation, every=2, patience=2, part_bytes=state.UNSPLIT)
+    trainer(images, tmp_path / "run", selection=selection)
+    assert selection.progress == {"best": -30.0, "since_best": 2}
+    assert max(row["step"] for row in report.read(tmp_path / "run" / report.EVALUATIONS)) == 8
+
+
+def test_validation_rounds(images: Path, tmp_path: Path) -> None:
+    source = CropSource([images], smallest=128)
+    model = CompressionModel(SMALL).eval()
+    model.start_from_klt(torch.from_numpy(patch_covariance(source, np.random.default_rng(2), crops=100)))
+    validation = Validation(images)
+    curve, delta = validation.run(model)
+    assert validation.run(model) == (curve, delta)  # no noise in it
+    assert all(a.bpp < b.bpp and a.psnr < b.psnr for a, b in pairwise(curve))
+    assert delta is not None
+    assert -99 < delta < 100
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no image"):
+        Validation(tmp_path / "empty")
+
+
+def test_ms_ssim_is_a_distortion(images: Path) -> None:
+    source = CropSource([images], smallest=128)
+    x = torch.from_numpy(source.batch(2, 192 - 32, np.random.default_rng(0))).float() / 255 - 0.5
+    x = torch.nn.functional.pad(x, (0, 0, 0, 32, 0, 32))
+    model = CompressionModel(SMALL).eval()
+    t = torch.tensor([0.2, 0.8])
+    with torch.no_grad():
+        out = model(x, t)
+    exact = rate_distortion(model, x, t, out._replace(x=x), "ms-ssim")
+    coarse = rate_distortion(model, x, t, out, "ms-ssim")
+    assert torch.equal(exact.bpp, coarse.bpp)
+    assert bool((exact.samples < coarse.samples).all())
+    assert float(rate_distortion(model, x, t, out._replace(x=x)).total) == pytest.approx(float(exact.total), rel=1e-4)
+
+
+def test_learning_rates_of_groups(images: Path, tmp_path: Path) -> None:
+    run = trainer(images, tmp_path / "run")
+    set_learning_rate(run.optimizer, 1.0)
+    shares = {run.names[p]: group["lr"] for group in run.optimizer.param_groups for p in group["params"]}
+    assert shares.keys() == set(run.names.values())
+    assert shares["synthesis.linear.inner.weight"] < shares["log_gain.knots"] < shares["synthesis.up.weight"] == 1.0

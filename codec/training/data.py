@@ -6,6 +6,7 @@ import io
 import queue
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -20,30 +21,36 @@ Pixels = npt.NDArray[np.uint8]
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 GREY_SHARE = 0.05
 DOWNSCALE_SHARE = 0.25
+REFRESH_SECONDS = 20.0
+"""How often the sources are listed again."""
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """ITU-R BT.601, what Pillow's conversion to "L" uses."""
 
 
-def read_images(source: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, encoded image) of a file, a folder (searched deeply) or a tar archive, in a stable order.
+def list_files(source: Path) -> Iterator[Path]:
+    """The image files and tar archives of a folder (searched deeply), or the file itself, in a stable order."""
+    if source.is_dir():
+        yield from (path for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES | {".tar"})
+    else:
+        yield source
+
+
+def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, encoded image) of an image file or of each image in a tar archive.
 
     Raises InputError for a broken archive.
     """
-    if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in SUFFIXES | {".tar"}:
-                yield from read_images(path)
-    elif source.suffix.lower() == ".tar":
+    if path.suffix.lower() == ".tar":
         try:
-            with tarfile.open(source) as archive:
+            with tarfile.open(path) as archive:
                 for member in archive:
                     file = archive.extractfile(member)
                     if file is not None and Path(member.name).suffix.lower() in SUFFIXES:
-                        yield f"{source}:{member.name}", file.read()
+                        yield f"{path}:{member.name}", file.read()
         except tarfile.TarError as error:
-            raise InputError(f"{source}: {error}") from error
+            raise InputError(f"{path}: {error}") from error
     else:
-        yield str(source), source.read_bytes()
+        yield str(path), path.read_bytes()
 
 
 class CropSource:
@@ -53,17 +60,38 @@ class CropSource:
     """
 
     def __init__(self, sources: Sequence[Path], *, smallest: int, cache_bytes: int = 4 << 30) -> None:
+        self.sources = list(sources)
+        self._smallest = smallest
+        self._cache_bytes = cache_bytes
         self._images: list[bytes | Pixels] = []
-        for source in sources:
-            for name, data in read_images(source):
-                pixels = _decode(data, name)
-                if min(pixels.shape[:2]) < smallest:
-                    continue
-                keep = pixels.nbytes <= cache_bytes
-                cache_bytes -= pixels.nbytes if keep else 0
-                self._images.append(pixels if keep else data)
+        self._read: set[Path] = set()
+        self._growing: dict[Path, int] = {}
+        self._refreshed = time.monotonic()
+        for path in self._unread():
+            self._add(path)
         if not self._images:
             raise InputError(f"no image of at least {smallest} pixels a side in {[str(s) for s in sources]}")
+
+    def refresh(self) -> None:
+        """Takes in files that have come since, once their size has not changed from one call to the next."""
+        before = self._growing
+        self._growing = {path: path.stat().st_size for path in self._unread()}
+        for path, size in self._growing.items():
+            if before.get(path) == size:
+                self._add(path)
+
+    def _unread(self) -> list[Path]:
+        return [path for source in self.sources for path in list_files(source) if path not in self._read]
+
+    def _add(self, path: Path) -> None:
+        self._read.add(path)
+        for name, data in read_images(path):
+            pixels = decode_image(data, name)
+            if min(pixels.shape[:2]) < self._smallest:
+                continue
+            keep = pixels.nbytes <= self._cache_bytes
+            self._cache_bytes -= pixels.nbytes if keep else 0
+            self._images.append(pixels if keep else data)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -71,7 +99,7 @@ class CropSource:
     def crop(self, size: int, random: np.random.Generator) -> Pixels:
         """uint8 [size, size, 3], flipped, transposed, sometimes reduced in size or made grey."""
         image = self._images[random.integers(len(self._images))]
-        pixels = _decode(image, "a cached image") if isinstance(image, bytes) else image
+        pixels = decode_image(image, "a cached image") if isinstance(image, bytes) else image
         height, width = pixels.shape[:2]
         side = size
         if random.random() < DOWNSCALE_SHARE:
@@ -93,22 +121,27 @@ class CropSource:
 
     def batch(self, count: int, size: int, random: np.random.Generator) -> Pixels:
         """uint8 [count, size, size, 3]."""
+        now = time.monotonic()
+        if now - self._refreshed > REFRESH_SECONDS:
+            self._refreshed = now
+            self.refresh()
         return np.stack([self.crop(size, random) for _ in range(count)])
 
 
 class Prefetch:
-    """Makes batches in a thread, a few ahead.
+    """Makes batches in threads, a few ahead.
 
-    The thread works in numpy and Pillow only: torch operations there would start a second team of OpenMP threads,
+    The threads work in numpy and Pillow only: torch operations there would start a second team of OpenMP threads,
     which halves the training speed on small machines.
     """
 
-    def __init__(self, make: Callable[[], Pixels], ahead: int = 4) -> None:
+    def __init__(self, makers: Sequence[Callable[[], Pixels]], ahead: int = 4) -> None:
+        """`makers`: what each thread calls for a batch."""
         self._queue: queue.Queue[Pixels | BaseException] = queue.Queue(ahead)
-        self._make = make
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._work, args=(make,), daemon=True) for make in makers]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> Prefetch:
         return self
@@ -117,21 +150,22 @@ class Prefetch:
         self.close()
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Ends the threads."""
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def next(self) -> Pixels:
-        """The next batch; re-raises what went wrong in the thread."""
+        """The next batch; re-raises what went wrong in a thread."""
         item = self._queue.get()
         if isinstance(item, BaseException):
             raise item
         return item
 
-    def _work(self) -> None:
+    def _work(self, make: Callable[[], Pixels]) -> None:
         while not self._stop.is_set():
             try:
-                item: Pixels | BaseException = self._make()
+                item: Pixels | BaseException = make()
             except Exception as error:  # handed to the consumer, who raises it
                 item = error
             while not self._stop.is_set():
@@ -154,7 +188,7 @@ def patch_covariance(source: CropSource, random: np.random.Generator, crops: int
     return total / count
 
 
-def _decode(data: bytes, name: str) -> Pixels:
+def decode_image(data: bytes, name: str) -> Pixels:
     """uint8 [H, W, 3]; InputError, naming the image, if it cannot be read."""
     try:
         with Image.open(io.BytesIO(data)) as image:

@@ -1,15 +1,16 @@
-"""The training loop: schedule, averaged weights, checkpoints, progress."""
+"""The training run: recipe, averaged weights, checkpoints, evaluation."""
 
 from __future__ import annotations
 
 import copy
 import math
-import signal
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,218 +19,242 @@ from torch import Tensor, nn
 from ...bitstream.errors import InputError
 from ..config import ModelConfig
 from ..model import CompressionModel
-from ..transforms import RateTable
+from . import report, state
 from .data import CropSource, Pixels, Prefetch, patch_covariance
 from .loss import Loss, rate_distortion
+from .optimizer import make_optimizer, set_learning_rate
+from .recipe import Position, Recipe, parse
+from .signals import StopSignals
+from .team import Team
+from .validate import Selection
 
-WARM_UP_STEPS = 300
-FINAL_RATE = 0.02
-"""The learning rate ends at this share of its peak."""
-LINEAR_RATE = 0.05
-"""The linear transforms start near their optimum and learn at this share of the learning rate. With the full rate a
-short run (2.5 minutes on two cores, 8 images of cid22-val) ended 8 % worse in rate and up to 1 dB worse in PSNR."""
-TABLE_RATE = 0.5
-"""Rate tables enter through an exponential, and each knot sees only some of the samples."""
 SKIP_FACTOR = 10.0
 """A step whose gradient norm is above this many running medians is skipped: single steps blow up at high rates."""
 LONGEST_STEP = 10.0
 """Seconds; what a step takes beyond that, the process was suspended and not training."""
+SAVE_SECONDS = 300.0
+REPORT_SECONDS = 10.0
+LOADER_THREADS = {"cpu": 1, "cuda": 8}
+"""A CPU needs its cores for the training itself; one thread makes crops many times faster than two cores use them."""
 
+CHECKPOINT = "checkpoint"
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how to train."""
-
-    steps: int
-    batch: int = 16
-    crop: int = 128
-    late_crop: int = 256
-    late_batch: int = 4
-    late_from: float = 0.67
-    learning_rate: float = 2e-3
-    ema_decay: float = 0.999
-    seed: int = 0
-
-    def rate_at(self, step: int, progress: float) -> float:
-        """Learning rate: linear warm-up, then half a cosine. `progress` in [0, 1]."""
-        cosine = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-        return self.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * cosine
-
-    def shape_at(self, progress: float) -> tuple[int, int]:
-        """(batch, crop side) at a point of the run."""
-        return (self.late_batch, self.late_crop) if progress >= self.late_from else (self.batch, self.crop)
+Tell = Callable[[report.Row | str, float], None]
+"""What a run reports to: a row of the log or a line of text, and the seconds left."""
 
 
 class Trainer:
-    """One training run in one folder, from the KLT to the averaged weights."""
+    """One run in one folder, from the KLT or from given weights to the averaged weights."""
 
-    def __init__(self, config: ModelConfig, schedule: Schedule, data: list[Path], run: Path, device: str) -> None:
-        self.schedule, self.run, self.device = schedule, run, torch.device(device)
-        self.random = np.random.default_rng(schedule.seed)
-        torch.manual_seed(schedule.seed)
-        self.source = CropSource(data, smallest=schedule.late_crop)
-        self.model = CompressionModel(config)
-        self.step, self.seconds = 0, 0.0
-        self.checkpoint = run / "checkpoint.pt"
-        if not self.checkpoint.exists():
-            self.model.start_from_klt(torch.from_numpy(patch_covariance(self.source, self.random)))
-        self.model.to(self.device)
-        self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
-        linear = [*self.model.analysis.linear.parameters(), *self.model.synthesis.linear.parameters()]
-        tables = [m.knots for m in self.model.modules() if isinstance(m, RateTable)]
-        special = {id(p) for p in linear + tables}
-        rest = [p for p in self.model.parameters() if id(p) not in special]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": rest, "share": 1.0},
-                {"params": linear, "share": LINEAR_RATE},
-                {"params": tables, "share": TABLE_RATE},
-            ],
-            betas=(0.9, 0.98),
-            weight_decay=0.0,
-            fused=True,
-        )
+    def __init__(
+        self,
+        config: ModelConfig,
+        recipe: Recipe,
+        data: Sequence[Path],
+        run: Path,
+        team: Team,
+        *,
+        start: CompressionModel | None = None,
+        origin: Mapping[str, Any] | None = None,
+        selection: Selection | None = None,
+        part_bytes: int = state.UNSPLIT,
+        compiled: bool = False,
+    ) -> None:
+        """`start`: weights to begin with, and `origin`: what the manifest is to say of them. A run that is in the
+        folder already is continued; InputError if its recipe is another than the one given. With `selection`, the
+        averaged weights are evaluated as the run goes on.
+        """
+        self.recipe, self.run, self.team, self.part_bytes = recipe, run, team, part_bytes
+        self.source = CropSource(data, smallest=recipe.largest_crop)
+        self.step, self.seconds, self.position = 0, 0.0, Position()
+        self.origin = dict(origin) if origin else None
+        self.selection = selection
         self.norms: deque[float] = deque(maxlen=100)
-        if self.checkpoint.exists():
-            self._resume()
+        self._seed()
+        self.model = start if start is not None else CompressionModel(config)
+        found = state.find_state(run / CHECKPOINT)
+        if start is None and found is None:
+            covariance = patch_covariance(self.source, np.random.default_rng(recipe.seed))
+            self.model.start_from_klt(torch.from_numpy(covariance))
+        self.model.to(team.device)
+        self.forward = team.wrap(self.model)  # all processes have the first one's weights from here on
+        if compiled:
+            self.forward.compile()
+        self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
+        self.names: dict[Tensor, str] = {value: name for name, value in self.model.named_parameters()}
+        self.optimizer = make_optimizer(self.model)
+        if found is not None:
+            self._resume(found)
 
-    @property
-    def progress(self) -> float:
-        """Share of the run that is done."""
-        return self.step / self.schedule.steps
-
-    def train(self, *, save_every: float = 300.0, report_every: float = 10.0) -> None:
-        """Runs to the end of the schedule or to SIGINT/SIGTERM; either way the last state is saved."""
-        stop: list[int] = []
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in handlers:
-            signal.signal(number, lambda number, _: stop.append(number))
-        print(
-            f"{len(self.source)} images, {sum(p.numel() for p in self.model.parameters()):,} parameters",
-            flush=True,
-        )
+    def train(self, tell: Tell) -> None:
+        """Runs to the end of the recipe, to SIGINT or SIGTERM, or till the selection has seen enough; in any case the
+        last state is saved.
+        """
         self.model.train()
-        report = Report()
-        shape = self.schedule.shape_at(self.progress)
+        tell(f"{len(self.source)} images, {sum(p.numel() for p in self.names):,} parameters", 0.0)
+        means = report.Means()
+        shape = (0, 0)
+        prefetch: Prefetch | None = None
         saved = reported = last = time.monotonic()
-        prefetch = self._prefetch(shape)
-        try:
-            while self.progress < 1 and not stop:
-                if self.schedule.shape_at(self.progress) != shape:
-                    shape = self.schedule.shape_at(self.progress)
+        waited, crops, stop, enough = 0.0, 0, False, False
+        with StopSignals() as signals:
+            try:
+                while not self.position.finished(self.recipe) and not stop:
+                    stage = self.recipe.stages[self.position.stage]
+                    if prefetch is None or shape != (stage.batch, stage.crop):
+                        shape = (stage.batch, stage.crop)
+                        if prefetch:
+                            prefetch.close()
+                        prefetch = self.prefetch(*shape)
+                    before = time.monotonic()
+                    pixels = prefetch.next()
+                    waited += time.monotonic() - before
+                    means.add(*self.train_step(pixels))
+                    crops += shape[0] * self.team.size
+                    now = time.monotonic()
+                    stop, seconds = self.team.agree(bool(signals.received) or enough, min(now - last, LONGEST_STEP))
+                    last = now
+                    self.seconds += seconds
+                    self.position.advance(self.recipe, seconds)
+                    ended = self.position.finished(self.recipe)
+                    if self.selection and self.team.rank == 0 and (ended or self.step % self.selection.every == 0):
+                        tell(self.selection.consider(self.average, self.record(), self.run), 0.0)
+                        enough = self.selection.enough
+                        last = time.monotonic()
+                    if now - reported > REPORT_SECONDS or ended or stop:
+                        row = self._row(means, shape, crops / (now - reported), waited / (now - reported))
+                        left = self.position.remaining(self.recipe, crops * shape[1] ** 2 / (now - reported))
+                        tell(row, left)
+                        means, reported, waited, crops = report.Means(), time.monotonic(), 0.0, 0
+                    if now - saved > SAVE_SECONDS:
+                        try:
+                            self.save()
+                        except OSError as error:  # there may be room again by the next time
+                            tell(f"not saved: {error}", 0.0)
+                        saved = last = time.monotonic()
+            finally:
+                if prefetch:
                     prefetch.close()
-                    prefetch = self._prefetch(shape)
-                report.add(self.train_step(prefetch.next()))
-                now = time.monotonic()
-                self.seconds += min(now - last, LONGEST_STEP)
-                last = now
-                if now - reported > report_every:
-                    print(report.line(self, now - reported), flush=True)
-                    report, reported = Report(), now
-                if now - saved > save_every:
-                    self.save()
-                    saved = last = time.monotonic()
-        finally:
-            prefetch.close()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
         self.save()
-        print(f"stopped by signal {stop[0]}" if stop else "finished", flush=True)
+        if self.position.finished(self.recipe):
+            tell(f"finished after {self.step} steps", 0.0)
+        elif enough:
+            tell(f"no better evaluation for a while: stopped at step {self.step}", 0.0)
+        else:
+            tell(f"stopped at step {self.step}; the same command goes on", 0.0)
 
-    def train_step(self, pixels: Pixels) -> Loss | None:
-        """One step on uint8 [B, S, S, 3]; None when its gradient was not finite or far too large, and was dropped."""
-        x = torch.from_numpy(pixels).to(self.device).float() / 255 - 0.5
+    def train_step(self, pixels: Pixels) -> tuple[Tensor, Loss | None]:
+        """One step on uint8 [B, S, S, 3].
+
+        Returns the rates of the samples, float32 [B], and their loss: None when the gradient was not finite or far too
+        large and was dropped.
+        """
+        device = self.team.device
+        x = torch.from_numpy(pixels).to(device).float() / 255 - 0.5
         # Evenly spread over the batch with a common random shift: less noise than independent draws.
-        t = (torch.arange(len(x), device=self.device) + torch.rand(1, device=self.device)) / len(x)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["share"] * self.schedule.rate_at(self.step, self.progress)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            out = self.model(x, t)
-        loss = rate_distortion(self.model, x, t, out)
+        t = (torch.arange(len(x), device=device) + torch.rand(1, device=device)) / len(x)
+        set_learning_rate(self.optimizer, self.position.learning_rate(self.recipe))
+        with torch.autocast(device.type, torch.bfloat16):
+            out = self.forward(x, t)
+        loss = rate_distortion(self.model, x, t, out, self.recipe.distortion)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
         self.step += 1
         usual = median(self.norms) if len(self.norms) >= 20 else math.inf
         if not math.isfinite(norm):
-            return None
+            return t, None
         # Skipped steps count too: should the gradients have grown for good, the median follows.
         self.norms.append(norm)
         if norm > SKIP_FACTOR * usual:
-            return None
+            return t, None
         self.optimizer.step()
-        decay = min(self.schedule.ema_decay, (1 + self.step) / (10 + self.step))
+        decay = min(self.recipe.ema_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             averages: list[Tensor] = [*self.average.parameters()]
             torch._foreach_lerp_(averages, [*self.model.parameters()], 1 - decay)
-        return loss
+        return t, loss
 
     def save(self) -> None:
-        """Writes the whole state beside the old one, then takes its place."""
-        self.run.mkdir(parents=True, exist_ok=True)
-        state = {
+        """Writes the whole state in place of the last one. Raises OSError; the last one stays whole then."""
+        if self.team.rank:
+            return
+        tensors = (
+            state.pack_model(self.model, "model.", torch.float32)
+            | state.pack_model(self.average, "average.", torch.float16)
+            | state.pack_moments(self.optimizer, self.names)
+        )
+        values = {
+            **self.record(),
+            "position": asdict(self.position),
+            "optimizer_steps": max((int(s["step"]) for s in self.optimizer.state.values()), default=0),
+            "norms": list(self.norms),
+            "selection": self.selection.progress if self.selection else None,
+        }
+        state.save_state(self.run / CHECKPOINT, tensors, values, self.part_bytes)
+
+    def record(self) -> dict[str, Any]:
+        """How the weights were made, for checkpoints and the manifest."""
+        device = self.team.device
+        name = (
+            torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+        )
+        return {
             "config": self.model.config.to_dict(),
-            "schedule": asdict(self.schedule),
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "recipe": self.recipe.to_dict(),
+            "data": [str(source.resolve()) for source in self.source.sources],
+            "images": len(self.source),
             "step": self.step,
             "seconds": self.seconds,
-            "device": _device_name(self.device),
+            "device": name if self.team.size == 1 else f"{self.team.size} x {name}",
+            "origin": self.origin,
         }
-        temporary = self.checkpoint.with_suffix(".new")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
 
-    def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        if state["config"] != self.model.config.to_dict():
-            raise InputError(f"{self.checkpoint} was made with another model configuration: {state['config']}")
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        # Other crops than those before the stop.
-        self.random = np.random.default_rng((self.schedule.seed, self.step))
-        torch.manual_seed(self.schedule.seed + self.step)
+    def _resume(self, folder: Path) -> None:
+        tensors, values = state.load_state(folder)
+        if values["config"] != self.model.config.to_dict():
+            raise InputError(f"{folder} was made with another model configuration: {values['config']}")
+        if parse(values["recipe"]) != self.recipe:
+            raise InputError(f"{folder} was made with another recipe: {values['recipe']}")
+        self.model.load_state_dict(state.unpack(tensors, "model."))
+        self.average.load_state_dict(state.unpack(tensors, "average."))
+        state.unpack_moments(self.optimizer, self.names, tensors, values["optimizer_steps"])
+        self.step, self.seconds = values["step"], values["seconds"]
+        self.position = Position(**values["position"])
+        self.origin = values["origin"]
+        self.norms.extend(values["norms"])
+        if self.selection and values["selection"]:
+            self.selection.progress = values["selection"]
+        if self.team.rank == 0:
+            report.forget_after(self.run / report.LOG, report.COLUMNS, self.step)
+            report.forget_after(self.run / report.EVALUATIONS, report.EVALUATION_COLUMNS, self.step)
+        self._seed()
 
-    def _prefetch(self, shape: tuple[int, int]) -> Prefetch:
-        return Prefetch(lambda: self.source.batch(*shape, self.random))
+    def _seed(self) -> None:
+        """Other crops and noise in each process, and after a resumption others than before it."""
+        torch.manual_seed(self.recipe.seed + 1000 * self.team.rank + self.step)
 
+    def prefetch(self, batch: int, crop: int) -> Prefetch:
+        """A loader of batches, uint8 [batch, crop, crop, 3]; to be closed."""
 
-def _device_name(device: torch.device) -> str:
-    """For the manifest."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} threads"
+        def maker(worker: int) -> Callable[[], Pixels]:
+            random = np.random.default_rng((self.recipe.seed, self.team.rank, self.step, worker))
+            return lambda: self.source.batch(batch, crop, random)
 
+        return Prefetch([maker(worker) for worker in range(LOADER_THREADS[self.team.device.type])])
 
-class Report:
-    """Running means between two progress lines."""
-
-    def __init__(self) -> None:
-        self._losses: list[Loss] = []
-        self._skipped = 0
-
-    def add(self, loss: Loss | None) -> None:
-        """Takes in one step."""
-        if loss is None:
-            self._skipped += 1
-        else:
-            self._losses.append(Loss(*(part.detach().cpu() for part in loss)))
-
-    def line(self, trainer: Trainer, seconds: float) -> str:
-        """Rate and PSNR are means over all rates of the range."""
-        steps = len(self._losses) + self._skipped
-        left = (trainer.schedule.steps - trainer.step) / (steps / seconds) / 60
-        if not self._losses:
-            return f"step {trainer.step}: all {self._skipped} steps skipped"
-        total = float(torch.stack([loss.total for loss in self._losses]).mean())
-        bpp: Tensor = torch.cat([loss.bpp for loss in self._losses])
-        mse: Tensor = torch.cat([loss.mse for loss in self._losses])
-        return (
-            f"step {trainer.step}  loss {total:.4f}  {float(bpp.mean()):.3f} bpp  "
-            f"{float(-10 * mse.clamp(min=1e-10).log10().mean()):.2f} dB  gradient {median(trainer.norms):.2g}  "
-            f"{steps / seconds:.1f} steps/s  "
-            f"{left:.1f} min left" + (f"  {self._skipped} skipped" if self._skipped else "")
-        )
+    def _row(self, means: report.Means, shape: tuple[int, int], speed: float, waiting: float) -> report.Row:
+        row: report.Row = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "stage": min(self.position.stage, len(self.recipe.stages) - 1),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "gradient": median(self.norms) if self.norms else math.nan,
+            "crops_per_second": speed,
+            "waiting": waiting,
+            **means.row(),
+        }
+        if self.team.rank == 0:
+            self.run.mkdir(parents=True, exist_ok=True)
+            report.append(self.run / report.LOG, report.COLUMNS, [row])
+        return row

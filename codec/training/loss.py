@@ -4,31 +4,54 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from ..model import CompressionModel, RatedReconstruction
+from .recipe import Distortion
 
 RATE_EXPONENT = 0.45
 """Each sample's loss is divided by lambda ** 0.45. BD-rate counts relative rate, and a plain sum would be ruled by
 the highest rates."""
+
+MS_SSIM_WEIGHT = 1280.0 / 255**2
+"""What 1 - MS-SSIM weighs against the mean squared error in units of the pixel range: CompressAI's documentation trains
+its models at pairs of lambda, 0.0018 and 2.40 to 0.18 and 220.50, whose ratios are 1225 to 1333."""
 
 
 class Loss(NamedTuple):
     """Mean loss of a batch, and its parts a sample."""
 
     total: Tensor
+    samples: Tensor
+    """float32 [B]: what `total` is the mean of."""
     bpp: Tensor
     """float32 [B]: bits per pixel."""
     mse: Tensor
     """float32 [B]: mean squared error in units of the pixel range."""
 
 
-def rate_distortion(model: CompressionModel, x: Tensor, t: Tensor, out: RatedReconstruction) -> Loss:
+def rate_distortion(
+    model: CompressionModel, x: Tensor, t: Tensor, out: RatedReconstruction, measure: Distortion = "mse"
+) -> Loss:
     """x: float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate index of each sample."""
     pixels = x.shape[1] * x.shape[2]
     bpp = (out.bits_y + out.bits_z) / pixels
     mse = (out.x.float() - x).square().mean((1, 2, 3))
+    distortion = mse if measure == "mse" else MS_SSIM_WEIGHT * (1 - _ms_ssim(x, out.x.float()))
     weight = model.config.rate_weight(t)
     # t is drawn evenly, so the mean of this weighting over the middle of the range is near 1.
     balance = (weight / model.config.rate_weight(0.5)) ** -RATE_EXPONENT
-    return Loss((balance * (weight * 255**2 * mse + bpp)).mean(), bpp.detach(), mse.detach())
+    samples = balance * (weight * 255**2 * distortion + bpp)
+    return Loss(samples.mean(), samples.detach(), bpp.detach(), mse.detach())
+
+
+def _ms_ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Two float32 [B, H, W, 3] in -0.5..0.5 -> float32 [B]."""
+    from pytorch_msssim import ms_ssim  # needed for this choice of distortion alone
+
+    with torch.autocast(x.device.type, enabled=False):
+        result: Tensor = ms_ssim(
+            (x + 0.5).permute(0, 3, 1, 2), (y + 0.5).permute(0, 3, 1, 2), data_range=1.0, size_average=False
+        )
+    return result

@@ -1,4 +1,4 @@
-"""From a finished run to the weights folder: freeze, write the file, describe it in the manifest."""
+"""From a run to the weights folder: freeze, test, write the file, describe it in the manifest."""
 
 from __future__ import annotations
 
@@ -11,50 +11,109 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..checkpoint import MANIFEST, serialise
+from ...bitstream.container import FINGERPRINT_BYTES
+from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
+from ..checkpoint import MANIFEST, parse_frozen, parse_trained, serialise
 from ..config import ModelConfig
 from ..freeze import freeze
+from ..image import read_picture
 from ..model import CompressionModel
-from .data import CropSource
+from ..pipeline import Codec
+from . import state
+from .data import CropSource, Pixels
+from .loop import CHECKPOINT
+from .validate import AVERAGE, BEST
 
 CALIBRATION_CROPS = 256
 CALIBRATION_SIDE = 256
+SELF_TEST_CROPS = 4
 
 
-def release(run: Path, data: Sequence[Path], folder: Path, name: str) -> Path:
-    """Freezes the averaged weights of a run and writes `folder`/name.safetensors and the manifest that names it.
+def release(run: Path, path: Path, data: Sequence[Path] = ()) -> None:
+    """Freezes the averaged weights of a run, writes them to `path` and names them in the manifest beside it.
 
-    Calibration takes random crops of `data`, the training images. Returns the path of the weights.
+    Takes the run's best evaluated weights, or where nothing was evaluated its last. Calibration takes random crops of
+    `data`, or of what the run was trained on. Raises InputError for a run that is not there, or data that is gone.
     """
-    state: dict[str, Any] = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-    model = CompressionModel(ModelConfig.from_dict(state["config"]))
-    model.load_state_dict(state["average"])
+    model, record = load_run(run)
+    sources = list(data) or [Path(source) for source in record["data"]]
+    missing = [str(source) for source in sources if not source.exists()]
+    if missing:
+        raise InputError(f"the training data is gone from {', '.join(missing)}; say where images are")
     # What is shipped is in float16, so that is what must be calibrated.
     for part in (model.analysis, model.hyper_analysis, model.synthesis):
         for parameter in part.parameters():
             parameter.data = parameter.data.half().float()
-    source = CropSource(data, smallest=CALIBRATION_SIDE)
+    source = CropSource(sources, smallest=CALIBRATION_SIDE)
     random = np.random.default_rng(0)
     crops = [np.array(source.crop(CALIBRATION_SIDE, random)) for _ in range(CALIBRATION_CROPS)]
     content = serialise(freeze(model, crops), model)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.safetensors"
+    self_test(content, str(path), crops[:SELF_TEST_CROPS])
     manifest = {
         "file": path.name,
         "sha256": hashlib.sha256(content).hexdigest(),
-        "config": state["config"],
+        "config": record["config"],
         "training": {
-            "data": [source.name for source in data],
-            "images": len(source),
-            "steps": state["step"],
-            "minutes": round(state["seconds"] / 60, 1),
-            "schedule": state["schedule"],
-            "device": state["device"],
+            "images": record["images"],
+            "steps": record["step"],
+            "minutes": round(record["seconds"] / 60, 1),
+            "recipe": record["recipe"],
+            "device": record["device"],
+            "from": record["origin"],
         },
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, content)
-    _write(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
-    return path
+    _write(path.parent / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
+
+
+def load_run(run: Path) -> tuple[CompressionModel, dict[str, Any]]:
+    """The averaged weights of a run, the best evaluated or else the last, and the record of their making."""
+    folder = state.find_state(run / BEST) or state.find_state(run / CHECKPOINT)
+    if folder is None:
+        raise InputError(f"there is no training run in {run}")
+    tensors, record = state.load_state(folder)
+    model = CompressionModel(ModelConfig.from_dict(record["config"]))
+    model.load_state_dict(state.unpack(tensors, AVERAGE))
+    return model, record
+
+
+def load_start(weights: Path) -> tuple[CompressionModel, dict[str, Any]]:
+    """A model to train further, and what the manifest is to say of it: from a weights folder or a file in one.
+
+    Raises MissingWeightsError or WeightsError.
+    """
+    folder = weights if weights.is_dir() else weights.parent
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        path = folder / manifest["file"] if weights.is_dir() else weights
+        content = path.read_bytes()
+    except OSError as error:
+        raise MissingWeightsError(f"no weights in {weights}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{folder / MANIFEST} is malformed") from error
+    digest = hashlib.sha256(content).hexdigest()
+    known = manifest.get("sha256") == digest
+    return parse_trained(content, str(path)), {"sha256": digest, "training": manifest["training"] if known else None}
+
+
+def self_test(content: bytes, name: str, crops: Sequence[Pixels]) -> None:
+    """Codes crops, uint8 [S, S, 3], with the weights as they will be read, and decodes them on one thread and on all.
+
+    Raises WeightsError should any decode to other latents than were encoded.
+    """
+    codec = Codec(parse_frozen(content, name), bytes(FINGERPRINT_BYTES))
+    threads = torch.get_num_threads()
+    for index, crop in enumerate(crops):
+        data = codec.encode(read_picture(crop), 100 * index / max(1, len(crops) - 1))
+        try:
+            for count in (1, threads):
+                torch.set_num_threads(count)
+                codec.decode(data)  # compares its latents with the encoder's checksum
+        except DecodeMismatchError as error:
+            raise WeightsError(f"{name} does not decode exactly: {error}") from error
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _write(path: Path, content: bytes) -> None:

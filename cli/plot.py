@@ -1,0 +1,25 @@
+"""`cae plot`: a training run as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+
+
+@click.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", "-o", "path", required=True, type=options.FILE, help="Image file to write: PNG, SVG or PDF.")
+@click.option(
+    "--anchors",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help='Curves to draw beside: a JSON list of {"codec", "bpp": [...], "psnr_rgb": [...]}.',
+)
+def plot(run: Path, path: Path, anchors: Path | None) -> None:
+    """Draw the loss of the training run RUN, and what its evaluations reached."""
+    from ..codec.training.plot import plot_run, read_curves
+
+    plot_run(run, path, read_curves(anchors) if anchors else [])

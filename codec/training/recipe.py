@@ -1,0 +1,186 @@
+"""What a training run does: stages of crops, batches and learning rates, read from a small TOML file."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from ...bitstream.errors import InputError
+from ..config import HYPER_PATCH, ModelConfig
+
+WARM_UP_STEPS = 300
+FINAL_RATE = 0.02
+"""A cosine of the learning rate ends at this share of its peak."""
+
+MS_SSIM_SIDE = 161
+"""Five scales of an 11-pixel window, halved four times, need this many pixels to a side."""
+
+DEFAULT = Path(__file__).parent / "default.toml"
+"""The recipe of the shipped weights."""
+
+Distortion = Literal["mse", "ms-ssim"]
+Table = TypeVar("Table", bound="Stage | Recipe")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the run with one shape of batches, as long as `steps` or `minutes` says.
+
+    The learning rate follows half a cosine from `learning_rate` down over this stage and those after it, up to the
+    next one with `restart`, where a new cosine begins.
+    """
+
+    crop: int
+    batch: int
+    learning_rate: float
+    steps: int = 0
+    minutes: float = 0.0
+    restart: bool = False
+
+    def __post_init__(self) -> None:
+        if self.crop < HYPER_PATCH or self.crop % HYPER_PATCH:
+            raise InputError(f"a crop must be a multiple of {HYPER_PATCH} pixels, not {self.crop}")
+        if self.batch < 1 or self.learning_rate <= 0:
+            raise InputError("a stage needs a positive batch and learning_rate")
+        if (self.steps > 0) == (self.minutes > 0):
+            raise InputError("a stage is as long as its steps or its minutes say: give one of them, above 0")
+
+    def done(self, steps: int, seconds: float) -> float:
+        """Share of the stage that is done, at most 1."""
+        return min(1.0, steps / self.steps if self.steps else seconds / 60 / self.minutes)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run; `note` is free text for the manifest, such as what the data is."""
+
+    stages: tuple[Stage, ...]
+    distortion: Distortion = "mse"
+    seed: int = 0
+    ema_decay: float = 0.999
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise InputError("a recipe needs at least one stage")
+        if self.distortion not in get_args(Distortion):
+            raise InputError(f"the distortion is one of {', '.join(get_args(Distortion))}, not {self.distortion!r}")
+        if self.distortion == "ms-ssim" and min(stage.crop for stage in self.stages) < MS_SSIM_SIDE:
+            raise InputError(f"MS-SSIM needs crops of at least {MS_SSIM_SIDE} pixels in every stage")
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay must be in [0, 1), not {self.ema_decay}")
+
+    @property
+    def largest_crop(self) -> int:
+        """Pixels to a side; images must be at least that large."""
+        return max(stage.crop for stage in self.stages)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `parse` is the inverse."""
+        return asdict(self)
+
+
+@dataclass
+class Position:
+    """Where a run is in its recipe."""
+
+    stage: int = 0
+    steps: int = 0
+    """Done in this stage."""
+    seconds: float = 0.0
+    """Spent in this stage."""
+    cycle_steps: int = 0
+    """Done since the cosine began."""
+
+    def finished(self, recipe: Recipe) -> bool:
+        """Whether no stage is left."""
+        return self.stage >= len(recipe.stages)
+
+    def advance(self, recipe: Recipe, seconds: float) -> None:
+        """Counts a step that took so long."""
+        self.steps += 1
+        self.seconds += seconds
+        self.cycle_steps += 1
+        if recipe.stages[self.stage].done(self.steps, self.seconds) >= 1:
+            self.stage, self.steps, self.seconds = self.stage + 1, 0, 0.0
+            if not self.finished(recipe) and recipe.stages[self.stage].restart:
+                self.cycle_steps = 0
+
+    def learning_rate(self, recipe: Recipe) -> float:
+        """For the step that comes next: linear warm-up, then half a cosine over the stages up to the next restart.
+
+        The stages of a cosine count by their lengths; where some are given in steps and some in minutes, as equals.
+        """
+        stages = recipe.stages
+        begin = max((i for i in range(self.stage + 1) if stages[i].restart), default=0)
+        end = next((i for i in range(self.stage + 1, len(stages)) if stages[i].restart), len(stages))
+        lengths = _lengths(stages[begin:end])
+        index = self.stage - begin
+        part = stages[self.stage].done(self.steps, self.seconds)
+        done = (sum(lengths[:index]) + part * lengths[index]) / sum(lengths)
+        cosine = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+        return stages[self.stage].learning_rate * min(1.0, (self.cycle_steps + 1) / WARM_UP_STEPS) * cosine
+
+    def remaining(self, recipe: Recipe, pixels_per_second: float) -> float:
+        """Seconds to the end, at a speed that stays the same a pixel."""
+        total = 0.0
+        for index, stage in enumerate(recipe.stages[self.stage :]):
+            left = 1 - (stage.done(self.steps, self.seconds) if index == 0 else 0.0)
+            pixels = stage.steps * stage.batch * stage.crop**2
+            total += left * (pixels / pixels_per_second + 60 * stage.minutes)
+        return total
+
+
+def _lengths(stages: Sequence[Stage]) -> list[float]:
+    if all(stage.steps for stage in stages):
+        return [float(stage.steps) for stage in stages]
+    if all(stage.minutes for stage in stages):
+        return [stage.minutes for stage in stages]
+    return [1.0] * len(stages)
+
+
+def load_recipe(path: Path) -> tuple[Recipe, ModelConfig]:
+    """A recipe and, from its table `model`, what differs from the default configuration.
+
+    Raises InputError naming the file and what is wrong with it.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        model = values.pop("model", {})
+        config = ModelConfig.from_dict(ModelConfig().to_dict() | model)
+        return parse(values), config
+    except (InputError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def parse(values: Mapping[str, Any]) -> Recipe:
+    """Inverse of `Recipe.to_dict`. Raises InputError for unknown keys, missing ones and values out of range."""
+    stages = values.get("stages", ())
+    if not isinstance(stages, list | tuple):
+        raise InputError("stages must be a list of tables, each headed [[stages]]")
+    return _build(Recipe, {**values, "stages": tuple(_build(Stage, stage) for stage in stages)})
+
+
+def stored(record: Mapping[str, Any]) -> tuple[Recipe, ModelConfig]:
+    """Recipe and configuration in the record of a checkpoint."""
+    return parse(record["recipe"]), ModelConfig.from_dict(record["config"])
+
+
+def _build(kind: type[Table], values: Any) -> Table:
+    if not isinstance(values, Mapping):
+        raise InputError(f"a {kind.__name__.lower()} must be a table, not {values!r}")
+    types = {field.name: field.type for field in fields(kind)}
+    for key, value in values.items():
+        if key not in types:
+            raise InputError(f"unknown key {key!r}; there are {', '.join(types)}")
+        expected = {"int": int, "float": int | float, "bool": bool}.get(str(types[key]))
+        if expected and (not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool)):
+            raise InputError(f"{key} must be of type {types[key]}, not {value!r}")
+    try:
+        return kind(**values)
+    except TypeError as error:  # a key is missing
+        raise InputError(str(error).split("() ", 1)[-1]) from error

@@ -1,0 +1,112 @@
+"""A run's state on disk: compact, without pickle, in files of a size that can be carried, replaced as a whole.
+
+RUN/checkpoint/state.json and part-NN.safetensors hold the weights in float32, the second moments of the optimiser in
+bfloat16 and the averaged weights in float16 (tables in float32): 8 bytes a parameter. First moments are not kept: with
+a decay of 0.9 they are ten steps old, and starting them from 0 acts as a warm-up of ten steps.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ...bitstream.errors import InputError
+
+STATE = "state.json"
+UNSPLIT = 2**63
+
+
+def save_state(folder: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any], part_bytes: int) -> None:
+    """Writes a new folder beside `folder`, then puts it in its place; the old one stays whole until then.
+
+    part_bytes: largest size of a file of tensors, header aside; a single tensor is never split.
+    Raises OSError, having removed what it wrote.
+    """
+    new, old = _beside(folder, ".new"), _beside(folder, ".old")
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        parts: list[dict[str, Tensor]] = [{}]
+        size = 0
+        for key, tensor in tensors.items():
+            if parts[-1] and size + tensor.nbytes > part_bytes:
+                parts.append({})
+                size = 0
+            parts[-1][key] = tensor.detach().cpu().contiguous()
+            size += tensor.nbytes
+        for index, part in enumerate(parts):
+            save_file(part, new / f"part-{index:02d}.safetensors")
+        (new / STATE).write_text(json.dumps({**values, "parts": len(parts)}, indent=1), encoding="utf-8")
+    except (OSError, safetensors.SafetensorError) as error:  # the latter is what a full disk gives
+        shutil.rmtree(new, ignore_errors=True)
+        raise OSError(f"the checkpoint could not be written: {error}") from error
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def find_state(folder: Path) -> Path | None:
+    """Where the last whole state is: `folder`, or what it replaced if it was stopped in between."""
+    return next((path for path in (folder, _beside(folder, ".old")) if (path / STATE).is_file()), None)
+
+
+def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `save_state` was given, without `part_bytes`. Raises InputError where a file is missing or damaged."""
+    try:
+        values: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        tensors: dict[str, Tensor] = {}
+        for index in range(values.pop("parts")):
+            tensors |= load_file(folder / f"part-{index:02d}.safetensors")
+        return tensors, values
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise InputError(f"{folder} is not a whole checkpoint: {error}") from error
+
+
+def pack_model(model: torch.nn.Module, prefix: str, dtype: torch.dtype) -> dict[str, Tensor]:
+    """A model's tensors under a prefix; matrices and biases in `dtype`, tables in float32."""
+    return {
+        prefix + key: value if key.endswith(("knots", "sigma")) else value.to(dtype)
+        for key, value in model.state_dict().items()
+    }
+
+
+def unpack(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Inverse of `pack_model`, in float32."""
+    return {key.removeprefix(prefix): value.float() for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def pack_moments(optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str]) -> dict[str, Tensor]:
+    """Second moments by parameter name."""
+    return {
+        "moment." + names[parameter]: state["exp_avg_sq"].to(torch.bfloat16)
+        for parameter, state in optimizer.state.items()
+    }
+
+
+def unpack_moments(
+    optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str], tensors: Mapping[str, Tensor], step: int
+) -> None:
+    """Puts second moments, and how many steps made them, into an optimizer of the Adam family."""
+    for parameter, name in names.items():
+        moment = tensors.get("moment." + name)
+        if moment is not None:
+            optimizer.state[parameter] = {
+                # Where the fused implementation wants it.
+                "step": torch.tensor(float(step), device=parameter.device),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": moment.to(parameter.device, torch.float32),
+            }
+
+
+def _beside(folder: Path, suffix: str) -> Path:
+    return folder.with_name(folder.name + suffix)

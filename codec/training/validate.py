@@ -1,0 +1,113 @@
+"""What a model in training reaches on whole images: rounded latents, estimated bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...bitstream.errors import InputError
+from ..config import HYPER_PATCH
+from ..evaluation.metrics import JPEG_QUALITIES, Pixels, Point, bd_rate, jpeg_point, mean_point
+from ..model import CompressionModel
+from . import report, state
+from .data import decode_image, list_files, read_images
+from .plot import JPEG, Curve, write_curves
+
+BEST = "best"
+"""Folder, in that of a run, of the best weights."""
+
+AVERAGE = "average."
+"""Prefix of the averaged weights' tensors in checkpoints."""
+
+RATES = tuple(float(t) for t in np.linspace(0, 1, 8))
+
+
+class Validation:
+    """Images to choose weights by, cut to multiples of 64 pixels, and what JPEG makes of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._images: list[Pixels] = []
+        for path in list_files(folder):
+            for name, data in read_images(path):
+                pixels = decode_image(data, name)
+                height, width = (side // HYPER_PATCH * HYPER_PATCH for side in pixels.shape[:2])
+                if height and width:
+                    self._images.append(pixels[:height, :width])
+        if not self._images:
+            raise InputError(f"no image of at least {HYPER_PATCH} pixels a side in {folder}")
+        self.jpeg = [mean_point([jpeg_point(image, quality) for image in self._images]) for quality in JPEG_QUALITIES]
+
+    @torch.no_grad()
+    def run(self, model: CompressionModel) -> tuple[list[Point], float | None]:
+        """Mean points at `RATES`, and their BD-rate against JPEG in percent, or None where the curves do not overlap.
+
+        The model must be in evaluation mode. Bits are those of its Gaussians: the shipped tables, counted from symbols,
+        need less.
+        """
+        device = model.sigma.device
+        t = torch.tensor(RATES, device=device)
+        points: list[list[Point]] = [[] for _ in RATES]
+        for image in self._images:
+            x = (torch.from_numpy(image.copy()).to(device).float() / 255 - 0.5).expand(len(t), -1, -1, -1)
+            with torch.autocast(device.type, torch.bfloat16):
+                out = model(x, t)
+            mse = (out.x.float().clamp(-0.5, 0.5) - x).square().mean((1, 2, 3)).clamp(min=1e-10)
+            bpp = (out.bits_y + out.bits_z) / image[..., 0].size
+            for index, point in enumerate(zip(bpp.tolist(), (-10 * mse.log10()).tolist(), strict=True)):
+                points[index].append(Point(*point))
+        curve = [mean_point(values) for values in points]
+        return curve, _bd_rate(self.jpeg, curve)
+
+
+def _bd_rate(anchor: Sequence[Point], curve: Sequence[Point]) -> float | None:
+    try:
+        return bd_rate(anchor, curve)
+    except ValueError:
+        return None
+
+
+class Selection:
+    """Keeps the weights that did best on the validation images, and says when there is nothing more to come."""
+
+    def __init__(self, validation: Validation, *, every: int, patience: int | None, part_bytes: int) -> None:
+        """`every`: steps between evaluations; `patience`: how many of them without a better one are enough."""
+        self.every = every
+        self._validation, self._patience, self._part_bytes = validation, patience, part_bytes
+        self.progress: dict[str, float | None] = {"best": None, "since_best": 0}
+
+    @property
+    def enough(self) -> bool:
+        """Whether patience is exhausted."""
+        return self._patience is not None and (self.progress["since_best"] or 0) >= self._patience
+
+    def consider(self, model: CompressionModel, record: Mapping[str, Any], run: Path) -> str:
+        """Evaluates a model in evaluation mode, adds to the run's file of evaluations and keeps the model if it is the
+        best so far, with the record of its making. Returns a line that says what came out.
+        """
+        curve, delta = self._validation.run(model)
+        best = self.progress["best"]
+        better = delta is not None and (best is None or delta < best)
+        self.progress = (
+            {"best": delta, "since_best": 0}
+            if better
+            else {
+                "best": best,
+                "since_best": (self.progress["since_best"] or 0) + 1,
+            }
+        )
+        run.mkdir(parents=True, exist_ok=True)
+        write_curves(run / JPEG, [Curve("JPEG", self._validation.jpeg)])
+        rows = [
+            {"step": record["step"], "t": t, "bpp": point.bpp, "psnr": point.psnr}
+            | ({} if delta is None else {"bd_rate": delta})
+            for t, point in zip(RATES, curve, strict=True)
+        ]
+        report.append(run / report.EVALUATIONS, report.EVALUATION_COLUMNS, rows)
+        if better:
+            state.save_state(run / BEST, state.pack_model(model, AVERAGE, torch.float32), record, self._part_bytes)
+        shown = "no overlap with JPEG" if delta is None else f"BD-rate against JPEG {delta:+.2f} %"
+        return f"evaluation at step {record['step']}: {shown}" + (", the best so far" if better else "")
