@@ -112,8 +112,8 @@ class Codec:
         header = read_header(data)
         if header.width * header.height > max_pixels:
             raise LimitError(f"{header.width} x {header.height} pixels, at most {max_pixels:,} are accepted")
-        self._check_weights(header)
         saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
+        self._check_weights(header)
         with memory_errors():
             damaged = set(saved.damaged_tiles) if allow_damaged else None
             pixels = self._synthesise(header, self._decode_bands(saved.container, damaged, progress))

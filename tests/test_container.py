@@ -95,20 +95,6 @@ def test_verify(case: dict[str, Any]) -> None:
     assert unpack(bytes.fromhex(case["file"])) == from_fields(case["fields"])
 
 
-@pytest.mark.parametrize("case", VECTORS["invalid"], ids=lambda case: case["name"])
-def test_invalid(case: dict[str, Any]) -> None:
-    with pytest.raises(errors.CaeError) as caught:
-        unpack(bytes.fromhex(case["file"]))
-    assert type(caught.value).__name__ == case["error"]
-    assert str(caught.value)
-
-
-def test_every_file_error_has_a_vector() -> None:
-    named = {case["error"] for case in VECTORS["invalid"]}
-    own = {error.__name__ for error in errors.BitstreamError.__subclasses__()}
-    assert named == own - {"DecodeMismatchError"}
-
-
 def test_cut_at_every_length() -> None:
     data = pack(SAMPLE)
     for size in range(1, len(data)):
