@@ -23,6 +23,15 @@ from .errors import (
     UnknownChunkError,
     UnsupportedVersionError,
 )
+from .limits import (
+    FREE_CELLS,
+    MAX_CHUNK_BYTES,
+    MAX_CHUNKS,
+    MAX_PAYLOAD_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MAX_TILE,
+)
 from .wire import Reader, sealed, varint
 
 MAGIC = b"\x89cae"  # the first byte is no ASCII, so that no text file passes
@@ -35,13 +44,6 @@ DEFAULT_TILE = 16  # 1024 pixels
 # 32 bits of a SHA-256 guard against mistakes, not against malice: among 1000 sets of weights two agree with
 # a probability of 1e-4, and even then the checksum of the latents tells that the wrong ones were used.
 FINGERPRINT_BYTES = 4
-
-MAX_TILE = 32  # 2048 pixels; what a decoder needs in memory grows with it, however short the payload
-MAX_SIDE = 2**20  # pixels
-MAX_PIXELS = 2**30
-MAX_CHUNKS = 64
-MAX_CHUNK_BYTES = 2**30
-MAX_PAYLOAD_BYTES = 2**30
 
 _FLAG_GREY = 0x01
 _FLAG_CHUNKS = 0x02
@@ -135,6 +137,12 @@ def tile_rectangles(header: Header) -> list[Rectangle]:
     ]
 
 
+def is_enough(payload_bytes: int, rectangle: Rectangle) -> bool:
+    """Whether a payload of this length may stand for a tile of this size."""
+    cells = rectangle.height * rectangle.width // (TILE_UNIT // LATENT_SIDE) ** 2
+    return cells <= FREE_CELLS + payload_bytes
+
+
 def latents_checksum(latents: NDArray[np.int32]) -> int:
     """CRC-32 of a tile's decoded latents.
 
@@ -157,7 +165,7 @@ def pack(container: Container) -> bytes:
     parts = [_pack_header(header, has_chunks=bool(chunks))]
     if chunks:
         parts.append(_pack_chunks(chunks))
-    parts.extend(map(_pack_tile, tiles))
+    parts.extend(map(_pack_tile, tiles, tile_rectangles(header)))
     return b"".join(parts)
 
 
@@ -167,12 +175,12 @@ def unpack(data: bytes) -> Container:
     Optional chunks of unknown kinds are kept, so that packing again loses nothing.
     """
     reader = Reader(data)
-    header, has_chunks = _unpack_header(reader)
-    chunks = _unpack_chunks(reader) if has_chunks else ()
+    header, has_chunks = unpack_header(reader)
+    chunks = unpack_chunks(reader) if has_chunks else ()
     rows, columns = tile_grid(header)
     if rows * columns * _MIN_TILE_BYTES > reader.left:
         raise TruncatedError(f"no room for {rows * columns} tiles in the {reader.left} bytes that are left")
-    tiles = tuple(_unpack_tile(reader) for _ in range(rows * columns))
+    tiles = tuple(unpack_tile(reader, rectangle) for rectangle in tile_rectangles(header))
     if reader.left:
         raise CorruptError(f"{reader.left} bytes after the last tile")
     return Container(header, chunks, tiles)
@@ -180,7 +188,7 @@ def unpack(data: bytes) -> Container:
 
 def read_header(data: bytes) -> Header:
     """The header alone, its checksum verified; `data` may end anywhere after it. Raises as `unpack` does."""
-    return _unpack_header(Reader(data))[0]
+    return unpack_header(Reader(data))[0]
 
 
 def _pack_header(header: Header, *, has_chunks: bool) -> bytes:
@@ -189,7 +197,8 @@ def _pack_header(header: Header, *, has_chunks: bool) -> bytes:
     return sealed(fixed + varint(header.width) + varint(header.height))
 
 
-def _unpack_header(reader: Reader) -> tuple[Header, bool]:
+def unpack_header(reader: Reader) -> tuple[Header, bool]:
+    """The header, and whether chunks follow it."""
     start = reader.data[: len(MAGIC)]
     if not start or not MAGIC.startswith(start):
         raise NotCaeError("not a .cae file" if start else "no data")
@@ -213,7 +222,7 @@ def _pack_chunks(chunks: tuple[Chunk, ...]) -> bytes:
     return b"".join(parts)
 
 
-def _unpack_chunks(reader: Reader) -> tuple[Chunk, ...]:
+def unpack_chunks(reader: Reader) -> tuple[Chunk, ...]:
     start = reader.position
     count = reader.varint()
     reader.check_seal(start, "number of chunks")
@@ -232,21 +241,31 @@ def _unpack_chunks(reader: Reader) -> tuple[Chunk, ...]:
     return tuple(chunks)
 
 
-def _pack_tile(tile: Tile) -> bytes:
+def _pack_tile(tile: Tile, rectangle: Rectangle) -> bytes:
     if len(tile.payload) > MAX_PAYLOAD_BYTES:
         raise InputError(f"a payload of {len(tile.payload)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed")
+    if not is_enough(len(tile.payload), rectangle):
+        raise InputError(_too_short(len(tile.payload), rectangle))
     if not 0 <= tile.latents_checksum < 2**32:
         raise InputError(f"the checksum {tile.latents_checksum} is not a number of 32 bits")
     return sealed(varint(len(tile.payload)) + tile.latents_checksum.to_bytes(4, "little") + tile.payload)
 
 
-def _unpack_tile(reader: Reader) -> Tile:
+def unpack_tile(reader: Reader, rectangle: Rectangle) -> Tile:
+    """The next record, that of a tile of this size."""
     start = reader.position
     length = reader.length("payload", MAX_PAYLOAD_BYTES)
+    if not is_enough(length, rectangle):
+        raise LimitError(_too_short(length, rectangle))
     checksum = reader.u32()
     payload = reader.take(length)
     reader.check_seal(start, "tile")
     return Tile(payload, checksum)
+
+
+def _too_short(payload_bytes: int, rectangle: Rectangle) -> str:
+    width, height = LATENT_SIDE * rectangle.width, LATENT_SIDE * rectangle.height
+    return f"{payload_bytes} bytes are too few for a tile of {width} x {height} pixels"
 
 
 def _check_header(header: Header, *, rule: type[CaeError], limit: type[CaeError]) -> None:

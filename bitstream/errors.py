@@ -6,14 +6,16 @@
     |   |-- UnsupportedVersionError
     |   |-- TruncatedError         it ends too early
     |   |-- CorruptError           a checksum or a rule of the format is broken
-    |   |-- LimitError             it asks for more than the format allows
+    |   |-- LimitError             it asks for more than the format, or the caller, allows
     |   |-- UnknownChunkError      it needs a feature that is unknown here
     |   `-- DecodeMismatchError    it decodes to something else than was encoded
     |-- WeightsError               the weights are malformed
     |   |-- MissingWeightsError    none were found
     |   `-- WrongWeightsError      the file needs others
+    |-- MemoryLimitError           the memory of this machine does not suffice
     `-- InputError                 the call is wrong
         `-- ImageError             the image to be encoded is
+            `-- ImageSizeError     it has more pixels than are allowed
 
 Any bytes either decode or raise a `CaeError`, never anything else.
 """
@@ -44,7 +46,7 @@ class CorruptError(BitstreamError):
 
 
 class LimitError(BitstreamError):
-    """A size or length is beyond the limits of the format."""
+    """A size or length is beyond the limits of the format, or beyond those that the caller set."""
 
 
 class UnknownChunkError(BitstreamError):
@@ -67,9 +69,17 @@ class WrongWeightsError(WeightsError):
     """The file was encoded with weights of another fingerprint."""
 
 
+class MemoryLimitError(CaeError):
+    """The memory of this machine, or of its GPU, does not suffice."""
+
+
 class InputError(CaeError):
     """An argument is outside of its documented type, shape or range."""
 
 
 class ImageError(InputError):
     """The image to be encoded cannot be read or has an unsupported form."""
+
+
+class ImageSizeError(ImageError):
+    """The image to be encoded has more pixels than the caller, or the format, allows."""

@@ -11,6 +11,7 @@ import click
 from . import options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
 from .files import check_output, write_file
+from .progress import progress
 
 
 @click.command()
@@ -27,8 +28,11 @@ from .files import check_output, write_file
 )
 @options.device
 @options.threads
+@options.max_pixels
 @options.quiet
-def encode(source: Path, output: Path, quality: float, device: str, threads: int | None, quiet: bool) -> None:
+def encode(
+    source: Path, output: Path, quality: float, device: str, threads: int | None, max_pixels: int, quiet: bool
+) -> None:
     """Encode the image IN to the file OUT (.cae)."""
     with about(output, NO_OUTPUT):
         check_output(output, source)
@@ -36,11 +40,11 @@ def encode(source: Path, output: Path, quality: float, device: str, threads: int
         original = source.read_bytes()
         from ..codec.image import read_picture
 
-        picture = read_picture(BytesIO(original))
+        picture = read_picture(BytesIO(original), max_pixels)
     codec = options.load_codec(device, threads)
     start = time.perf_counter()
-    with about(source):
-        data = codec.encode(picture, quality)
+    with about(source), progress(quiet) as report:
+        data = codec.encode(picture, quality, progress=report)
     seconds = time.perf_counter() - start
     with about(output, NO_OUTPUT):
         write_file(output, data)

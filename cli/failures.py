@@ -6,7 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..bitstream.errors import BitstreamError, CaeError, ImageError, WeightsError
+from ..bitstream.errors import (
+    BitstreamError,
+    CaeError,
+    ImageError,
+    ImageSizeError,
+    LimitError,
+    MemoryLimitError,
+    WeightsError,
+)
 
 UNEXPECTED = 1
 USAGE = 2  # click's own code for a wrong command line
@@ -14,12 +22,21 @@ BAD_IMAGE = 3
 BAD_CAE_FILE = 4
 NO_WEIGHTS = 5
 NO_OUTPUT = 6
+TOO_LARGE = 7
+DAMAGED = 8
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+TERMINATED = 143  # 128 + SIGTERM
 
 EXPLANATION = (
     "Exit codes: 0 done, 2 wrong usage, 3 the input image cannot be read, 4 the .cae file is bad, "
-    "5 the weights are missing or others, 6 the output cannot be written, 130 interrupted, 1 anything else."
+    "5 the weights are missing or others, 6 the output cannot be written, 7 more than --max-pixels, the format or the "
+    "memory allows, 8 decoded with --allow-damaged and parts are lost, 130 interrupted, "
+    "143 terminated, 1 anything else."
 )
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a command as Ctrl-C does, cleaning up on the way."""
 
 
 class Failure(Exception):
@@ -36,18 +53,21 @@ def about(path: str | os.PathLike[str], code: int | None = None) -> Iterator[Non
     try:
         yield
     except (CaeError, OSError) as exc:
-        raise Failure(f"{os.fspath(path)}: {_cause(exc)}", code or exit_code(exc)) from exc
+        own = exit_code(exc)
+        raise Failure(f"{os.fspath(path)}: {_cause(exc)}", own if own == TOO_LARGE else code or own) from exc
 
 
 def failure(exc: BaseException) -> Failure:
     """The failure that an error amounts to which no file is known for."""
     if isinstance(exc, Failure):
         return exc
+    if isinstance(exc, Terminated):
+        return Failure("terminated", TERMINATED)
     if isinstance(exc, KeyboardInterrupt):
         return Failure("interrupted", INTERRUPTED)
     if isinstance(exc, MemoryError):
-        return Failure("out of memory", UNEXPECTED)
-    if not isinstance(exc, CaeError | OSError):  # torch's own out-of-memory errors among them
+        return Failure("out of memory", TOO_LARGE)
+    if not isinstance(exc, CaeError | OSError):
         return Failure(f"unexpected {type(exc).__name__}: {_cause(exc)}", UNEXPECTED)
     where = f"{exc.filename}: " if isinstance(exc, OSError) and exc.filename else ""
     return Failure(where + _cause(exc), exit_code(exc))
@@ -55,6 +75,8 @@ def failure(exc: BaseException) -> Failure:
 
 def exit_code(exc: BaseException) -> int:
     """The exit code that the kind of an error stands for."""
+    if isinstance(exc, ImageSizeError | LimitError | MemoryLimitError):
+        return TOO_LARGE
     if isinstance(exc, ImageError):
         return BAD_IMAGE
     if isinstance(exc, BitstreamError):

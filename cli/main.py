@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
+from types import FrameType
 
 import click
 
 from .decode import decode
 from .encode import encode
-from .failures import EXPLANATION, failure
+from .failures import EXPLANATION, Terminated, failure
 from .freeze import freeze
 from .info import info
 from .plot import plot
@@ -38,6 +40,11 @@ def main() -> None:
     """cae, a learned image codec: photographs in fewer bytes, decoded alike on every machine."""
     # Pillow logs some damages besides raising an error; one line is enough.
     logging.getLogger("PIL").addHandler(logging.NullHandler())
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 for command in (encode, decode, info, train, plot, freeze):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..bitstream.limits import DEFAULT_MAX_PIXELS
+
 if TYPE_CHECKING:
     from ..codec.pipeline import Codec
 
@@ -26,8 +28,19 @@ threads = click.option(
 quiet = click.option("--quiet", is_flag=True, help="No report and no notes; errors are still shown.")
 
 
-def load_codec(device: str, threads: int | None) -> Codec:
-    """The codec with the installed weights. Raises WeightsError, or InputError for a missing device."""
+max_pixels = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=DEFAULT_MAX_PIXELS,
+    show_default=True,
+    help="Refuse larger images before anything is allocated for them.",
+)
+
+
+def load_codec(device: str, threads: int | None, fingerprint: bytes | None = None) -> Codec:
+    """The codec with the weights of this fingerprint, or those for new files if None. Raises WeightsError, or
+    InputError for a missing device."""
     # Imported here, not above: this takes a second, and `cae --help` has no use for it.
     import torch
 
@@ -35,4 +48,4 @@ def load_codec(device: str, threads: int | None) -> Codec:
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return load_codec(device)
+    return load_codec(device, fingerprint)

@@ -1,11 +1,9 @@
-"""Weights: where they are, how they are verified, and how a file of them is written and read."""
+"""Weights: how they are verified, and how a file of them is written and read."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,18 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ..bitstream.container import FINGERPRINT_BYTES
 from ..bitstream.errors import MissingWeightsError, WeightsError
 from .config import ModelConfig
 from .exact import Integer, IntegerGate, check_multiplier
 from .frozen import UNIT_LIMIT, FrozenModel
+from .installed import MANIFEST as MANIFEST
+from .installed import find_weights
+from .installed import weights_folder as weights_folder
 from .model import CompressionModel
 
-MANIFEST = "manifest.json"
+MAX_BYTES = 2**28
+"""A weights file beyond this is refused before it is read; today's have 20 MB."""
+
 TRAINING_PREFIX = "training."
 """Tensors that only training needs: the floating-point prior and the rate tables before they were rounded."""
 
@@ -31,30 +33,27 @@ _SHARED = {"analysis", "hyper_analysis", "synthesis", "sigma"}
 _PRIOR_TYPES = {"weight": torch.int16, "bias": torch.int32, "rows": torch.int16, "multiplier": torch.float32}
 
 
-@functools.cache
-def weights_folder() -> Path:
-    """The folder of the installed weights."""
-    return Path(str(resources.files("cae.weights")))
+def load_frozen(folder: Path | None = None, *, fingerprint: bytes | None = None) -> tuple[FrozenModel, bytes]:
+    """A model of a weights folder (the installed one if None) and its fingerprint: the one with this fingerprint, or
+    the one for new files if None.
 
-
-def load_frozen(folder: Path | None = None) -> tuple[FrozenModel, bytes]:
-    """The model of a weights folder (the installed one if None) and its fingerprint.
-
-    Raises MissingWeightsError, or WeightsError for a file that is not what the manifest says or is malformed.
+    Raises MissingWeightsError, WrongWeightsError where none has the fingerprint, or WeightsError for a file that is not
+    what the manifest says or is malformed.
     """
-    folder = folder or weights_folder()
+    weights = find_weights(folder, fingerprint)
+    path = weights.path
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        path = folder / manifest["file"]
+        if path.stat().st_size > MAX_BYTES:
+            raise WeightsError(f"{path} has more than {MAX_BYTES:,} bytes")
         data = path.read_bytes()
     except OSError as error:
-        raise MissingWeightsError(f"no weights in {folder}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{folder / MANIFEST} is malformed") from error
+        raise MissingWeightsError(
+            f"no weights {weights.fingerprint.hex()} in {path.parent}: {path.name}: {error.strerror or error}"
+        ) from error
     digest = hashlib.sha256(data).hexdigest()
-    if digest != manifest.get("sha256"):
-        raise WeightsError(f"{path} is damaged: its SHA-256 is {digest}, the manifest says {manifest.get('sha256')}")
-    return parse_frozen(data, str(path)), bytes.fromhex(digest)[:FINGERPRINT_BYTES]
+    if digest != weights.sha256:
+        raise WeightsError(f"{path} is damaged: its SHA-256 is {digest}, the manifest says {weights.sha256}")
+    return parse_frozen(data, str(path)), weights.fingerprint
 
 
 def parse_frozen(data: bytes, name: str) -> FrozenModel:

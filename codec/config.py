@@ -39,6 +39,12 @@ SKIP_SCALE = SCALE_MIN * math.exp(-SCALE_STEP / 2)
 """Below this scale a latent has row 0: it is not coded and its symbol is 0. P(symbol != 0) = erfc(0.5 / (scale sqrt 2))
 is 0.0009 there."""
 
+MAX_WIDTH = 1024
+"""Of any layer: what a configuration asks for is allocated before the tensors of its file are compared with it."""
+
+MAX_DEPTH = 16
+"""Of any row of blocks."""
+
 Number = TypeVar("Number", float, "Tensor")
 
 
@@ -64,6 +70,12 @@ class ModelConfig:
     lambda_high: float = 0.5
 
     def __post_init__(self) -> None:
+        for name in ("latent_channels", "width_8", "width_16", "hyper_channels", "prior_width", "knots"):
+            if not (isinstance(getattr(self, name), int) and 2 <= getattr(self, name) <= MAX_WIDTH):
+                raise ValueError(f"{name} must be a whole number from 2 to {MAX_WIDTH}, not {getattr(self, name)}")
+        for name in ("blocks_8", "blocks_16", "context_blocks"):
+            if not (isinstance(getattr(self, name), int) and 1 <= getattr(self, name) <= MAX_DEPTH):
+                raise ValueError(f"{name} must be a whole number from 1 to {MAX_DEPTH}, not {getattr(self, name)}")
         if self.latent_channels % 4:
             raise ValueError(f"latent_channels must be a multiple of 4, not {self.latent_channels}")
         if not 0 < self.lambda_low < self.lambda_high:

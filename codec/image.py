@@ -16,6 +16,7 @@ What is kept and what is not:
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,7 +30,8 @@ import numpy.typing as npt
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from ..bitstream.container import MAGIC
-from ..bitstream.errors import ImageError
+from ..bitstream.errors import ImageError, ImageSizeError
+from ..bitstream.limits import DEFAULT_MAX_PIXELS
 from .metadata import EXIF_PREFIX, metadata, orientation, turn
 from .samples import Bytes, samples
 
@@ -47,6 +49,8 @@ FORMATS = {
 }
 _WITHOUT_ALPHA = {"JPEG", "BMP", "PPM"}
 
+_pillow_limit = threading.Lock()
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -54,7 +58,7 @@ class Picture:
 
     pixels: uint8 [H, W, 3] for colour, [H, W] for grey; alpha: uint8 [H, W], not premultiplied, or None.
     icc, exif (a TIFF structure, without the "Exif" prefix of JPEG) and xmp are the stored bytes, or None.
-    notes: one line for each conversion that reading it took.
+    notes: one line for each conversion that reading it took, or each part that was damaged.
     """
 
     pixels: Bytes
@@ -82,29 +86,32 @@ class Picture:
         return ("L" if self.grey else "RGB") + ("" if self.alpha is None else "A")
 
 
-def read_picture(source: str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | BinaryIO) -> Picture:
+def read_picture(
+    source: str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | BinaryIO, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Picture:
     """The picture in a file (a path, or an open binary file), a PIL image or a uint8 array.
 
     Arrays are uint8 [H, W] or [H, W, 1] (grey), [H, W, 2] (grey, alpha), [H, W, 3] (RGB) or [H, W, 4] (RGBA).
     Of a PIL image the current frame is taken, as Pillow shows it: Pillow cuts 16-bit RGB to its high byte, so
     give the path of such a file for correct rounding. The image itself is not changed.
 
-    Raises ImageError, one line, with the path in front where a path was given.
+    Raises ImageError, one line, with the path in front where a path was given; ImageSizeError, before anything is
+    decoded, for an image of more than `max_pixels`.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
-        return _from_image(source, None)
+        return _from_image(source, None, max_pixels)
     if hasattr(source, "read"):
-        return _from_file(source.read())
+        return _from_file(source.read(), max_pixels)
     if not isinstance(source, (str, os.PathLike)):
         raise ImageError(f"an image is a path, a binary file, a PIL image or an array, not {type(source).__name__}")
     try:
-        return _from_file(Path(source).read_bytes())
+        return _from_file(Path(source).read_bytes(), max_pixels)
     except OSError as exc:
         raise ImageError(f"{os.fspath(source)}: {exc.strerror or exc}") from exc
     except ImageError as exc:
-        raise ImageError(f"{os.fspath(source)}: {exc}") from exc
+        raise type(exc)(f"{os.fspath(source)}: {exc}") from exc
 
 
 def to_array(picture: Picture) -> Bytes:
@@ -191,29 +198,31 @@ def _save_options(picture: Picture, name: str) -> dict[str, Any]:
     return options
 
 
-def _from_array(array: npt.NDArray[Any]) -> Picture:
+def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
     if array.dtype != np.uint8:
         raise ImageError(f"arrays must be uint8, not {array.dtype}")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise ImageError(f"arrays must be [H, W] or [H, W, 1..4], not {list(array.shape)}")
+    _check_size(array.shape[1], array.shape[0], max_pixels)
     return _build(array, None, None, None, ())
 
 
-def _from_file(data: bytes) -> Picture:
+def _from_file(data: bytes, max_pixels: int) -> Picture:
     if not data:
         raise ImageError("the file is empty")
     if data.startswith(MAGIC):
         raise ImageError("a .cae file already, not an image to be encoded")
-    with _pillow_errors():
+    with _pillow_errors(max_pixels):
         image = Image.open(BytesIO(data))
     with image:
-        return _from_image(image, data)
+        return _from_image(image, data, max_pixels)
 
 
-def _from_image(image: Image.Image, data: bytes | None) -> Picture:
+def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Picture:
     """`data`: the bytes of the file where the image was opened from one and not loaded yet."""
     notes: list[str] = []
-    with _pillow_errors():
+    _check_size(*image.size, max_pixels)
+    with _pillow_errors(max_pixels):
         frames = getattr(image, "n_frames", 1) if data else 1
         tile = next(iter(getattr(image, "tile", ())), None)
         args = tile.args if tile else None
@@ -251,20 +260,30 @@ def _build(values: Bytes, icc: bytes | None, exif: bytes | None, xmp: bytes | No
     return Picture(np.array(values, order="C"), alpha, icc, exif, xmp, notes)
 
 
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageSizeError(f"{width} x {height} pixels, at most {max_pixels:,} are accepted")
+
+
 @contextmanager
-def _pillow_errors() -> Iterator[None]:
-    """Turn whatever Pillow raises into an ImageError, and its warnings about size too."""
+def _pillow_errors(max_pixels: int) -> Iterator[None]:
+    """Turn whatever Pillow raises into an ImageError. Its own limit, checked at many places, follows ours inside."""
     try:
-        with warnings.catch_warnings():
+        with _pillow_limit, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
+            before = Image.MAX_IMAGE_PIXELS
+            Image.MAX_IMAGE_PIXELS = max_pixels
+            try:
+                yield
+            finally:
+                Image.MAX_IMAGE_PIXELS = before
     except ImageError:
         raise
     except UnidentifiedImageError as exc:
         raise ImageError("not an image in a format that can be read here") from exc
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as exc:
-        raise ImageError(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels") from exc
+        raise ImageSizeError(f"more than the {max_pixels:,} pixels that are accepted") from exc
     except MemoryError as exc:
         raise ImageError("too large for the memory of this machine") from exc
     except Exception as exc:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from importlib import resources
 
-from ..bitstream.container import ALPHA, EXIF, FINGERPRINT_BYTES, ICC, TILE_UNIT, VERSION, XMP, unpack
+from ..bitstream.container import ALPHA, EXIF, ICC, TILE_UNIT, VERSION, XMP, unpack
+from .installed import is_installed
 
 _NAMES = {ALPHA: "alpha", ICC: "icc", EXIF: "exif", XMP: "xmp"}
 
@@ -67,15 +66,5 @@ def info(data: bytes) -> Info:
         chunk_bytes=chunks,
         overhead_bytes=len(data) - tile_bytes - sum(chunks.values()),
         fingerprint=header.fingerprint.hex(),
-        weights_installed=header.fingerprint.hex() == installed_fingerprint(),
+        weights_installed=is_installed(header.fingerprint),
     )
-
-
-def installed_fingerprint() -> str | None:
-    """Fingerprint, in hexadecimal, of the weights that come with the package; None without any."""
-    manifest = resources.files("cae.weights") / "manifest.json"
-    try:
-        digest = json.loads(manifest.read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return str(digest)[: 2 * FINGERPRINT_BYTES].lower()

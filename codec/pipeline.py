@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,37 +13,49 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..bitstream.alpha import compress_plane, decompress_plane
 from ..bitstream.container import (
-    ALPHA,
-    EXIF,
-    ICC,
-    MAX_PIXELS,
-    MAX_SIDE,
-    XMP,
-    Chunk,
+    DEFAULT_TILE,
     Container,
     Header,
+    Rectangle,
     Tile,
+    is_enough,
     latent_size,
     latents_checksum,
     pack,
+    read_header,
+    tile_grid,
     tile_rectangles,
     unpack,
 )
 from ..bitstream.entropy import StepDecoder, encode_steps
-from ..bitstream.errors import DecodeMismatchError, ImageError, InputError, WrongWeightsError
+from ..bitstream.errors import (
+    CorruptError,
+    DecodeMismatchError,
+    ImageSizeError,
+    InputError,
+    LimitError,
+    MemoryLimitError,
+    WrongWeightsError,
+)
+from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
+from ..bitstream.salvage import Salvage, salvage
 from . import windows
 from .checkpoint import load_frozen
 from .config import ROWS
+from .extras import blank, from_chunks, to_chunks
 from .frozen import FrozenModel
 from .image import Picture
+from .installed import find_weights
 from .prior import to_classes
 from .quantize import Quantizer
 
 Pixels = npt.NDArray[np.uint8]
 Step = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]
 """(symbols, table rows), both [n]: what the entropy coder takes at a time."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of tiles done and of all tiles, after each."""
 
 
 def rate_row(quality: float) -> int:
@@ -54,6 +68,10 @@ def rate_row(quality: float) -> int:
     return round(quality * (ROWS - 1) / 100)
 
 
+def _silent(done: int, total: int) -> None:
+    """No report of progress."""
+
+
 class Codec:
     """A model on a device, with its entropy coder's tables. Make it by `load_codec`."""
 
@@ -63,56 +81,121 @@ class Codec:
         self.tables = model.probability_tables()
         self._quantizer = Quantizer(self.tables, torch.device(device))
 
-    def encode(self, picture: Picture, quality: float) -> bytes:
-        """A whole file. Raises InputError for a quality outside 0..100."""
+    def encode(self, picture: Picture, quality: float, *, progress: Progress = _silent) -> bytes:
+        """A whole file. Raises InputError for a quality outside 0..100, ImageSizeError, MemoryLimitError."""
         row = rate_row(quality)
         if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
-            raise ImageError(f"{picture.width} x {picture.height} pixels are more than the format allows")
-        header = Header(picture.width, picture.height, picture.grey, row, self.fingerprint)
-        tiles = tuple(
-            Tile(encode_steps(self.tables, steps), _checksum(latents))
-            for steps, latents in self.quantise_tiles(_to_rgb(picture.pixels), header)
-        )
-        return pack(Container(header, _to_chunks(picture), tiles))
+            raise ImageSizeError(f"{picture.width} x {picture.height} pixels are more than the format allows")
+        header = Header(picture.width, picture.height, picture.grey, row, self.fingerprint, DEFAULT_TILE)
+        with memory_errors():
+            tiles = self._encode_tiles(picture.pixels, header, progress)
+            if not all(map(is_enough, (len(tile.payload) for tile in tiles), tile_rectangles(header))):
+                # So flat that a decoder would suspect a bomb: tiles of this size are always allowed.
+                header = replace(header, tile=SAFE_TILE)
+                tiles = self._encode_tiles(picture.pixels, header, progress)
+            return pack(Container(header, to_chunks(picture), tiles))
 
-    def decode(self, data: bytes) -> Picture:
-        """The picture in a file. Raises BitstreamError or WeightsError."""
-        container = unpack(data)
-        header = container.header
-        latents = self.decode_latents(container)
-        pixels = windows.crop(windows.synthesise(self.model, latents, header.row), header.height, header.width)
-        return _from_chunks(container.chunks, _to_grey(pixels) if header.grey else pixels)
+    def decode(
+        self,
+        data: bytes,
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        allow_damaged: bool = False,
+        progress: Progress = _silent,
+    ) -> Picture:
+        """The picture in a file.
+
+        max_pixels: an image with more of them is refused before anything is allocated for it. allow_damaged: tiles
+        that are damaged become grey, and metadata or an alpha plane that is damaged is left out; `notes` names them.
+        Raises BitstreamError (LimitError for too many pixels), WeightsError or MemoryLimitError.
+        """
+        header = read_header(data)
+        if header.width * header.height > max_pixels:
+            raise LimitError(f"{header.width} x {header.height} pixels, at most {max_pixels:,} are accepted")
+        saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
+        self._check_weights(header)
+        with memory_errors():
+            damaged = set(saved.damaged_tiles) if allow_damaged else None
+            pixels = self._synthesise(header, self._decode_bands(saved.container, damaged, progress))
+            notes = blank(pixels, header, damaged or ())
+            return from_chunks(saved.container.chunks, pixels, notes, saved.damaged_chunks if allow_damaged else None)
 
     def decode_latents(self, container: Container) -> Tensor:
         """The exact part of decoding: int32 [1, h, w, M] in sixteenths of a step, the same on every machine."""
-        header = container.header
+        self._check_weights(container.header)
+        return torch.cat(list(self._decode_bands(container, None, _silent)), dim=1)
+
+    def _check_weights(self, header: Header) -> None:
         if header.fingerprint != self.fingerprint:
             raise WrongWeightsError(
-                f"the file needs weights {header.fingerprint.hex()}, installed are {self.fingerprint.hex()}"
+                f"the file needs weights {header.fingerprint.hex()}, these are {self.fingerprint.hex()}"
             )
-        channels = self.model.config.latent_channels
-        latents = torch.empty(1, *latent_size(header), channels, dtype=torch.int32, device=self.device)
-        for tile, (top, left, height, width) in zip(container.tiles, tile_rectangles(header), strict=True):
-            decoded = self._dequantise(tile.payload, height, width, header.row)
-            if _checksum(decoded) != tile.latents_checksum:
-                raise DecodeMismatchError("the decoded latents are not those that were encoded")
-            latents[:, top : top + height, left : left + width] = decoded
-        return latents
+
+    def _encode_tiles(self, pixels: Pixels, header: Header, progress: Progress) -> tuple[Tile, ...]:
+        tiles = []
+        total = len(tile_rectangles(header))
+        for steps, latents in self.quantise_tiles(pixels, header):
+            tiles.append(Tile(encode_steps(self.tables, steps), _checksum(latents)))
+            progress(len(tiles), total)
+        return tuple(tiles)
+
+    def _decode_bands(self, container: Container, damaged: set[int] | None, progress: Progress) -> Iterator[Tensor]:
+        """The latents of one row of tiles after the other: int32 [1, h, w, M], in sixteenths of a step.
+
+        damaged: indices of tiles to be left 0, to which those are added that do not decode; with None they raise.
+        """
+        header = container.header
+        rectangles = tile_rectangles(header)
+        columns = tile_grid(header)[1]
+        for start in range(0, len(rectangles), columns):
+            row = rectangles[start : start + columns]
+            size = (1, row[0].height, latent_size(header)[1], self.model.config.latent_channels)
+            band = torch.zeros(size, dtype=torch.int32, device=self.device)
+            for index, (_, left, height, width) in enumerate(row, start):
+                if damaged is None or index not in damaged:
+                    try:
+                        band[:, :, left : left + width] = self._decode_tile(
+                            container.tiles[index], height, width, header.row
+                        )
+                    except (CorruptError, DecodeMismatchError):
+                        if damaged is None:
+                            raise
+                        damaged.add(index)
+                        if len(damaged) == len(rectangles):
+                            raise
+                progress(index + 1, len(rectangles))
+            yield band
+
+    def _decode_tile(self, tile: Tile, height: int, width: int, row: int) -> Tensor:
+        decoded = self._dequantise(tile.payload, height, width, row)
+        if _checksum(decoded) != tile.latents_checksum:
+            raise DecodeMismatchError("the decoded latents are not those that were encoded")
+        return decoded
+
+    def _synthesise(self, header: Header, bands: Iterator[Tensor]) -> Pixels:
+        """The pixels of the image, uint8 [H, W, 3], or [H, W] for grey."""
+        pixels = np.empty((header.height, header.width, 3)[: 2 if header.grey else 3], np.uint8)
+        top = 0
+        for part in windows.synthesise(self.model, bands, header.row):
+            part = part[: header.height - top, : header.width]
+            pixels[top : top + len(part)] = _to_grey(part) if header.grey else part
+            top += len(part)
+        return pixels
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
         return self.model.sigma.device
 
-    def analyse(self, pixels: Pixels, row: int) -> Tensor:
-        """Padded pixels uint8 [H, W, 3] -> latents in standard deviations, float32 [1, H/16, W/16, M]."""
-        return windows.analyse(self.model, pixels, row)
+    def analyse(self, pixels: Pixels, row: int, area: Rectangle | None = None) -> Tensor:
+        """Pixels uint8 [H, W, 3] or [H, W] -> latents of the padded image, or of an area of it, in standard deviations:
+        float32 [1, h, w, M]."""
+        return windows.analyse(self.model, pixels, row, area)
 
     def quantise_tiles(self, pixels: Pixels, header: Header) -> Iterator[tuple[list[Step], Tensor]]:
-        """`quantise` of each tile of an image, uint8 [H, W, 3], in the order of the file."""
-        y = self.analyse(windows.pad(pixels), header.row)
-        for top, left, height, width in tile_rectangles(header):
-            yield self.quantise(y[:, top : top + height, left : left + width], header.row)
+        """`quantise` of each tile of an image, uint8 [H, W, 3] or [H, W], in the order of the file."""
+        for rectangle in tile_rectangles(header):
+            yield self.quantise(self.analyse(pixels, header.row, rectangle), header.row)
 
     def quantise(self, y: Tensor, row: int) -> tuple[list[Step], Tensor]:
         """A tile's latents, float32 [1, h, w, M] in standard deviations -> the steps to be coded, hyper-latents first,
@@ -160,14 +243,29 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def load_codec(device: str = "auto") -> Codec:
-    """The installed model on a device, loaded once for each. Raises as `resolve_device`, and WeightsError."""
-    return _load_codec(resolve_device(device))
+def load_codec(device: str = "auto", fingerprint: bytes | None = None) -> Codec:
+    """An installed model on a device, loaded once for each: the one with this fingerprint, or the one for new files if
+    None. Raises as `resolve_device`, and WeightsError."""
+    return _load_codec(resolve_device(device), fingerprint or find_weights().fingerprint)
 
 
 @functools.cache
-def _load_codec(device: str) -> Codec:
-    return Codec(*load_frozen(), device)
+def _load_codec(device: str, fingerprint: bytes) -> Codec:
+    return Codec(*load_frozen(fingerprint=fingerprint), device)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turns a lack of memory, of which torch and numpy have several forms, into a MemoryLimitError."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise MemoryLimitError("the memory of this machine does not suffice") from error
+    except RuntimeError as error:
+        # What torch raises on a CPU has no type of its own.
+        if "memory" not in str(error):
+            raise
+        raise MemoryLimitError("the memory of this machine does not suffice") from error
 
 
 def _flat(x: Tensor) -> npt.NDArray[Any]:
@@ -178,30 +276,8 @@ def _checksum(latents: Tensor) -> int:
     return latents_checksum(latents[0].permute(2, 0, 1).cpu().numpy())
 
 
-def _to_rgb(pixels: Pixels) -> Pixels:
-    """Grey [H, W] -> [H, W, 3]; colour as it is."""
-    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
-
-
 def _to_grey(pixels: Pixels) -> Pixels:
-    """Inverse of `_to_rgb`: the mean of the three channels, each of which is an estimate of the same value."""
+    """The mean of the three channels, each of which is an estimate of the same value."""
     # + 1 rounds a third to the nearest integer.
     grey: Pixels = ((pixels.sum(axis=2, dtype=np.uint16) + 1) // 3).astype(np.uint8)
     return grey
-
-
-def _to_chunks(picture: Picture) -> tuple[Chunk, ...]:
-    parts = {
-        ALPHA: None if picture.alpha is None else compress_plane(picture.alpha),
-        ICC: picture.icc,
-        EXIF: picture.exif,
-        XMP: picture.xmp,
-    }
-    return tuple(Chunk(kind, data) for kind, data in parts.items() if data is not None)
-
-
-def _from_chunks(chunks: tuple[Chunk, ...], pixels: Pixels) -> Picture:
-    """Inverse of `_to_chunks`, around the decoded pixels."""
-    parts = {chunk.kind: chunk.data for chunk in chunks}
-    alpha = decompress_plane(parts[ALPHA], *pixels.shape[:2]) if ALPHA in parts else None
-    return Picture(pixels, alpha, parts.get(ICC), parts.get(EXIF), parts.get(XMP))

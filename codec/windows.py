@@ -5,13 +5,14 @@ The memory needed grows with the window, not with the image, and no seam can sho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..bitstream.container import Rectangle
 from .config import HYPER_PATCH, PATCH
 from .frozen import FrozenModel
 
@@ -21,48 +22,80 @@ WINDOW = 64
 """Latent positions to a side of a window: 1024 pixels."""
 
 
-def pad(pixels: Pixels) -> Pixels:
-    """uint8 [H, W, 3] -> the same with its last row and column repeated up to multiples of 64."""
-    height, width = pixels.shape[:2]
-    return np.pad(pixels, ((0, -height % HYPER_PATCH), (0, -width % HYPER_PATCH), (0, 0)), mode="edge")
+def analyse(model: FrozenModel, pixels: Pixels, row: int, area: Rectangle | None = None) -> Tensor:
+    """The latents of an area of an image (all of it if None), in standard deviations: float32 [1, h, w, M].
 
-
-def crop(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Inverse of `pad`."""
-    return pixels[:height, :width]
-
-
-def analyse(model: FrozenModel, pixels: Pixels, row: int) -> Tensor:
-    """Padded pixels uint8 [H, W, 3] -> latents in standard deviations, float32 [1, H/16, W/16, M]."""
-    height, width = pixels.shape[0] // PATCH, pixels.shape[1] // PATCH
+    pixels: uint8 [H, W, 3], or [H, W] for grey. They are padded to multiples of 64 by repeating the last row and
+    column; the area is within the padded image.
+    """
+    height, width = (-(-side // HYPER_PATCH) * HYPER_PATCH // PATCH for side in pixels.shape[:2])
+    area = area or Rectangle(0, 0, height, width)
     device = model.sigma.device
-    latents = torch.empty(1, height, width, model.config.latent_channels, device=device)
+    latents = torch.empty(1, area.height, area.width, model.config.latent_channels, device=device)
     halo = model.config.halo
-    for (top, bottom), (left, right) in _windows(height, width):
-        above, before = min(halo, top), min(halo, left)
-        part = pixels[PATCH * (top - above) : PATCH * (bottom + halo), PATCH * (left - before) : PATCH * (right + halo)]
-        x = torch.from_numpy(np.ascontiguousarray(part)).to(device)[None].float() / 255 - 0.5
-        y = model.analyse(x, row)
-        latents[:, top:bottom, left:right] = y[:, above:, before:][:, : bottom - top, : right - left]
+    for top, bottom in _spans(area.top, area.top + area.height):
+        for left, right in _spans(area.left, area.left + area.width):
+            above, before = min(halo, top), min(halo, left)
+            part = cut(pixels, (top - above, min(bottom + halo, height)), (left - before, min(right + halo, width)))
+            y = model.analyse(torch.from_numpy(part).to(device)[None].float() / 255 - 0.5, row)
+            y = y[:, above:, before:][:, : bottom - top, : right - left]
+            latents[:, top - area.top : bottom - area.top, left - area.left : right - area.left] = y
     return latents
 
 
-def synthesise(model: FrozenModel, latents: Tensor, row: int) -> Pixels:
-    """Latents int32 [1, h, w, M] in sixteenths of a step -> pixels uint8 [16h, 16w, 3]."""
-    height, width = latents.shape[1:3]
-    pixels = np.empty((PATCH * height, PATCH * width, 3), np.uint8)
+def synthesise(model: FrozenModel, bands: Iterable[Tensor], row: int) -> Iterator[Pixels]:
+    """The padded image from the top to the bottom, in parts uint8 [16n, 16w, 3].
+
+    bands: the latents likewise, int32 [1, h, w, M] in sixteenths of a step. No more than a band is kept, with what
+    its neighbours need of it.
+    """
     halo = model.config.halo
-    for (top, bottom), (left, right) in _windows(height, width):
-        above, before = min(halo, top), min(halo, left)
-        x = model.synthesise(latents[:, top - above : bottom + halo, left - before : right + halo], row)
-        x = x[0, PATCH * above :, PATCH * before :][: PATCH * (bottom - top), : PATCH * (right - left)]
-        values = (x + 0.5).mul_(255).round_().clamp_(0, 255).byte().cpu().numpy()
-        pixels[PATCH * top : PATCH * bottom, PATCH * left : PATCH * right] = values
-    return pixels
+    above = 0  # rows of `rows` that are only there for those below
+    rows: Tensor | None = None
+    for band in bands:
+        if rows is not None:
+            # A row is complete where all that it depends on is there; whole windows of them are worth the halo.
+            ready = rows.shape[1] - above - halo + min(halo, band.shape[1])
+            ready -= ready % WINDOW
+            rows = torch.cat([rows, band], dim=1)
+            if ready > 0:
+                yield from _synthesise_rows(model, rows, above, above + ready, row)
+                drop = max(above + ready - halo, 0)
+                rows, above = rows[:, drop:], above + ready - drop
+        else:
+            rows = band
+    if rows is not None:
+        yield from _synthesise_rows(model, rows, above, rows.shape[1], row)
 
 
-def _windows(height: int, width: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """((top, bottom), (left, right)) of each window."""
-    for top in range(0, height, WINDOW):
-        for left in range(0, width, WINDOW):
-            yield (top, min(top + WINDOW, height)), (left, min(left + WINDOW, width))
+def _synthesise_rows(model: FrozenModel, latents: Tensor, start: int, end: int, row: int) -> Iterator[Pixels]:
+    """The pixels of the latent rows from `start` to `end`, a row of windows at a time."""
+    width, halo = latents.shape[2], model.config.halo
+    for top, bottom in _spans(start, end):
+        pixels = np.empty((PATCH * (bottom - top), PATCH * width, 3), np.uint8)
+        above = min(halo, top)
+        for left, right in _spans(0, width):
+            before = min(halo, left)
+            x = model.synthesise(latents[:, top - above : bottom + halo, left - before : right + halo], row)
+            x = x[0, PATCH * above :, PATCH * before :][: PATCH * (bottom - top), : PATCH * (right - left)]
+            values = (x + 0.5).mul_(255).round_().clamp_(0, 255).byte().cpu().numpy()
+            pixels[:, PATCH * left : PATCH * right] = values
+        yield pixels
+
+
+def cut(pixels: Pixels, rows: tuple[int, int], columns: tuple[int, int]) -> Pixels:
+    """A part of the padded image, its borders in latent positions: uint8 [H, W, 3], contiguous."""
+    (top, bottom), (left, right) = rows, columns
+    part = pixels[PATCH * top : PATCH * bottom, PATCH * left : PATCH * right]
+    if part.ndim == 2:
+        part = np.repeat(part[..., None], 3, axis=2)
+    below, after = PATCH * (bottom - top) - part.shape[0], PATCH * (right - left) - part.shape[1]
+    if below or after:
+        part = np.pad(part, ((0, below), (0, after), (0, 0)), mode="edge")
+    return np.ascontiguousarray(part)
+
+
+def _spans(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """(first, last + 1) of each window along one axis."""
+    for first in range(start, end, WINDOW):
+        yield first, min(first + WINDOW, end)

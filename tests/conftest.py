@@ -59,7 +59,7 @@ class StandIn:
 
     fingerprint = b"\1\2\3\4"
 
-    def encode(self, picture: Picture, quality: float) -> bytes:
+    def encode(self, picture: Picture, quality: float, *, progress: object = None) -> bytes:
         if not 0 <= quality <= 100:
             raise InputError(f"the quality {quality} is not in 0 .. 100")
         header = container.Header(
@@ -75,7 +75,7 @@ class StandIn:
         tile = container.Tile(zlib.compress(picture.pixels.tobytes()), 0)
         return container.pack(container.Container(header, chunks, (tile,)))
 
-    def decode(self, data: bytes) -> Picture:
+    def decode(self, data: bytes, **options: object) -> Picture:
         file = container.unpack(data)
         shape = (file.header.height, file.header.width)
         chunks = {chunk.kind: chunk.data for chunk in file.chunks}
@@ -98,6 +98,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """Lets `cae.codec.pipeline.load_codec` give a StandIn."""
     codec = StandIn()
     module = types.ModuleType("cae.codec.pipeline")
-    module.load_codec = lambda device="auto": codec  # type: ignore[attr-defined]
+    module.load_codec = lambda device="auto", fingerprint=None: codec  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cae.codec.pipeline", module)
     return codec

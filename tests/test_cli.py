@@ -243,7 +243,9 @@ def test_missing_weights(cae: Run, photo_png: Path, tmp_path: Path, monkeypatch:
 
     for error, code in ((MissingWeightsError, 5), (InputError, 2)):
 
-        def load_codec(device: str, threads: int | None, error: type[Exception] = error) -> None:
+        def load_codec(
+            device: str, threads: int | None, fingerprint: bytes | None = None, error: type[Exception] = error
+        ) -> None:
             raise error("there is none")
 
         monkeypatch.setattr("cae.cli.options.load_codec", load_codec)

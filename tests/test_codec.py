@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import json
 from itertools import pairwise
@@ -14,7 +13,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from cae.bitstream.container import Container, Header, Tile, pack, unpack
+from cae.bitstream.container import Container, Header, Rectangle, Tile, pack, unpack
 from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, WrongWeightsError
 from cae.codec import pipeline, windows
 from cae.codec.evaluation.metrics import psnr
@@ -97,7 +96,7 @@ def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
     for quality in (0, 50, 100):
         data = codec.encode(read_picture(photo), quality)
         row = rate_row(quality)
-        steps, latents = codec.quantise(codec.analyse(windows.pad(photo), row), row)
+        steps, latents = codec.quantise(codec.analyse(photo, row), row)
         estimate = sum(codec.tables.cost_in_bits(*step) for step in steps) / 8
         assert estimate <= len(data) <= 1.01 * estimate + 40
         assert torch.equal(latents, codec.decode_latents(unpack(data)))
@@ -106,7 +105,7 @@ def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
 def test_no_hyper_latent_is_beyond_the_coder(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """However unlikely the tables call it."""
     row = 0
-    y = codec.analyse(windows.pad(photo), row)
+    y = codec.analyse(photo, row)
     z = codec.model.analyse_hyper(y, row)
     monkeypatch.setattr(codec.model, "analyse_hyper", lambda *_: z + 1000)
     data = codec.encode(read_picture(photo), row)
@@ -116,7 +115,7 @@ def test_no_hyper_latent_is_beyond_the_coder(codec: Codec, photo: Bytes, monkeyp
 def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = read_picture(photo)
     whole = codec.decode(codec.encode(picture, 50)).pixels
-    monkeypatch.setattr(pipeline, "Header", functools.partial(Header, tile=1))
+    monkeypatch.setattr(pipeline, "DEFAULT_TILE", 1)
     data = codec.encode(picture, 50)
     assert len(unpack(data).tiles) == 8
     tiled = codec.decode(data).pixels
@@ -124,13 +123,19 @@ def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_windows_show_no_seam(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels = windows.pad(np.tile(photo, (3, 2, 1)))
+    """However the latents come: in one piece, in bands lower or higher than a window, analysed area by area."""
+    pixels = np.tile(photo, (3, 2, 1))
     y = codec.analyse(pixels, 128)
     latents = codec.quantise(y, 128)[1]
-    image = windows.synthesise(codec.model, latents, 128).astype(int)
+    image = np.concatenate(list(windows.synthesise(codec.model, [latents], 128))).astype(int)
+    assert image.shape == (384, 448, 3)
     monkeypatch.setattr(windows, "WINDOW", 7)
     assert (codec.analyse(pixels, 128) - y).abs().max() < 1e-3
-    assert np.abs(windows.synthesise(codec.model, latents, 128) - image).max() <= 1
+    area = Rectangle(8, 4, 16, 20)
+    assert (codec.analyse(pixels, 128, area) - y[:, 8:24, 4:24]).abs().max() < 1e-3
+    for height in (1, 4, 5, 8, 17, 23, 24):
+        parts = list(windows.synthesise(codec.model, latents.split(height, dim=1), 128))
+        assert np.abs(np.concatenate(parts) - image).max() <= 1
 
 
 @pytest.mark.parametrize("case", FILES, ids=lambda case: case["name"])

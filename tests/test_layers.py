@@ -67,10 +67,11 @@ def test_halo_covers_the_receptive_field() -> None:
     assert max(reach) <= ModelConfig().halo
 
 
-def test_pad_and_crop() -> None:
+def test_images_are_padded_by_their_last_row_and_column() -> None:
     pixels = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
-    padded = windows.pad(pixels)
+    padded = windows.cut(pixels, (0, 4), (0, 4))
     assert padded.shape == (64, 64, 3)
-    assert np.array_equal(windows.crop(padded, 3, 5), pixels)
+    assert np.array_equal(padded[:3, :5], pixels)
     assert (padded[2:, 4:] == pixels[2, 4]).all()
-    assert windows.pad(padded).shape == (64, 64, 3)
+    assert np.array_equal(windows.cut(padded, (1, 3), (0, 2)), padded[16:48, :32])
+    assert np.array_equal(windows.cut(pixels[..., 0], (0, 4), (0, 4)), np.dstack([padded[..., 0]] * 3))

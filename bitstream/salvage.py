@@ -1,0 +1,87 @@
+"""What is left of a damaged file: the records whose checksums match, and which ones are lost."""
+
+from dataclasses import dataclass
+
+from .container import (
+    KNOWN_KINDS,
+    Chunk,
+    Container,
+    Tile,
+    tile_rectangles,
+    unpack_header,
+    unpack_tile,
+)
+from .errors import BitstreamError, UnknownChunkError
+from .limits import MAX_CHUNK_BYTES, MAX_CHUNKS
+from .wire import Reader
+
+
+@dataclass(frozen=True)
+class Salvage:
+    """container: with an empty tile for each of `damaged_tiles`, indices in the order of the file, and without
+    `damaged_chunks`, a number of them."""
+
+    container: Container
+    damaged_tiles: frozenset[int]
+    damaged_chunks: int
+
+
+def salvage(data: bytes) -> Salvage:
+    """The intact records of a file whose header is intact.
+
+    A record whose checksum does not match is left out, and reading goes on behind the length that it gives; once that
+    leads out of the file, all that follows is lost, as it is where the file is cut short. Bytes after the last tile
+    are ignored. Raises a BitstreamError for a damaged header, and the first error found if no tile is intact.
+    """
+    reader = Reader(data)
+    header, has_chunks = unpack_header(reader)
+    chunks, damaged_chunks = _salvage_chunks(reader) if has_chunks else ((), 0)
+    tiles, damaged = [], set()
+    first: BitstreamError | None = None
+    intact = 0
+    for index, rectangle in enumerate(tile_rectangles(header)):
+        start = reader.position
+        try:
+            tiles.append(unpack_tile(reader, rectangle))
+            intact += 1
+        except BitstreamError as error:
+            first = first or error
+            tiles.append(Tile(b"", 0))
+            damaged.add(index)
+            reader.position = _end(reader, start, before=0, after=8)
+    if not intact and first:
+        raise first
+    return Salvage(Container(header, chunks, tuple(tiles)), frozenset(damaged), damaged_chunks)
+
+
+def _salvage_chunks(reader: Reader) -> tuple[tuple[Chunk, ...], int]:
+    start = reader.position
+    count = reader.varint()
+    reader.check_seal(start, "number of chunks")
+    chunks: dict[bytes, Chunk] = {}
+    for _ in range(min(count, MAX_CHUNKS)):
+        start = reader.position
+        try:
+            kind = reader.take(4)
+            data = reader.take(reader.length("chunk", MAX_CHUNK_BYTES))
+            reader.check_seal(start, "chunk")
+        except BitstreamError:
+            reader.position = _end(reader, start, before=4, after=4)
+            continue
+        chunk = Chunk(kind, data)
+        if kind not in KNOWN_KINDS and chunk.mandatory:
+            raise UnknownChunkError(f"unknown mandatory chunk {kind!r}")
+        chunks[kind] = chunk
+    return tuple(chunks.values()), count - len(chunks)
+
+
+def _end(reader: Reader, start: int, *, before: int, after: int) -> int:
+    """Where a record ends by its own length, which has this many bytes before it and, beside the data, after it;
+    the end of the file if that is beyond."""
+    size = len(reader.data)
+    reader.position = min(start + before, size)
+    try:
+        length = reader.varint()
+    except BitstreamError:
+        return size
+    return min(reader.position + length + after, size)

@@ -1,0 +1,380 @@
+"""A second decoder of .cae files, from bitstream/FORMAT.md and a weights file alone: numpy and the standard library.
+
+    python tests/reference_decoder.py weights/cae.safetensors photo.cae photo.ppm
+
+It shares no code with the package and is made to be read beside the specification, not to be fast: a symbol at a time,
+the state of the coder a Python integer, sums in float64, exact for integers below 2^53. It takes any file that the
+specification allows and rejects the others by the names of section 9.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+LIMIT = 1024  # A of section 8
+
+
+class Rejected(Exception):
+    """A file that must be rejected; `error` is the name in section 9."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error = error
+
+
+def require(condition: bool, error: str, cause: str) -> None:
+    if not condition:
+        raise Rejected(error, cause)
+
+
+# Sections 1 to 5: bytes to header, chunks and tiles.
+
+
+class Header(NamedTuple):
+    grey: bool
+    row: int
+    tile: int
+    fingerprint: bytes
+    width: int
+    height: int
+
+
+class Reader:
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, size: int) -> bytes:
+        require(self.at + size <= len(self.data), "TruncatedError", f"{size} bytes at {self.at}")
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def u32(self) -> int:
+        return int.from_bytes(self.take(4), "little")
+
+    def varint(self) -> int:
+        value = shift = 0
+        while True:
+            (byte,) = self.take(1)
+            value |= (byte & 127) << shift
+            require(value < 2**32 and shift <= 28, "CorruptError", "varint beyond 32 bits")
+            if byte < 128:
+                require(byte > 0 or shift == 0, "CorruptError", "varint longer than necessary")
+                return value
+            shift += 7
+
+    def length(self) -> int:
+        value = self.varint()
+        require(value <= 2**30, "LimitError", "length")
+        return value
+
+    def crc(self, start: int) -> None:
+        """Of the record that began at `start`."""
+        expected = zlib.crc32(self.data[start : self.at])
+        require(self.u32() == expected, "CorruptError", f"crc of the record at {start}")
+
+
+def parse(data: bytes) -> tuple[Header, dict[bytes, bytes], list[tuple[int, bytes]]]:
+    """Header, known chunks, and (checksum of the latents, payload) of each tile."""
+    reader = Reader(data)
+    require(data[:4] == b"\x89cae"[: len(data)] and data != b"", "NotCaeError", "magic")
+    require(len(data) < 5 or data[4] == 1, "UnsupportedVersionError", "version")
+    reader.take(5)
+    flags, row, tile = reader.take(3)
+    header = Header(bool(flags & 1), row, tile, reader.take(4), reader.varint(), reader.varint())
+    reader.crc(0)
+    require(flags < 4, "CorruptError", "reserved flag")
+    require(header.width > 0 and header.height > 0 and 1 <= tile <= 32, "CorruptError", "size")
+    require(max(header.width, header.height) <= 2**20, "LimitError", "side")
+    require(header.width * header.height <= 2**30, "LimitError", "pixels")
+    chunks = parse_chunks(reader) if flags & 2 else {}
+    tiles = []
+    areas = tile_areas(header)
+    require(9 * len(areas) <= len(data) - reader.at, "TruncatedError", "tiles")
+    for _, _, height, width in areas:
+        start = reader.at
+        length = reader.length()
+        require(height * width // 16 <= 16 + length, "LimitError", "cells of a tile")
+        tiles.append((reader.u32(), reader.take(length)))
+        reader.crc(start)
+    require(reader.at == len(data), "CorruptError", "bytes after the last tile")
+    return header, chunks, tiles
+
+
+def parse_chunks(reader: Reader) -> dict[bytes, bytes]:
+    start, count = reader.at, reader.varint()
+    reader.crc(start)
+    require(count > 0, "CorruptError", "no chunks")
+    require(count <= 64, "LimitError", "number of chunks")
+    found = []
+    for _ in range(count):
+        start = reader.at
+        kind = reader.take(4)
+        found.append((kind, reader.take(reader.length())))
+        reader.crc(start)
+    known = {}
+    for kind, content in found:
+        require(kind.isascii() and kind.isalpha(), "CorruptError", "kind of a chunk")
+        if kind in (b"ALPH", b"iccp", b"exif", b"xmpp"):
+            require(kind not in known, "CorruptError", "two chunks of a kind")
+            known[kind] = content
+        else:
+            require(kind[:1].islower(), "UnknownChunkError", kind.decode())
+    return known
+
+
+def tile_areas(header: Header) -> list[tuple[int, int, int, int]]:
+    """(top, left, height, width) of each tile, in latent positions."""
+    height, width, side = 4 * -(-header.height // 64), 4 * -(-header.width // 64), 4 * header.tile
+    return [
+        (top, left, min(side, height - top), min(side, width - left))
+        for top in range(0, height, side)
+        for left in range(0, width, side)
+    ]
+
+
+def alpha_plane(data: bytes, height: int, width: int) -> Array:
+    """Section 6: uint8 [height, width]."""
+    inflater = zlib.decompressobj(-15)
+    try:
+        rows = inflater.decompress(data, height * (1 + width) + 1)
+    except zlib.error as error:
+        raise Rejected("CorruptError", str(error)) from error
+    complete = len(rows) == height * (1 + width) and inflater.eof and not inflater.unused_data
+    require(complete, "CorruptError", "ALPH is not one stream of the expected length")
+    plane = np.zeros((height, width), np.uint8)
+    above = plane[0]
+    for y in range(height):
+        line = np.frombuffer(rows, np.uint8, width, y * (1 + width) + 1)
+        kind = rows[y * (1 + width)]
+        require(kind <= 2, "CorruptError", "filter")
+        plane[y] = (line, np.cumsum(line, dtype=np.uint8), line + above)[kind]
+        above = plane[y]
+    return plane
+
+
+# Section 7: the entropy coder.
+
+
+class Coder:
+    def __init__(self, payload: bytes, tables: list[list[int]]) -> None:
+        """tables: for each row the cumulative frequencies of its entries, up to 2^24; empty for a skip row."""
+        require(not payload.endswith(b"\0"), "CorruptError", "the payload ends in a zero byte")
+        self.words = list(np.frombuffer(payload + bytes(-len(payload) % 4), "<u4").tolist())
+        self.tables = tables
+        self.state = 0
+        self.refill()
+
+    def refill(self) -> None:
+        while self.state < 2**32 and self.words:
+            self.state = self.state * 2**32 + self.words.pop()
+
+    def number(self, cumulative: list[int]) -> int:
+        """The index of an entry; entry i has the frequency cumulative[i + 1] - cumulative[i]."""
+        q = self.state % 2**24
+        index = bisect_right(cumulative, q) - 1
+        c = cumulative[index]
+        self.state = (cumulative[index + 1] - c) * (self.state // 2**24) + q - c
+        self.refill()
+        return index
+
+    def step(self, rows: Array) -> Array:
+        """The symbols of a step, int64 [n], for their rows."""
+        symbols = np.zeros(len(rows), np.int64)
+        escaped = []
+        for row in np.unique(rows):
+            table = self.tables[row]
+            if table:
+                half_width = (len(table) - 3) // 2
+                for position in np.flatnonzero(rows == row):
+                    symbols[position] = self.number(table) - half_width
+                    if symbols[position] > half_width:
+                        escaped.append(int(position))
+        escaped.sort()
+        classes = [self.number(CLASSES) + 1 for _ in escaped]
+        for position, bits in zip(escaped, classes, strict=True):
+            half = 2 ** (bits - 1)
+            value = self.number([2 ** (24 - bits) * i for i in range(2 * half + 1)])
+            excess = half + value % half
+            half_width = (len(self.tables[rows[position]]) - 3) // 2
+            symbols[position] = half_width + excess if value < half else -half_width - excess
+        return symbols
+
+    def end(self) -> None:
+        require(self.state == 0 and not self.words, "CorruptError", "the payload is not used up")
+
+
+CLASSES = [0, *np.cumsum([2 ** (24 - b) for b in range(1, 20)] + [2**5]).tolist()]
+
+
+# Section 8: weights, layers, latents, pixels.
+
+
+class Weights:
+    def __init__(self, data: bytes) -> None:
+        """data: a safetensors file: the length of a JSON header as u64, the header, the tensors."""
+        start = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:start])
+        config = json.loads(header.pop("__metadata__")["config"])
+        self.lambda_low, self.lambda_high = config["lambda_low"], config["lambda_high"]
+        self.fingerprint = hashlib.sha256(data).digest()[:4]
+        kinds = {"F16": "<f2", "F32": "<f4", "I16": "<i2", "I32": "<i4", "U8": "u1"}
+        self.tensors: dict[str, Array] = {}
+        for name, entry in header.items():
+            begin, end = entry["data_offsets"]
+            values = np.frombuffer(data[start + begin : start + end], kinds[entry["dtype"]])
+            self.tensors[name] = values.astype(np.float64).reshape(entry["shape"])
+        counts = self["counts"].astype(int).tolist()
+        self.tables: list[list[int]] = []
+        for half_width in self["half_widths"].astype(int).tolist():
+            entries = 2 * half_width + 2 if half_width else 0
+            self.tables.append([0, *np.cumsum(counts[:entries]).tolist()] if entries else [])
+            counts = counts[entries:]
+        self.tables = [[256 * c for c in table] for table in self.tables]
+
+    def __getitem__(self, name: str) -> Array:
+        return self.tensors[name]
+
+    # Layers on [h, w, channels]. Those of the prior have a multiplier, and are integers; the others are plain.
+
+    def finish(self, name: str, sums: Array) -> Array:
+        if f"{name}.multiplier" not in self.tensors:
+            return sums
+        return np.clip(np.rint(sums * self[f"{name}.multiplier"]), -LIMIT, LIMIT)
+
+    def pointwise(self, name: str, x: Array) -> Array:
+        return self.finish(name, x @ self[f"{name}.weight"].T + self[f"{name}.bias"])
+
+    def depthwise(self, name: str, x: Array) -> Array:
+        height, width, _ = x.shape
+        padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+        weight = self[f"{name}.weight"]
+        sums = self[f"{name}.bias"] + sum(
+            padded[dy : dy + height, dx : dx + width] * weight[:, 0, dy, dx] for dy in range(3) for dx in range(3)
+        )
+        return self.finish(name, sums)
+
+    def gate(self, name: str, x: Array) -> Array:
+        value, gate = np.split(np.asarray(x), 2, axis=-1)
+        if f"{name}.multiplier" in self.tensors:
+            return self.finish(name, value * np.maximum(gate, 0))
+        return value * np.clip(gate, 0, 6)
+
+    def block(self, name: str, x: Array) -> Array:
+        exact = f"{name}.mix.multiplier" in self.tensors
+        add: Callable[[Array, Array], Array] = add_integers if exact else np.add
+        mixed = self.pointwise(f"{name}.mix", x)
+        leaky = np.maximum(mixed, np.rint(mixed / 128) if exact else mixed / 128)
+        x = add(x, self.pointwise(f"{name}.project", self.depthwise(f"{name}.spatial", leaky)))
+        gated = self.gate(f"{name}.gate", self.pointwise(f"{name}.expand", x))
+        return add(x, self.pointwise(f"{name}.contract", gated))
+
+    def rate(self, name: str, row: int) -> Array:
+        """table(T) of section 8."""
+        u = 32 * row / 255
+        k = min(int(u), 31)
+        knots = self[f"synthesis.{name}.knots"]
+        return np.asarray(knots[k] * (k + 1 - u) + knots[k + 1] * (u - k))
+
+
+def add_integers(x: Array, y: Array) -> Array:
+    return np.clip(x + y, -LIMIT, LIMIT)
+
+
+def unfold(x: Array, factor: int) -> Array:
+    height, width, channels = x.shape
+    n = channels // factor**2
+    x = x.reshape(height, width, factor, factor, n).transpose(0, 2, 1, 3, 4)
+    return x.reshape(height * factor, width * factor, n)
+
+
+def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: int) -> Array:
+    """The latents of a tile: int64 [h, w, M], in sixteenths of a step."""
+    coder = Coder(payload, weights.tables)
+    hyper_rows = weights["hyper_rows"][row].astype(int)
+    cells = height // 4 * (width // 4)
+    z = coder.step(np.tile(hyper_rows, cells)).reshape(height // 4, width // 4, len(hyper_rows))
+
+    prior = "prior.hyper_synthesis"
+    f = unfold(weights.pointwise(f"{prior}.enter", np.clip(z, -LIMIT, LIMIT).astype(float)), 2)
+    f = add_integers(f, weights[f"{prior}.rate.rows"][row])
+    f = unfold(weights.pointwise(f"{prior}.up", weights.block(f"{prior}.blocks_32.0", f)), 2)
+    f = weights.block(f"{prior}.blocks_16.0", f)
+
+    unit, inverse, log_unit = (weights[name][row] for name in ("unit", "inverse_unit", "log_unit"))
+    latents = np.zeros((height, width, len(unit)))
+    known = np.zeros_like(latents)
+    group = len(unit) // 4
+    for s in range(4):
+        prior = f"prior.steps.{s}"
+        x = f if s == 0 else add_integers(f, weights.pointwise(f"{prior}.enter", known))
+        x = weights.block(f"{prior}.blocks.0", x)
+        places, means, rows = [], [], []
+        for k, (dy, dx) in enumerate(((0, 0), (1, 1), (0, 1), (1, 0))):
+            first = (k - s) % 4 * group
+            part = slice(first, first + group)
+            sums = x[dy::2, dx::2] @ weights[f"{prior}.leave.weight"][k] + weights[f"{prior}.leave.bias"][k]
+            out = np.rint(sums * weights[f"{prior}.leave.multiplier"][k])
+            mean = np.rint(out[..., :group] * unit[part] / 2**24)
+            means.append(np.clip(mean, -(2**20), 2**20))
+            rows.append(np.clip(np.rint((out[..., group:] + log_unit[part]) / 2**8), 0, 63).astype(int))
+            places.append((slice(dy, None, 2), slice(dx, None, 2), part))
+        symbols = coder.step(np.stack(rows).ravel()).reshape(np.shape(means))
+        for place, mean, symbol in zip(places, means, symbols, strict=True):
+            latents[place] = mean + 16 * symbol
+            known[place] = np.clip(np.rint(latents[place] * inverse[place[2]] / 2**16), -LIMIT, LIMIT)
+    coder.end()
+    return latents.astype(np.int64)
+
+
+def synthesise(weights: Weights, latents: Array, row: int) -> Array:
+    """The padded image, float64 [H, W, 3], 0 to 255."""
+    w = latents * weights["restore"][row]
+    f = weights.pointwise("synthesis.enter.inner", w) * np.exp(weights.rate("gain_16", row))
+    f = weights.block("synthesis.blocks_16.1", weights.block("synthesis.blocks_16.0", f))
+    f = unfold(weights.pointwise("synthesis.up", f), 2) * np.exp(weights.rate("gain_8", row))
+    for name in ("blocks_8.0", "blocks_8.1", "blocks_8.2"):
+        f = weights.block(f"synthesis.{name}", f)
+    weight = weights.lambda_low * (weights.lambda_high / weights.lambda_low) ** (row / 255)
+    step = np.sqrt(12 * 3 / (2 * np.log(2) * weight * 255**2))
+    x = unfold(weights.pointwise("synthesis.linear.inner", w * weights["sigma"]), 16)
+    x = x + min(step, 1 / 4) * unfold(weights.pointwise("synthesis.leave.inner", f), 8)
+    return np.clip(np.rint(255 * (x + 1 / 2)), 0, 255)
+
+
+def decode(data: bytes, weights: Weights) -> tuple[Array, Array, Array | None]:
+    """(latents int32 [h, w, M], pixels uint8 [H, W, 3] or [H, W], alpha uint8 [H, W] or None). Raises Rejected."""
+    header, chunks, tiles = parse(data)
+    require(header.fingerprint == weights.fingerprint, "WrongWeightsError", header.fingerprint.hex())
+    alpha = alpha_plane(chunks[b"ALPH"], header.height, header.width) if b"ALPH" in chunks else None
+    channels = len(weights["sigma"])
+    latents = np.zeros((4 * -(-header.height // 64), 4 * -(-header.width // 64), channels), np.int32)
+    for (checksum, payload), (top, left, height, width) in zip(tiles, tile_areas(header), strict=True):
+        tile = decode_tile(weights, payload, header.row, height, width)
+        words = np.ascontiguousarray(tile.transpose(2, 0, 1), "<i4").tobytes()
+        require(zlib.crc32(words) == checksum, "DecodeMismatchError", "checksum of the latents")
+        latents[top : top + height, left : left + width] = tile
+    pixels = synthesise(weights, latents, header.row)[: header.height, : header.width]
+    if header.grey:
+        pixels = np.rint(pixels.mean(axis=2))
+    return latents, pixels.astype(np.uint8), alpha
+
+
+def main(weights: str, source: str, output: str) -> None:
+    """Write a file's pixels as PPM or PGM; alpha is left out."""
+    _, pixels, _ = decode(Path(source).read_bytes(), Weights(Path(weights).read_bytes()))
+    kind = "P5" if pixels.ndim == 2 else "P6"
+    Path(output).write_bytes(f"{kind} {pixels.shape[1]} {pixels.shape[0]} 255\n".encode() + pixels.tobytes())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

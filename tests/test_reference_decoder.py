@@ -1,0 +1,55 @@
+"""The second decoder, which shares no code with the package, gives the same: latents exactly, pixels within 1."""
+
+from __future__ import annotations
+
+import base64
+import json
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cae.bitstream.container import unpack
+from cae.codec import pipeline
+from cae.codec.image import Picture
+from cae.codec.installed import find_weights
+from cae.codec.pipeline import load_codec
+
+VECTORS = Path(__file__).parent / "vectors"
+FILES = json.loads((VECTORS / "files.json").read_text(encoding="utf-8"))
+reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("reference_decoder.py"))))
+
+
+@pytest.fixture(scope="module")
+def weights() -> object:
+    return reference.Weights(find_weights().path.read_bytes())
+
+
+@pytest.mark.parametrize("case", FILES, ids=lambda case: case["name"])
+def test_golden_files(weights: object, case: dict[str, str]) -> None:
+    data = base64.b64decode(case["file"])
+    latents, pixels, alpha = reference.decode(data, weights)
+    assert latents.dtype == np.int32
+    assert np.array_equal(latents[None], load_codec("cpu").decode_latents(unpack(data)).numpy())
+    expected = np.frombuffer(base64.b64decode(case["pixels"]), np.uint8).reshape(pixels.shape)
+    assert np.abs(pixels.astype(int) - expected).max() <= 1
+    assert (alpha is not None) == case["mode"].endswith("A")
+
+
+def test_tiles_escapes_and_alpha(
+    weights: object, photo: npt.NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no golden file has: several tiles, symbols beyond their tables, filtered rows of alpha."""
+    codec = load_codec("cpu")
+    monkeypatch.setattr(pipeline, "DEFAULT_TILE", 1)
+    analyse = codec.model.analyse_hyper
+    monkeypatch.setattr(codec.model, "analyse_hyper", lambda y, row: analyse(y, row) + 700)
+    data = codec.encode(Picture(photo, photo[..., 0].copy()), 70)
+    assert len(unpack(data).tiles) == 8
+    latents, pixels, alpha = reference.decode(data, weights)
+    assert np.array_equal(latents[None], codec.decode_latents(unpack(data)).numpy())
+    assert np.abs(pixels.astype(int) - codec.decode(data).pixels).max() <= 1
+    assert np.array_equal(alpha, photo[..., 0])
