@@ -56,7 +56,8 @@ _pillow_limit = threading.Lock()
 class Picture:
     """One image in the form the codec takes and gives back.
 
-    pixels: uint8 [H, W, 3] for colour, [H, W] for grey, not to be changed; alpha: uint8 [H, W], not premultiplied, or None.
+    pixels: uint8 [H, W, 3] for colour, [H, W] for grey; alpha: uint8 [H, W], not premultiplied, or None. Neither is to
+    be changed.
     icc, exif (a TIFF structure, without the "Exif" prefix of JPEG) and xmp are the stored bytes, or None.
     notes: one line for each conversion that reading it took, or each part that was damaged.
     """
@@ -214,6 +215,8 @@ def _from_file(data: bytes, max_pixels: int) -> Picture:
         raise ImageError("a .cae file already, not an image to be encoded")
     with _pillow_errors(max_pixels):
         image = Image.open(BytesIO(data))
+    if image.format == "EPS":
+        raise ImageError("EPS is a program, which is not run here; convert it to an image first")
     with image:
         return _from_image(image, data, max_pixels)
 
