@@ -61,7 +61,11 @@ def main(folder: Path, side: int, threads: int, suffix: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         small, big = Path(name) / "small.png", Path(name) / f"big.{suffix}"
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(small)
-        Image.fromarray(mosaic(folder, side, side)).save(big)
+        child = os.fork()  # so that the memory of this process, which children begin with, stays small
+        if not child:
+            Image.fromarray(mosaic(folder, side, side)).save(big)
+            os._exit(0)
+        os.waitpid(child, 0)
         coded, out = Path(name) / "big.cae", Path(name) / f"out.{suffix}"
         options = ("--device", "cpu", "--threads", threads)
         _, base = run("encode", small, Path(name) / "small.cae", *options)
