@@ -56,7 +56,8 @@ _pillow_limit = threading.Lock()
 class Picture:
     """One image in the form the codec takes and gives back.
 
-    pixels: uint8 [H, W, 3] for colour, [H, W] for grey; alpha: uint8 [H, W], not premultiplied, or None.
+    pixels: uint8 [H, W, 3] for colour, [H, W] for grey; alpha: uint8 [H, W], not premultiplied, or None. Neither is to
+    be changed.
     icc, exif (a TIFF structure, without the "Exif" prefix of JPEG) and xmp are the stored bytes, or None.
     notes: one line for each conversion that reading it took, or each part that was damaged.
     """
@@ -204,7 +205,7 @@ def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise ImageError(f"arrays must be [H, W] or [H, W, 1..4], not {list(array.shape)}")
     _check_size(array.shape[1], array.shape[0], max_pixels)
-    return _build(array, None, None, None, ())
+    return _build(array.copy(), None, None, None, ())  # what a caller hands in is the caller's
 
 
 def _from_file(data: bytes, max_pixels: int) -> Picture:
@@ -214,6 +215,8 @@ def _from_file(data: bytes, max_pixels: int) -> Picture:
         raise ImageError("a .cae file already, not an image to be encoded")
     with _pillow_errors(max_pixels):
         image = Image.open(BytesIO(data))
+    if image.format == "EPS":
+        raise ImageError("EPS is a program, which is not run here; convert it to an image first")
     with image:
         return _from_image(image, data, max_pixels)
 
@@ -256,8 +259,7 @@ def _build(values: Bytes, icc: bytes | None, exif: bytes | None, xmp: bytes | No
         values, alpha = values[..., :-1], np.array(values[..., -1], order="C")
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
-    # Copies: what Pillow hands out is read-only, what a caller hands in is the caller's.
-    return Picture(np.array(values, order="C"), alpha, icc, exif, xmp, notes)
+    return Picture(np.ascontiguousarray(values), alpha, icc, exif, xmp, notes)
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:

@@ -84,7 +84,7 @@ def _synthesise_rows(model: FrozenModel, latents: Tensor, start: int, end: int, 
 
 
 def cut(pixels: Pixels, rows: tuple[int, int], columns: tuple[int, int]) -> Pixels:
-    """A part of the padded image, its borders in latent positions: uint8 [H, W, 3], contiguous."""
+    """A part of the padded image, its borders in latent positions: uint8 [H, W, 3], contiguous, a copy."""
     (top, bottom), (left, right) = rows, columns
     part = pixels[PATCH * top : PATCH * bottom, PATCH * left : PATCH * right]
     if part.ndim == 2:
@@ -92,7 +92,7 @@ def cut(pixels: Pixels, rows: tuple[int, int], columns: tuple[int, int]) -> Pixe
     below, after = PATCH * (bottom - top) - part.shape[0], PATCH * (right - left) - part.shape[1]
     if below or after:
         part = np.pad(part, ((0, below), (0, after), (0, 0)), mode="edge")
-    return np.ascontiguousarray(part)
+    return np.array(part, order="C")
 
 
 def _spans(start: int, end: int) -> Iterator[tuple[int, int]]:

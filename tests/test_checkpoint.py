@@ -6,12 +6,15 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
 
-from cae.bitstream.errors import MissingWeightsError, WeightsError
-from cae.codec.checkpoint import MANIFEST, load_frozen, parse_frozen, parse_trained, serialise, weights_folder
+from cae.bitstream.container import Container, Header, Tile, pack
+from cae.bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
+from cae.codec.checkpoint import MAX_BYTES, load_frozen, parse_frozen, parse_trained, serialise
+from cae.codec.installed import MANIFEST, installed_weights, weights_folder
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +76,95 @@ def test_other_files_are_refused(tmp_path: Path, shipped: bytes) -> None:
             parse_frozen(save(changed, metadata={"config": config}), "w")
     with pytest.raises(WeightsError, match="configuration"):
         parse_frozen(save(tensors, metadata={"config": "{}"}), "w")
+
+
+def test_several_weights_side_by_side(tmp_path: Path, shipped: bytes) -> None:
+    """New files take the first, old ones find theirs by its fingerprint."""
+    tensors = load(shipped)
+    config = json.dumps(load_frozen()[0].config.to_dict())
+    other = save(tensors | {"sigma": tensors["sigma"] * 1.5}, metadata={"config": config})
+    digests = {}
+    for name, content in (("new", other), ("old", shipped)):
+        (tmp_path / f"{name}.safetensors").write_bytes(content)
+        digests[name] = hashlib.sha256(content).hexdigest()
+    entries = {name: {"file": f"{name}.safetensors", "sha256": digest} for name, digest in digests.items()}
+    (tmp_path / MANIFEST).write_text(json.dumps(entries["new"] | {"older": [entries["old"]]}))
+    prints = {name: bytes.fromhex(digest)[:4] for name, digest in digests.items()}
+    assert [weights.fingerprint for weights in installed_weights(tmp_path)] == [prints["new"], prints["old"]]
+    assert load_frozen(tmp_path)[1] == prints["new"]
+    assert load_frozen(tmp_path, fingerprint=prints["old"])[1] == prints["old"]
+    with pytest.raises(WrongWeightsError) as caught:
+        load_frozen(tmp_path, fingerprint=b"\1\2\3\4")
+    for word in ("needs weights 01020304", str(tmp_path / MANIFEST), prints["new"].hex(), prints["old"].hex()):
+        assert word in str(caught.value)
+    (tmp_path / "old.safetensors").unlink()
+    assert load_frozen(tmp_path)[1] == prints["new"]
+    with pytest.raises(MissingWeightsError, match=f"no weights {prints['old'].hex()} in"):
+        load_frozen(tmp_path, fingerprint=prints["old"])
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "[]",
+        "{}",
+        "null",
+        "[" * 100_000,
+        '{"file": "../w.safetensors", "sha256": "%s"}' % ("0" * 64),
+        '{"file": "/etc/passwd", "sha256": "%s"}' % ("0" * 64),
+        '{"file": "w.pt", "sha256": "%s"}' % ("0" * 64),
+        '{"file": 5, "sha256": 5}',
+        '{"file": "w.safetensors", "sha256": "00"}',
+        '{"file": "w.safetensors", "sha256": "%s", "older": 5}' % ("0" * 64),
+        '{"file": "w.safetensors", "sha256": "%s", "older": [5]}' % ("0" * 64),
+        " " * 2_000_000,
+    ],
+)
+def test_bad_manifests(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / MANIFEST).write_text(manifest)
+    with pytest.raises(WeightsError):
+        load_frozen(tmp_path)
+
+
+def test_oversized_weights_are_not_read(tmp_path: Path, shipped: bytes) -> None:
+    path = folder_with(tmp_path, shipped) / "w.safetensors"
+    with path.open("r+b") as file:
+        file.truncate(MAX_BYTES + 1)  # a hole, which takes no room
+    with pytest.raises(WeightsError, match="more than"):
+        load_frozen(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"width_8": 10**6}, {"blocks_8": 1000}, {"knots": 0.5}, {"latent_channels": "320"}])
+def test_configurations_that_ask_for_too_much(shipped: bytes, change: dict[str, object]) -> None:
+    config = load_frozen()[0].config.to_dict()
+    data = save(load(shipped), metadata={"config": json.dumps(config | change)})
+    with pytest.raises(WeightsError):
+        parse_frozen(data, "w")
+
+
+def test_any_cut_or_changed_weights_file_is_refused(shipped: bytes) -> None:
+    """Behind the SHA-256 as well: the header of the safetensors file, and its end."""
+    random = np.random.default_rng(0)
+    header = 8 + int.from_bytes(shipped[:8], "little")
+    for length in (0, 7, 8, 100, header, header + 1000, len(shipped) - 1):
+        with pytest.raises(WeightsError):
+            parse_frozen(shipped[:length], "w")
+    for at in random.integers(0, header, 15):
+        changed = bytearray(shipped[: 10**6])
+        changed[at] ^= 1 << int(random.integers(8))
+        with pytest.raises(WeightsError):
+            parse_frozen(bytes(changed), "w")
+
+
+def test_a_file_of_other_weights_says_which(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from cae.cli.main import main
+
+    path = tmp_path / "a.cae"
+    path.write_bytes(pack(Container(Header(1, 1, False, 0, b"\1\2\3\4"), (), (Tile(b"", 0),))))
+    with pytest.raises(SystemExit) as ended:
+        main(["decode", str(path), str(tmp_path / "a.png")], prog_name="cae")
+    assert ended.value.code == 5
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"cae: {path}: the file needs weights 01020304, which {weights_folder() / MANIFEST} does not"
+    )
