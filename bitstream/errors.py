@@ -14,6 +14,7 @@
     |   `-- WrongWeightsError      the file needs others
     |-- MemoryLimitError           the memory of this machine does not suffice
     `-- InputError                 the call is wrong
+        |-- TargetError            no quality gives the wanted size or PSNR
         `-- ImageError             the image to be encoded is
             `-- ImageSizeError     it has more pixels than are allowed
 
@@ -75,6 +76,10 @@ class MemoryLimitError(CaeError):
 
 class InputError(CaeError):
     """An argument is outside of its documented type, shape or range."""
+
+
+class TargetError(InputError):
+    """The wanted size or PSNR is out of reach for this image; the message says what the nearest is."""
 
 
 class ImageError(InputError):

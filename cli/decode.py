@@ -1,68 +1,151 @@
-"""`cae decode`: a .cae file to an image file."""
+"""`cae decode`: .cae files to image files."""
 
 from __future__ import annotations
 
+import functools
 import time
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
 import click
 
-from . import options
+from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
-from .files import check_output, write_file
+from .files import STREAM, check_output, read_input, write_output
 from .progress import progress
+
+SCALES = {f"1/{scale}": scale for scale in (1, 2, 4, 8, 16)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is asked of each decoding. format: of the output, None for what its suffix says; region: x, y, width, height
+    in pixels; scale: how many pixels to a side become one."""
+
+    format: str | None
+    region: tuple[int, int, int, int] | None
+    scale: int
+    compression: int
+    allow_damaged: bool
+    device: str
+    threads: int | None
+    max_pixels: int
+    quiet: bool
+
+
+def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int, int, int] | None:
+    """X,Y,WIDTH,HEIGHT in pixels."""
+    if value is None:
+        return None
+    parts = value.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+        raise click.BadParameter(f"{value!r} is not X,Y,WIDTH,HEIGHT in pixels, such as 100,0,640,480", ctx, param)
+    x, y, width, height = map(int, parts)
+    return x, y, width, height
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=options.FILE)
-@click.argument("output", metavar="OUT", type=options.FILE)
+@click.argument("sources", metavar="IN... [OUT]", nargs=-1, required=True, type=options.FILE)
+@options.folder
+@options.recursive
+@click.option(
+    "--format",
+    metavar="FORMAT",
+    help="png, webp (lossless), tiff, bmp, ppm, pgm or jpg (quality 95); by default what the suffix of OUT says, "
+    "and png with --out.",
+)
+@click.option("--region", callback=_region, metavar="X,Y,W,H", help="Decode this part of the image alone.")
+@click.option(
+    "--scale",
+    type=click.Choice(list(SCALES)),
+    default="1/1",
+    show_default=True,
+    help="Reduce the image while it is decoded.",
+)
+@click.option(
+    "--png-compression",
+    "compression",
+    type=click.IntRange(0, 9),
+    metavar="LEVEL",
+    default=6,
+    show_default=True,
+    help="0 is the fastest, 9 the smallest PNG.",
+)
+@click.option("--allow-damaged", is_flag=True, help="Decode what is intact of a damaged file; the rest becomes grey.")
+@options.jobs
+@options.skip_existing
 @options.device
 @options.threads
 @options.max_pixels
-@click.option("--allow-damaged", is_flag=True, help="Decode what is intact of a damaged file; the rest becomes grey.")
 @options.quiet
 def decode(
-    source: Path,
-    output: Path,
+    sources: tuple[Path, ...],
+    folder: Path | None,
+    recursive: bool,
+    format: str | None,
+    region: tuple[int, int, int, int] | None,
+    scale: str,
+    compression: int,
+    allow_damaged: bool,
+    processes: int,
+    skip_existing: bool,
     device: str,
     threads: int | None,
     max_pixels: int,
-    allow_damaged: bool,
     quiet: bool,
 ) -> None:
-    """Decode the file IN (.cae) to the image OUT.
+    """Decode the file IN (.cae) to the image OUT, or many files and folders of them into the folder of --out.
 
-    The suffix of OUT chooses the format: png, webp (lossless), tiff, bmp, ppm, pgm, or jpg (quality 95).
+    "-" is standard input or output.
     """
-    from ..bitstream.container import read_header
-    from ..codec.image import output_format, save_picture
+    from ..codec.save import check_format
 
-    with about(output, NO_OUTPUT):
-        format = output_format(output)
-        check_output(output, source)
-    with about(source, BAD_CAE_FILE):
-        data = source.read_bytes()
-        fingerprint = read_header(data).fingerprint
-    with about(source):
-        codec = options.load_codec(device, threads, fingerprint)
+    if format is not None:
+        format = check_format(format)
+    settings = Settings(format, region, SCALES[scale], compression, allow_damaged, device, threads, max_pixels, quiet)
+    planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
+    if len(planned) > 1:
+        settings = replace(settings, quiet=True)
+    jobs.run(planned, functools.partial(decode_file, settings), processes, quiet, skip_existing)
+
+
+def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
+    """Decodes one file. Raises Failure."""
+    from ..bitstream.container import read_header
+    from ..codec.save import output_format, save_picture
+
+    if job.output == STREAM and settings.format is None:
+        raise click.UsageError("standard output has no suffix: give --format")
+    with about(job.output, NO_OUTPUT):
+        format = settings.format or output_format(job.output)
+        check_output(job.output, job.source)
+    with about(job.source, BAD_CAE_FILE):
+        data = read_input(job.source)
+        header = read_header(data)
+    with about(job.source):
+        codec = options.load_codec(settings.device, settings.threads, header.fingerprint)
     start = time.perf_counter()
-    with about(source), progress(quiet) as report:
-        picture = codec.decode(data, max_pixels=max_pixels, allow_damaged=allow_damaged, progress=report)
-    seconds = time.perf_counter() - start
-    with about(output, NO_OUTPUT):
-        file = BytesIO()
-        save_picture(picture, file, format)
-        written = file.getvalue()
-        write_file(output, written)
-    if not quiet:
-        pixels = picture.width * picture.height
-        click.echo(
-            f"{output}: {picture.width}x{picture.height} {picture.mode}, {len(written):,} bytes (from {len(data):,}), "
-            f"{8 * len(data) / pixels:.3f} bpp, {pixels * len(picture.mode) / len(data):.1f}:1 (8-bit pixels), "
-            f"{seconds:.2f} s"
+    with about(job.source), progress(settings.quiet) as report:
+        picture = codec.decode(
+            data,
+            max_pixels=settings.max_pixels,
+            allow_damaged=settings.allow_damaged,
+            region=settings.region,
+            scale=settings.scale,
+            progress=report,
         )
-    for note in picture.notes:
-        click.echo(f"cae: {source}: {note}", err=True)
-    if picture.notes:
-        click.get_current_context().exit(DAMAGED)
+    seconds = time.perf_counter() - start
+    with about(job.output, NO_OUTPUT):
+        file = BytesIO()
+        save_picture(picture, file, format, settings.compression)
+        written = file.getvalue()
+        write_output(job.output, written)
+    pixels = header.width * header.height
+    line = (
+        f"{job.output}: {picture.width}x{picture.height} {picture.mode}, {len(written):,} bytes (from {len(data):,}), "
+        f"{8 * len(data) / pixels:.3f} bpp, {pixels * len(picture.mode) / len(data):.1f}:1 (8-bit pixels), "
+        f"{seconds:.2f} s"
+    )
+    notes = tuple(f"{job.source}: {note}" for note in picture.notes)
+    return jobs.Outcome(job, line, notes, len(data), len(written), pixels, code=DAMAGED if notes else 0)

@@ -1,22 +1,64 @@
-"""`cae encode`: an image file to a .cae file."""
+"""`cae encode`: image files to .cae files."""
 
 from __future__ import annotations
 
+import functools
+import re
 import time
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from . import options
+from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
-from .files import check_output, write_file
+from .files import check_output, read_input, write_output
 from .progress import progress
+
+if TYPE_CHECKING:
+    from ..codec.image import Picture
+    from ..codec.pipeline import Codec
+    from ..codec.target import Coded
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is asked of each encoding; `size` in bytes, `bpp` in bits per pixel of the whole file, `psnr` in dB: at most
+    one of them, in place of `quality`."""
+
+    quality: float
+    size: int | None
+    bpp: float | None
+    psnr: float | None
+    strip: bool
+    exact: bool
+    device: str
+    threads: int | None
+    max_pixels: int
+    quiet: bool
+
+
+_UNITS = {"": 1, "k": 1000, "m": 1000**2, "ki": 1024, "mi": 1024**2}
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A number of bytes: 50000, 50k, 1.5M, 48Ki."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)(k|m|ki|mi|)b?", value.strip().lower())
+    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if size < 1:
+        raise click.BadParameter(f"{value!r} is not a size, such as 50000, 50k or 1.5M", ctx, param)
+    return size
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=options.FILE)
-@click.argument("output", metavar="OUT", type=options.FILE)
+@click.argument("sources", metavar="IN... [OUT]", nargs=-1, required=True, type=options.FILE)
+@options.folder
+@options.recursive
 @click.option(
     "-q",
     "--quality",
@@ -26,36 +68,103 @@ from .progress import progress
     show_default=True,
     help="0 is the smallest file, 100 the best picture.",
 )
+@click.option(
+    "--target-size", "size", callback=_size, metavar="BYTES", help="The best file of at most this size: 50k, 1.5M."
+)
+@click.option(
+    "--target-bpp",
+    "bpp",
+    type=click.FloatRange(0, min_open=True),
+    metavar="BPP",
+    help="The same in bits per pixel, every byte counted.",
+)
+@click.option(
+    "--target-psnr",
+    "psnr",
+    type=click.FloatRange(0, 100, min_open=True),
+    metavar="DB",
+    help="The smallest file with at least this PSNR.",
+)
+@click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
+@click.option("--exact", is_flag=True, help="Keep the colours of fully transparent pixels.")
+@options.jobs
+@options.skip_existing
 @options.device
 @options.threads
 @options.max_pixels
 @options.quiet
 def encode(
-    source: Path, output: Path, quality: float, device: str, threads: int | None, max_pixels: int, quiet: bool
+    sources: tuple[Path, ...],
+    folder: Path | None,
+    recursive: bool,
+    processes: int,
+    skip_existing: bool,
+    quality: float,
+    size: int | None,
+    bpp: float | None,
+    psnr: float | None,
+    strip: bool,
+    exact: bool,
+    device: str,
+    threads: int | None,
+    max_pixels: int,
+    quiet: bool,
 ) -> None:
-    """Encode the image IN to the file OUT (.cae)."""
-    with about(output, NO_OUTPUT):
-        check_output(output, source)
-    with about(source, BAD_IMAGE):
-        original = source.read_bytes()
-        from ..codec.image import read_picture
+    """Encode the image IN to the file OUT (.cae), or many images and folders of images into the folder of --out.
 
-        picture = read_picture(BytesIO(original), max_pixels)
-    codec = options.load_codec(device, threads)
+    "-" is standard input or output.
+    """
+    given = click.get_current_context().get_parameter_source("quality") != ParameterSource.DEFAULT
+    if given + sum(target is not None for target in (size, bpp, psnr)) > 1:
+        raise click.UsageError("give one of --quality, --target-size, --target-bpp and --target-psnr")
+    from ..codec.image import SUFFIXES
+
+    settings = Settings(quality, size, bpp, psnr, strip, exact, device, threads, max_pixels, quiet)
+    planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
+    if len(planned) > 1:
+        settings = replace(settings, quiet=True)  # the progress of tiles would disturb that of files
+    jobs.run(planned, functools.partial(encode_file, settings), processes, quiet, skip_existing)
+
+
+def encode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
+    """Encodes one file. Raises Failure."""
+    with about(job.output, NO_OUTPUT):
+        check_output(job.output, job.source)
+    with about(job.source, BAD_IMAGE):
+        original = read_input(job.source)
+        from ..codec.image import read_picture, strip
+        from ..codec.transparency import clear_transparent
+
+        picture = read_picture(BytesIO(original), settings.max_pixels)
+    picture = strip(picture) if settings.strip else picture
+    picture = picture if settings.exact else clear_transparent(picture)
+    codec = options.load_codec(settings.device, settings.threads)
     start = time.perf_counter()
-    with about(source), progress(quiet) as report:
-        data = codec.encode(picture, quality, progress=report)
+    with about(job.source):
+        coded = _encode(codec, picture, settings)
     seconds = time.perf_counter() - start
-    with about(output, NO_OUTPUT):
-        write_file(output, data)
-    if quiet:
-        return
-    for note in picture.notes:
-        click.echo(f"cae: {source}: {note}", err=True)
-    pixels = picture.width * picture.height
-    click.echo(
-        f"{output}: {len(data):,} bytes (from {len(original):,}), {8 * len(data) / pixels:.3f} bpp, "
-        f"{pixels * len(picture.mode) / len(data):.1f}:1 (8-bit pixels), {seconds:.2f} s, q {quality:g}"
+    with about(job.output, NO_OUTPUT):
+        write_output(job.output, coded.data)
+    size, pixels = len(coded.data), picture.width * picture.height
+    line = (
+        f"{job.output}: {size:,} bytes (from {len(original):,}), {8 * size / pixels:.3f} bpp, "
+        f"{pixels * len(picture.mode) / size:.1f}:1 (8-bit pixels), {seconds:.2f} s, q {coded.quality:.4g}"
     )
-    if len(data) > len(original):
-        click.echo(f"cae: {output}: larger than {source}", err=True)
+    line += f" after {coded.codings} codings" if coded.codings > 1 else ""
+    notes = [f"{job.source}: {note}" for note in picture.notes]
+    notes += [f"{job.output}: {coded.note}"] if coded.note else []
+    notes += [f"{job.output}: larger than {job.source}"] if size > len(original) else []
+    return jobs.Outcome(job, line, () if settings.quiet else tuple(notes), len(original), size, pixels)
+
+
+def _encode(codec: Codec, picture: Picture, settings: Settings) -> Coded:
+    from ..codec.target import Coded, encode_to_psnr, encode_to_size
+
+    if settings.psnr is not None:
+        return encode_to_psnr(codec, picture, settings.psnr)
+    if settings.bpp is not None:
+        return encode_to_size(codec, picture, int(settings.bpp * picture.width * picture.height / 8))
+    if settings.size is not None:
+        return encode_to_size(codec, picture, settings.size)
+    with progress(settings.quiet) as report:
+        return Coded(codec.encode(picture, settings.quality, progress=report), settings.quality, 1)

@@ -13,6 +13,7 @@ from ..bitstream.errors import (
     ImageSizeError,
     LimitError,
     MemoryLimitError,
+    TargetError,
     WeightsError,
 )
 
@@ -24,14 +25,15 @@ NO_WEIGHTS = 5
 NO_OUTPUT = 6
 TOO_LARGE = 7
 DAMAGED = 8
+OUT_OF_REACH = 9
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 TERMINATED = 143  # 128 + SIGTERM
 
 EXPLANATION = (
     "Exit codes: 0 done, 2 wrong usage, 3 the input image cannot be read, 4 the .cae file is bad, "
     "5 the weights are missing or others, 6 the output cannot be written, 7 more than --max-pixels, the format or the "
-    "memory allows, 8 decoded with --allow-damaged and parts are lost, 130 interrupted, "
-    "143 terminated, 1 anything else."
+    "memory allows, 8 decoded with --allow-damaged and parts are lost, 9 no quality gives the wanted size or PSNR, "
+    "130 interrupted, 143 terminated, 1 anything else, such as some of many files."
 )
 
 
@@ -77,6 +79,8 @@ def exit_code(exc: BaseException) -> int:
     """The exit code that the kind of an error stands for."""
     if isinstance(exc, ImageSizeError | LimitError | MemoryLimitError):
         return TOO_LARGE
+    if isinstance(exc, TargetError):
+        return OUT_OF_REACH
     if isinstance(exc, ImageError):
         return BAD_IMAGE
     if isinstance(exc, BitstreamError):

@@ -6,11 +6,31 @@ import errno
 import os
 import secrets
 import shutil
+import sys
 from pathlib import Path
+
+STREAM = Path("-")
+"""Standard input or output."""
+
+
+def read_input(source: Path) -> bytes:
+    """All of a file, or of standard input. Raises OSError."""
+    return sys.stdin.buffer.read() if source == STREAM else source.read_bytes()
+
+
+def write_output(output: Path, data: bytes) -> None:
+    """To a file by `write_file`, or to standard output. Raises OSError."""
+    if output == STREAM:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        write_file(output, data)
 
 
 def check_output(output: Path, source: Path) -> None:
     """Raise OSError if `output` cannot be written, or is `source` by the same or another name."""
+    if output == STREAM:
+        return
     if output.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", os.fspath(output))
     if output.exists() and source.exists() and output.samefile(source):

@@ -25,6 +25,25 @@ device = click.option(
 threads = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; one for each core by default."
 )
+folder = click.option(
+    "--out",
+    "-o",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the outputs of any number of inputs; it is made where it is missing.",
+)
+recursive = click.option("-r", "--recursive", is_flag=True, help="Take folders with all their subfolders.")
+jobs = click.option(
+    "--jobs",
+    "processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Processes for many files; the CPU threads are divided among them.",
+)
+skip_existing = click.option("--skip-existing", is_flag=True, help="Leave out inputs whose output is there already.")
 quiet = click.option("--quiet", is_flag=True, help="No report and no notes; errors are still shown.")
 
 

@@ -19,15 +19,15 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ..bitstream.container import MAGIC
 from ..bitstream.errors import ImageError, ImageSizeError
@@ -35,19 +35,10 @@ from ..bitstream.limits import DEFAULT_MAX_PIXELS
 from .metadata import EXIF_PREFIX, metadata, orientation, turn
 from .samples import Bytes, samples
 
-#: Suffix of an output file to Pillow's name of the format.
-FORMATS = {
-    "png": "PNG",
-    "jpg": "JPEG",
-    "jpeg": "JPEG",
-    "webp": "WEBP",
-    "tif": "TIFF",
-    "tiff": "TIFF",
-    "bmp": "BMP",
-    "ppm": "PPM",
-    "pgm": "PPM",
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"}) | {
+    *(".jp2", ".tga", ".ppm", ".pgm", ".pbm", ".pnm")
 }
-_WITHOUT_ALPHA = {"JPEG", "BMP", "PPM"}
+"""What files in a folder are taken for images."""
 
 _pillow_limit = threading.Lock()
 
@@ -134,69 +125,9 @@ def to_pil(picture: Picture) -> Image.Image:
     return image
 
 
-def output_format(path: str | os.PathLike[str]) -> str:
-    """The key of FORMATS that the suffix of an output file asks for; ImageError where it names none."""
-    suffix = Path(path).suffix.lower().lstrip(".")
-    if suffix not in FORMATS:
-        asked = f"the suffix .{suffix} is not one of them" if suffix else "the name has no suffix"
-        raise ImageError(f"images are written as {', '.join(FORMATS)}; {asked}")
-    return suffix
-
-
-def save_picture(picture: Picture, file: BinaryIO, format: str) -> None:
-    """Write the picture, with the metadata the format can hold. `format` is a key of FORMATS.
-
-    JPEG is written at quality 95 without chroma subsampling, everything else without loss. Raises ImageError
-    where the format cannot hold the picture: transparency in JPEG, BMP or PPM, colour in PGM, a long side.
-    """
-    name = FORMATS[format]
-    if format == "pgm" and not picture.grey:
-        raise ImageError("PGM holds grey images only; write colour as ppm")
-    if name in _WITHOUT_ALPHA and picture.alpha is not None:
-        # An opaque alpha plane says nothing, so leaving it out loses nothing.
-        if picture.alpha.min() < 255:
-            raise ImageError(f"{format.upper()} cannot hold transparency; write png, webp or tiff")
-        picture = Picture(picture.pixels, None, picture.icc, picture.exif, picture.xmp)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata that was damaged in the source already
-            Image.fromarray(to_array(picture)).save(file, name, **_save_options(picture, name))
-    except Exception as exc:
-        # What Pillow's encoders refuse they refuse with nearly any exception. Not so a failure to write the
-        # file, which is an OSError with a number, and a lack of memory.
-        if isinstance(exc, MemoryError) or (isinstance(exc, OSError) and exc.errno is not None):
-            raise
-        raise ImageError(f"cannot be written as {name}: {exc}") from exc
-
-
-def _save_options(picture: Picture, name: str) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if name in {"PNG", "JPEG", "WEBP", "TIFF"}:
-        if picture.icc:
-            options["icc_profile"] = picture.icc
-        if picture.exif:
-            options["exif"] = EXIF_PREFIX + picture.exif
-    if name in {"JPEG", "WEBP"} and picture.xmp:
-        options["xmp"] = picture.xmp
-    if name == "JPEG":
-        options |= {"quality": 95, "subsampling": 0}
-    elif name == "WEBP":
-        # `exact` keeps the colours under fully transparent pixels, which the file held as well.
-        options |= {"lossless": True, "exact": True}
-    elif name == "PNG":
-        options["compress_level"] = 6
-        if picture.xmp:
-            options["pnginfo"] = PngImagePlugin.PngInfo()
-            options["pnginfo"].add_itxt("XML:com.adobe.xmp", picture.xmp)
-    elif name == "TIFF" and (picture.exif or picture.xmp):
-        # Pillow takes the tags of a TIFF file from here, XMP (tag 700) among them.
-        exif = Image.Exif()
-        with suppress(Exception):  # a damaged EXIF block is left out
-            exif.load(options.get("exif", b""))
-        if picture.xmp:
-            exif[700] = picture.xmp
-        options["exif"] = exif
-    return options
+def strip(picture: Picture) -> Picture:
+    """The same without ICC profile, EXIF and XMP."""
+    return replace(picture, icc=None, exif=None, xmp=None)
 
 
 def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:

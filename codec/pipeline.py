@@ -15,12 +15,12 @@ from torch import Tensor
 
 from ..bitstream.container import (
     DEFAULT_TILE,
+    LATENT_SIDE,
     Container,
     Header,
     Rectangle,
     Tile,
     is_enough,
-    latent_size,
     latents_checksum,
     pack,
     read_header,
@@ -43,12 +43,13 @@ from ..bitstream.salvage import Salvage, salvage
 from . import windows
 from .checkpoint import load_frozen
 from .config import ROWS
-from .extras import blank, from_chunks, to_chunks
+from .extras import blank, damage_notes, from_chunks, to_chunks
 from .frozen import FrozenModel
 from .image import Picture
 from .installed import find_weights
 from .prior import to_classes
 from .quantize import Quantizer
+from .view import AT_ORIGIN, Region, check_view, needed_tiles, show, tiles_area, whole
 
 Pixels = npt.NDArray[np.uint8]
 Step = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]
@@ -101,29 +102,44 @@ class Codec:
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         allow_damaged: bool = False,
+        region: tuple[int, int, int, int] | None = None,
+        scale: int = 1,
         progress: Progress = _silent,
     ) -> Picture:
         """The picture in a file.
 
         max_pixels: an image with more of them is refused before anything is allocated for it. allow_damaged: tiles
         that are damaged become grey, and metadata or an alpha plane that is damaged is left out; `notes` names them.
-        Raises BitstreamError (LimitError for too many pixels), WeightsError or MemoryLimitError.
+        region: x, y, width and height in pixels of the part that is wanted; only the tiles that it depends on are
+        decoded, and its pixels are within 1 level of those of the whole. scale: 1, 2, 4, 8 or 16 pixels to a side
+        become one, their mean.
+        Raises BitstreamError (LimitError for too many pixels), WeightsError, MemoryLimitError, or InputError for a
+        region that is not within the image.
         """
         header = read_header(data)
         if header.width * header.height > max_pixels:
             raise LimitError(f"{header.width} x {header.height} pixels, at most {max_pixels:,} are accepted")
+        part = Region(*region) if region else whole(header)
+        check_view(header, part, scale)
         saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
         self._check_weights(header)
+        damaged = set(saved.damaged_tiles)
+        tiles = needed_tiles(header, part, self.model.config.halo)
+        area = tiles_area(header, *tiles)
         with memory_errors():
-            damaged = set(saved.damaged_tiles) if allow_damaged else None
-            pixels = self._synthesise(header, self._decode_bands(saved.container, damaged, progress))
-            notes = blank(pixels, header, damaged or ())
-            return from_chunks(saved.container.chunks, pixels, notes, saved.damaged_chunks if allow_damaged else None)
+            bands = self._decode_bands(saved.container, tiles, damaged if allow_damaged else None, progress)
+            parts = self._synthesise(header, bands, area, damaged)
+            pixels = show(parts, area, part, scale)
+            extras = from_chunks(saved.container.chunks, header, saved.damaged_chunks if allow_damaged else None)
+            alpha = extras.alpha if extras.alpha is None else show([extras.alpha], AT_ORIGIN, part, scale)
+        notes = (*damage_notes(header, damaged), *extras.notes)
+        return Picture(pixels, alpha, extras.icc, extras.exif, extras.xmp, notes)
 
     def decode_latents(self, container: Container) -> Tensor:
         """The exact part of decoding: int32 [1, h, w, M] in sixteenths of a step, the same on every machine."""
         self._check_weights(container.header)
-        return torch.cat(list(self._decode_bands(container, None, _silent)), dim=1)
+        rows, columns = tile_grid(container.header)
+        return torch.cat(list(self._decode_bands(container, (range(rows), range(columns)), None, _silent)), dim=1)
 
     def _check_weights(self, header: Header) -> None:
         if header.fingerprint != self.fingerprint:
@@ -139,31 +155,40 @@ class Codec:
             progress(len(tiles), total)
         return tuple(tiles)
 
-    def _decode_bands(self, container: Container, damaged: set[int] | None, progress: Progress) -> Iterator[Tensor]:
+    def _decode_bands(
+        self, container: Container, tiles: tuple[range, range], damaged: set[int] | None, progress: Progress
+    ) -> Iterator[Tensor]:
         """The latents of one row of tiles after the other: int32 [1, h, w, M], in sixteenths of a step.
 
-        damaged: indices of tiles to be left 0, to which those are added that do not decode; with None they raise.
+        tiles: rows and columns of those that are wanted. damaged: indices of tiles to be left 0, to which those are
+        added that do not decode; with None they raise.
         """
         header = container.header
         rectangles = tile_rectangles(header)
-        columns = tile_grid(header)[1]
-        for start in range(0, len(rectangles), columns):
-            row = rectangles[start : start + columns]
-            size = (1, row[0].height, latent_size(header)[1], self.model.config.latent_channels)
+        per_row = tile_grid(header)[1]
+        rows, columns = tiles
+        tried = failed = 0
+        for row in rows:
+            indices = [per_row * row + column for column in columns]
+            start = rectangles[indices[0]].left
+            width = sum(rectangles[index].width for index in indices)
+            size = (1, rectangles[indices[0]].height, width, self.model.config.latent_channels)
             band = torch.zeros(size, dtype=torch.int32, device=self.device)
-            for index, (_, left, height, width) in enumerate(row, start):
+            for index in indices:
+                _, left, height, width = rectangles[index]
                 if damaged is None or index not in damaged:
                     try:
-                        band[:, :, left : left + width] = self._decode_tile(
-                            container.tiles[index], height, width, header.row
-                        )
+                        decoded = self._decode_tile(container.tiles[index], height, width, header.row)
+                        band[:, :, left - start : left - start + width] = decoded
                     except (CorruptError, DecodeMismatchError):
                         if damaged is None:
                             raise
                         damaged.add(index)
-                        if len(damaged) == len(rectangles):
+                        failed += 1
+                        if failed == len(rectangles):
                             raise
-                progress(index + 1, len(rectangles))
+                tried += 1
+                progress(tried, len(rows) * len(columns))
             yield band
 
     def _decode_tile(self, tile: Tile, height: int, width: int, row: int) -> Tensor:
@@ -172,15 +197,15 @@ class Codec:
             raise DecodeMismatchError("the decoded latents are not those that were encoded")
         return decoded
 
-    def _synthesise(self, header: Header, bands: Iterator[Tensor]) -> Pixels:
-        """The pixels of the image, uint8 [H, W, 3], or [H, W] for grey."""
-        pixels = np.empty((header.height, header.width, 3)[: 2 if header.grey else 3], np.uint8)
-        top = 0
+    def _synthesise(
+        self, header: Header, bands: Iterator[Tensor], area: Rectangle, damaged: set[int]
+    ) -> Iterator[Pixels]:
+        """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""
+        top = LATENT_SIDE * area.top
         for part in windows.synthesise(self.model, bands, header.row):
-            part = part[: header.height - top, : header.width]
-            pixels[top : top + len(part)] = _to_grey(part) if header.grey else part
+            blank(part, top, LATENT_SIDE * area.left, header, damaged)
+            yield _to_grey(part) if header.grey else part
             top += len(part)
-        return pixels
 
     @property
     def device(self) -> torch.device:

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from cae.bitstream.errors import ImageError, ImageSizeError
-from cae.codec.image import FORMATS, Picture, output_format, read_picture, save_picture, to_array, to_pil
+from cae.codec.image import Picture, read_picture, to_array, to_pil
+from cae.codec.save import FORMATS, output_format, save_picture
 
 RNG = np.random.default_rng(5)
 GREY = RNG.integers(0, 256, (11, 7), dtype=np.uint8)

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...bitstream.errors import InputError
+from ..image import SUFFIXES
 
 Pixels = npt.NDArray[np.uint8]
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 GREY_SHARE = 0.05
 DOWNSCALE_SHARE = 0.25
 REFRESH_SECONDS = 20.0

@@ -13,7 +13,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .bitstream.errors import CaeError
+from .bitstream.errors import CaeError, InputError
 from .bitstream.limits import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -32,38 +32,59 @@ def encode(
     image: str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8] | BinaryIO,
     quality: float = 50,
     *,
+    target_size: int | None = None,
+    target_psnr: float | None = None,
     device: str = "auto",
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> bytes:
     """The image as the bytes of a .cae file.
 
     image: a path, a binary file, a PIL image, or a uint8 array [H, W] (grey), [H, W, 3] or [H, W, 4] (RGBA).
-    quality: 0 (smallest file) to 100 (best picture). device: auto, cpu or cuda.
-    max_pixels: larger images are refused before they are read; the default is Pillow's.
-    Raises CaeError: ImageError, InputError, WeightsError or MemoryLimitError of cae.bitstream.errors.
+    quality: 0 (smallest file) to 100 (best picture). Instead of it may be given, one of them: target_size, for the best
+    file of at most so many bytes; target_psnr, for the smallest file with at least so many dB. Either takes up to eight
+    codings. device: auto, cpu or cuda. max_pixels: larger images are refused before they are read; the default is that
+    of Pillow.
+    Raises CaeError: ImageError, InputError (TargetError for a target out of reach), WeightsError or MemoryLimitError of
+    cae.bitstream.errors.
     """
     from .codec.image import read_picture
     from .codec.pipeline import load_codec
+    from .codec.target import encode_to_psnr, encode_to_size
 
+    if target_size is not None and target_psnr is not None:
+        raise InputError("give target_size or target_psnr, not both")
     picture = read_picture(image, max_pixels)
-    return load_codec(device).encode(picture, quality)
+    codec = load_codec(device)
+    if target_size is not None:
+        return encode_to_size(codec, picture, target_size).data
+    if target_psnr is not None:
+        return encode_to_psnr(codec, picture, target_psnr).data
+    return codec.encode(picture, quality)
 
 
 def decode(
-    data: bytes, *, device: str = "auto", max_pixels: int = DEFAULT_MAX_PIXELS, allow_damaged: bool = False
+    data: bytes,
+    *,
+    region: tuple[int, int, int, int] | None = None,
+    scale: int = 1,
+    device: str = "auto",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    allow_damaged: bool = False,
 ) -> Image.Image:
     """The image of a .cae file, of mode L, LA, RGB or RGBA, its ICC profile, EXIF and XMP in `info`.
 
-    device: auto, cpu or cuda. max_pixels: larger images are refused before anything is allocated for them;
+    region: x, y, width and height in pixels of the part that is wanted. scale: 1, 2, 4, 8 or 16, how many pixels to a
+    side become one. device: auto, cpu or cuda. max_pixels: larger images are refused before anything is allocated;
     the default is Pillow's. allow_damaged: tiles that are damaged become grey, and a UserWarning names them.
-    Raises CaeError: BitstreamError, WeightsError or MemoryLimitError of cae.bitstream.errors.
+    Raises CaeError: BitstreamError, InputError for the region or scale, WeightsError or MemoryLimitError of
+    cae.bitstream.errors.
     """
     from .bitstream.container import read_header
     from .codec.image import to_pil
     from .codec.pipeline import load_codec
 
     codec = load_codec(device, read_header(data).fingerprint)
-    picture = codec.decode(data, max_pixels=max_pixels, allow_damaged=allow_damaged)
+    picture = codec.decode(data, max_pixels=max_pixels, allow_damaged=allow_damaged, region=region, scale=scale)
     if picture.notes:
         warnings.warn("; ".join(picture.notes), stacklevel=2)
     return to_pil(picture)

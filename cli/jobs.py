@@ -1,0 +1,196 @@
+"""The same work on many files: which files, in how many processes, what is said of it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from .failures import NO_OUTPUT, UNEXPECTED, about, failure
+from .files import STREAM
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and its output; make_folder: whether the output's folder is to be made where it is missing."""
+
+    source: Path
+    output: Path
+    make_folder: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job. line: for the user; notes: further lines, for stderr; error: the line that says why there
+    is no output, and code: its exit code."""
+
+    job: Job
+    line: str = ""
+    notes: tuple[str, ...] = ()
+    bytes_in: int = 0
+    bytes_out: int = 0
+    pixels: int = 0
+    error: str = ""
+    code: int = 0
+
+
+Work = Callable[[Job], Outcome]
+
+
+def plan(
+    sources: Sequence[Path], folder: Path | None, recursive: bool, suffixes: Collection[str], suffix: str
+) -> list[Job]:
+    """The jobs that a command is asked for: IN OUT, or any number of inputs with a folder for the outputs.
+
+    Folders among the inputs stand for the files in them with one of `suffixes`, and with `recursive` for those of
+    their subfolders too, whose paths are kept. Outputs in a folder get `suffix`.
+    Raises UsageError, also where two inputs would have the same output.
+    """
+    if folder is None:
+        if len(sources) != 2:
+            raise click.UsageError("give IN and OUT, or any number of inputs and --out FOLDER")
+        if sources[0].is_dir():
+            raise click.UsageError(f"{sources[0]} is a folder: say where its files go by --out FOLDER")
+        return [Job(sources[0], sources[1])]
+    if STREAM in sources:
+        raise click.UsageError("standard input has no name for a file in --out FOLDER")
+    jobs: dict[Path, Job] = {}
+    for source in sources:
+        for path, name in _files(source, recursive, suffixes):
+            output = folder / name.with_suffix(suffix)
+            if output in jobs and jobs[output].source != path:
+                raise click.UsageError(f"{jobs[output].source} and {path} would both become {output}")
+            jobs[output] = Job(path, output, make_folder=True)
+    if not jobs:
+        kinds = ", ".join(sorted(suffixes))
+        raise click.UsageError(f"no files ending in {kinds} in {', '.join(map(str, sources)) or 'nothing'}")
+    return list(jobs.values())
+
+
+def _files(source: Path, recursive: bool, suffixes: Collection[str]) -> Iterator[tuple[Path, Path]]:
+    """(path, name below the output folder) of a file, or of each file of a folder."""
+    if not source.is_dir():
+        yield source, Path(source.name)
+        return
+    for path in sorted(source.rglob("*") if recursive else source.iterdir()):
+        if path.suffix.lower() in suffixes and path.is_file():
+            yield path, path.relative_to(source)
+
+
+def run(jobs: Sequence[Job], work: Work, processes: int, quiet: bool, skip_existing: bool) -> None:
+    """Does all jobs, says what became of them, and ends the command: with exit code 1 if some of several failed."""
+    if len(jobs) == 1 and not skip_existing:
+        outcome = _do(work, jobs[0])
+        for line in outcome.notes:
+            click.echo(f"cae: {line}", err=True)
+        if not quiet and outcome.line:
+            click.echo(outcome.line, err=jobs[0].output == STREAM)
+        click.get_current_context().exit(outcome.code)
+    begin = time.perf_counter()
+    left = [job for job in jobs if not (skip_existing and job.output.exists())]
+    bar = Bar(left, quiet)
+    done: list[Outcome] = []
+    for outcome in _outcomes(left, work, processes):
+        done.append(outcome)
+        bar.clear()
+        if outcome.error:
+            click.echo(f"cae: {outcome.error}", err=True)
+        if not quiet:
+            for line in outcome.notes:
+                click.echo(f"cae: {line}", err=True)
+        bar.show(done)
+    bar.clear()
+    failed = sum(bool(outcome.error) for outcome in done)
+    if not quiet:
+        click.echo(_summary(done, len(jobs) - len(left), failed, time.perf_counter() - begin))
+    click.get_current_context().exit(1 if failed else max((outcome.code for outcome in done), default=0))
+
+
+def attempt(work: Work, job: Job) -> Outcome:
+    """The outcome of a job, whatever goes wrong in it: errors cross processes as lines."""
+    try:
+        return _do(work, job)
+    except Exception as error:
+        end = failure(error)
+        return Outcome(job, error=str(end), code=end.code)
+
+
+def _do(work: Work, job: Job) -> Outcome:
+    if job.make_folder:
+        with about(job.output, NO_OUTPUT):
+            job.output.parent.mkdir(parents=True, exist_ok=True)
+    return work(job)
+
+
+def _outcomes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Outcome]:
+    if processes == 1 or len(jobs) < 2:
+        yield from (attempt(work, job) for job in jobs)
+        return
+    processes = min(processes, len(jobs))
+    executor = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), _start_worker, (max(1, (os.cpu_count() or 1) // processes),)
+    )
+    try:
+        futures = {executor.submit(attempt, work, job): job for job in jobs}
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except BrokenExecutor:
+                yield Outcome(futures[future], error=f"{futures[future].source}: its process died", code=UNEXPECTED)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _start_worker(threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _summary(done: Iterable[Outcome], skipped: int, failed: int, seconds: float) -> str:
+    good = [outcome for outcome in done if not outcome.error]
+    sizes = [sum(outcome.bytes_in for outcome in good), sum(outcome.bytes_out for outcome in good)]
+    pixels = sum(outcome.pixels for outcome in good)
+    words = [f"{len(good)} files, {sizes[1]:,} bytes (from {sizes[0]:,})"]
+    if pixels:
+        words.append(f"{8 * min(sizes) / pixels:.3f} bpp, {pixels / 1e6 / seconds:.1f} MP/s")
+    words.append(f"{seconds:.1f} s")
+    words += [f"{skipped} skipped: there already"] if skipped else []
+    words += [f"{failed} FAILED"] if failed else []
+    return ", ".join(words)
+
+
+class Bar:
+    """How many files are done, on a terminal: a line on stderr that goes away."""
+
+    def __init__(self, jobs: Sequence[Job], quiet: bool) -> None:
+        self._jobs = jobs
+        self._active = sys.stderr.isatty() and not quiet
+        self._begin = time.perf_counter()
+
+    def show(self, done: Sequence[Outcome]) -> None:
+        """Draws the line."""
+        if not self._active:
+            return
+        share = len(done) / len(self._jobs)
+        seconds = time.perf_counter() - self._begin
+        speed = sum(outcome.bytes_in for outcome in done) / 1e6 / seconds
+        left = time.strftime("%H:%M:%S", time.gmtime(seconds / share - seconds))
+        bar = "#" * round(20 * share)
+        click.echo(
+            f"[{bar:.<20}] {len(done)}/{len(self._jobs)} files  {speed:.1f} MB/s  {left} left", nl=False, err=True
+        )
+
+    def clear(self) -> None:
+        """Takes it away."""
+        if self._active:
+            click.echo("\r\x1b[K", nl=False, err=True)

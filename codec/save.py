@@ -1,0 +1,99 @@
+"""Pictures to image files."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL import Image, PngImagePlugin
+
+from ..bitstream.errors import ImageError
+from .image import Picture, to_array
+from .metadata import EXIF_PREFIX
+
+#: Suffix of an output file to Pillow's name of the format.
+FORMATS = {
+    "png": "PNG",
+    "jpg": "JPEG",
+    "jpeg": "JPEG",
+    "webp": "WEBP",
+    "tif": "TIFF",
+    "tiff": "TIFF",
+    "bmp": "BMP",
+    "ppm": "PPM",
+    "pgm": "PPM",
+}
+_WITHOUT_ALPHA = {"JPEG", "BMP", "PPM"}
+
+
+def output_format(path: str | os.PathLike[str]) -> str:
+    """The key of FORMATS that the suffix of an output file asks for; ImageError where it names none."""
+    suffix = Path(path).suffix.lower().lstrip(".")
+    if suffix not in FORMATS:
+        asked = f"the suffix .{suffix} is not one of them" if suffix else "the name has no suffix"
+        raise ImageError(f"images are written as {', '.join(FORMATS)}; {asked}")
+    return suffix
+
+
+def check_format(name: str) -> str:
+    """The key of FORMATS that a user's word means; ImageError where it means none."""
+    return output_format(f"image.{name}")
+
+
+def save_picture(picture: Picture, file: BinaryIO, format: str, png_compression: int = 6) -> None:
+    """Write the picture, with the metadata the format can hold. `format` is a key of FORMATS; png_compression: 0..9.
+
+    JPEG is written at quality 95 without chroma subsampling, everything else without loss. Raises ImageError
+    where the format cannot hold the picture: transparency in JPEG, BMP or PPM, colour in PGM, a long side.
+    """
+    name = FORMATS[format]
+    if format == "pgm" and not picture.grey:
+        raise ImageError("PGM holds grey images only; write colour as ppm")
+    if name in _WITHOUT_ALPHA and picture.alpha is not None:
+        # An opaque alpha plane says nothing, so leaving it out loses nothing.
+        if picture.alpha.min() < 255:
+            raise ImageError(f"{format.upper()} cannot hold transparency; write png, webp or tiff")
+        picture = Picture(picture.pixels, None, picture.icc, picture.exif, picture.xmp)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about metadata that was damaged in the source already
+            Image.fromarray(to_array(picture)).save(file, name, **_save_options(picture, name, png_compression))
+    except Exception as exc:
+        # What Pillow's encoders refuse they refuse with nearly any exception. Not so a failure to write the
+        # file, which is an OSError with a number, and a lack of memory.
+        if isinstance(exc, MemoryError) or (isinstance(exc, OSError) and exc.errno is not None):
+            raise
+        raise ImageError(f"cannot be written as {name}: {exc}") from exc
+
+
+def _save_options(picture: Picture, name: str, png_compression: int) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if name in {"PNG", "JPEG", "WEBP", "TIFF"}:
+        if picture.icc:
+            options["icc_profile"] = picture.icc
+        if picture.exif:
+            options["exif"] = EXIF_PREFIX + picture.exif
+    if name in {"JPEG", "WEBP"} and picture.xmp:
+        options["xmp"] = picture.xmp
+    if name == "JPEG":
+        options |= {"quality": 95, "subsampling": 0}
+    elif name == "WEBP":
+        # `exact` keeps the colours under fully transparent pixels, which the file held as well.
+        options |= {"lossless": True, "exact": True}
+    elif name == "PNG":
+        options["compress_level"] = png_compression
+        if picture.xmp:
+            options["pnginfo"] = PngImagePlugin.PngInfo()
+            options["pnginfo"].add_itxt("XML:com.adobe.xmp", picture.xmp)
+    elif name == "TIFF" and (picture.exif or picture.xmp):
+        # Pillow takes the tags of a TIFF file from here, XMP (tag 700) among them.
+        exif = Image.Exif()
+        with suppress(Exception):  # a damaged EXIF block is left out
+            exif.load(options.get("exif", b""))
+        if picture.xmp:
+            exif[700] = picture.xmp
+        options["exif"] = exif
+    return options

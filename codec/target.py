@@ -1,0 +1,112 @@
+"""Encoding to a wanted size or PSNR: a search over the rows of the rate tables, each trial a whole coding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..bitstream.errors import InputError, TargetError
+from .config import ROWS
+from .image import Picture
+
+if TYPE_CHECKING:
+    from .pipeline import Codec
+
+MAX_CODINGS = 8
+
+BYTES_SLOPE = 0.018
+"""How much the logarithm of a file's size rises from a row to the next, about: the first guesses step by it."""
+
+PSNR_SLOPE = 0.075
+"""The same of the PSNR, in dB."""
+
+
+class Coded(NamedTuple):
+    """A file, the quality that gave it, how many codings that took, and a remark if the target lies out of reach."""
+
+    data: bytes
+    quality: float
+    codings: int
+    note: str = ""
+
+
+def encode_to_size(codec: Codec, picture: Picture, limit: int) -> Coded:
+    """The best file of at most `limit` bytes, metadata and alpha plane among them.
+
+    Raises TargetError if the smallest file is larger. `note` says where the largest one is below 97 % of the limit.
+    """
+    if limit < 1:
+        raise InputError(f"a size is at least 1 byte, not {limit}")
+    files: dict[int, bytes] = {}
+
+    def excess(row: int) -> float:
+        files[row] = codec.encode(picture, quality_of(row))
+        return math.log(len(files[row]) / limit)
+
+    below, _ = bracket(excess, BYTES_SLOPE)
+    if below is None:
+        smallest = min(files)
+        raise TargetError(
+            f"{limit:,} bytes cannot be reached: quality {quality_of(smallest):g} takes {len(files[smallest]):,}"
+        )
+    note = ""
+    if below == ROWS - 1 and len(files[below]) < 0.97 * limit:
+        note = f"quality 100 takes only {len(files[below]):,} of {limit:,} bytes"
+    return Coded(files[below], quality_of(below), len(files), note)
+
+
+def encode_to_psnr(codec: Codec, picture: Picture, target: float) -> Coded:
+    """The smallest file whose decoded 8-bit pixels have at least this PSNR, in dB.
+
+    Raises TargetError if the best file stays below. `note` says where the smallest one is more than 1 dB above.
+    """
+    files: dict[int, bytes] = {}
+    reached: dict[int, float] = {}
+
+    def excess(row: int) -> float:
+        files[row] = codec.encode(picture, quality_of(row))
+        decoded = codec.decode(files[row], max_pixels=picture.width * picture.height).pixels
+        error = np.mean((decoded.astype(np.float32) - picture.pixels) ** 2, dtype=np.float64)
+        reached[row] = 10 * math.log10(255**2 / error) if error else math.inf
+        return reached[row] - target
+
+    _, above = bracket(excess, PSNR_SLOPE)
+    if above is None:
+        best = max(files)
+        raise TargetError(f"{target:g} dB cannot be reached: quality {quality_of(best):g} has {reached[best]:.2f}")
+    note = f"quality 0 has {reached[above]:.2f} dB already" if above == 0 and reached[above] > target + 1 else ""
+    return Coded(files[above], quality_of(above), len(files), note)
+
+
+def bracket(excess: Callable[[int], float], slope: float) -> tuple[int | None, int | None]:
+    """The last row tried with an excess of at most 0 and the first one above it, neighbours unless the trials ran out.
+
+    excess: rises with the row, by about `slope` a row. None stands for an end of the range. At most MAX_CODINGS
+    trials: guesses by the slope, then between the two nearest, halving where that creeps.
+    """
+    low, high = -1, ROWS  # outside the range
+    values: dict[int, float] = {}
+    row = ROWS // 2
+    above: bool | None = None
+    for trial in range(MAX_CODINGS):
+        values[row] = excess(row)
+        was_above, above = above, values[row] > 0
+        low, high = (low, row) if above else (row, high)
+        if high - low == 1:
+            break
+        if low in values and high in values:
+            share = -values[low] / (values[high] - values[low])
+            # Where the last two trials lay on one side, the curve bends, and the share creeps.
+            guess = (low + high) / 2 if above == was_above else low + share * (high - low)
+        else:
+            guess = row - values[row] / slope * 2**trial  # a slope that is too steep shows in the next trial
+        row = min(max(round(guess), low + 1), high - 1)
+    return (low if low in values else None), (high if high in values else None)
+
+
+def quality_of(row: int) -> float:
+    """The quality, 0..100, that stands for a row: the inverse of `pipeline.rate_row`."""
+    return row * 100 / (ROWS - 1)
