@@ -73,16 +73,22 @@ class ProbabilityTables:
         return self._models[row]
 
     def cost_in_bits(self, symbols: NDArray[np.int32], rows: NDArray[np.uint8]) -> float:
-        """The ideal length of the symbols, in bits, escapes with their excess included.
+        """The ideal length of the symbols together, in bits; a payload is up to 4 bytes longer. See `costs`."""
+        return float(self.costs(symbols, rows).sum())
+
+    def costs(self, symbols: NDArray[np.int32], rows: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The ideal length of each symbol, in bits, an escape's excess included: float64 [n].
 
         symbols: int32 [n]; rows: uint8 [n], all below len(self). Raises InputError as `split` does.
-        A payload is up to 4 bytes longer.
         """
         coded, indices, excess = self.split(symbols, rows)
-        bits = -np.log2(self.counts / TOTAL)
-        total = float(bits[self._starts[rows[coded]] + indices].sum())
+        costs = np.zeros(len(symbols))
+        costs[coded] = -np.log2(self.counts / TOTAL)[self._starts[rows[coded]] + indices]
         lengths = excess_lengths(excess)
-        return total + float((np.minimum(lengths, EXCESS_CLASSES - 1) + lengths).sum())
+        # The last index of a row is the escape.
+        escapes = coded[indices == 2 * self.half_widths[rows[coded]] + 1]
+        costs[escapes] += np.minimum(lengths, EXCESS_CLASSES - 1) + lengths
+        return costs
 
     def split(
         self, symbols: NDArray[np.int32], rows: NDArray[np.uint8]

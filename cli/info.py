@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .failures import BAD_CAE_FILE, about
-from .options import FILE
+from .failures import BAD_CAE_FILE, NO_OUTPUT, about
+from .files import check_output, read_input, write_file
+from .options import FILE, load_codec
 
 if TYPE_CHECKING:
     from ..codec.info import Info
@@ -18,24 +20,61 @@ if TYPE_CHECKING:
 _TITLES = {"alpha": "alpha", "icc": "ICC profile", "exif": "EXIF", "xmp": "XMP"}
 
 
+_PARTS = {"hyper": "hyper-latents, by the probabilities they had"}
+
+
 @click.command()
 @click.argument("source", metavar="FILE", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info(source: Path, as_json: bool) -> None:
-    """Check FILE (.cae) and show what is in it."""
+@click.option("--sections", is_flag=True, help="Also decode the latents and show what each part of them takes.")
+@click.option(
+    "--map",
+    "bits",
+    metavar="IMAGE",
+    type=FILE,
+    help="Write an image of where the bits went, dark where few did.",
+)
+def info(source: Path, as_json: bool, sections: bool, bits: Path | None) -> None:
+    """Check FILE (.cae) and show what is in it. "-" is standard input."""
     from ..codec.info import info
 
+    if bits is not None:
+        with about(bits, NO_OUTPUT):
+            check_output(bits, source)
     with about(source, BAD_CAE_FILE):
-        result = info(source.read_bytes())
+        data = read_input(source)
+        result = info(data)
+    parts: dict[str, float] = {}
+    brightest = None
+    if sections or bits is not None:
+        from ..bitstream.container import unpack
+        from ..codec.image import read_picture
+        from ..codec.save import output_format, save_picture
+        from ..codec.spent import bits_map, spent
+
+        with about(source):
+            found = spent(load_codec("cpu", None, bytes.fromhex(result.fingerprint)), unpack(data))
+        parts = {"hyper": found.hyper / 8} | {f"step {n}": bits / 8 for n, bits in enumerate(found.steps, 1)}
+        if bits is not None:
+            image, brightest = bits_map(found, result.width, result.height)
+            with about(bits, NO_OUTPUT):
+                file = BytesIO()
+                save_picture(read_picture(image), file, output_format(bits))
+                write_file(bits, file.getvalue())
     if as_json:
-        click.echo(json.dumps(asdict(result) | {"bpp": result.bpp, "ratio": result.ratio}, indent=2))
+        derived = {"quality": result.quality, "bpp": result.bpp, "ratio": result.ratio}
+        extra = ({"section_bytes": parts} if parts else {}) | ({"map_bpp": brightest} if brightest else {})
+        click.echo(json.dumps(asdict(result) | derived | extra, indent=2))
     else:
-        click.echo(_text(source, result))
+        click.echo(_text(source, result, parts))
+        if brightest is not None:
+            click.echo(f"{bits}: the brightest colour is {brightest:.3f} bits per pixel and more")
 
 
-def _text(source: Path, info: Info) -> str:
+def _text(source: Path, info: Info, parts: dict[str, float]) -> str:
     tiles = "1 tile" if info.tiles == 1 else f"{info.tiles} tiles"
     rows = [("pixels", info.tile_bytes, f"{tiles} of up to {info.tile_side}x{info.tile_side}")]
+    rows += [(f"  {name}", round(size), _PARTS.get(name, "latents")) for name, size in parts.items()]
     rows += [(_TITLES.get(name, name), size, "") for name, size in info.chunk_bytes.items()]
     rows += [("overhead", info.overhead_bytes, "header, lengths, checksums")]
     installed = "installed" if info.weights_installed else "not installed: it cannot be decoded here"
@@ -43,7 +82,7 @@ def _text(source: Path, info: Info) -> str:
         f"{source}: {info.width}x{info.height} {info.mode}, {info.file_bytes:,} bytes, {info.bpp:.3f} bpp, "
         f"{info.ratio:.1f}:1 (8-bit pixels)",
         *(f"  {name:<12}{size:>13,} bytes  {remark}".rstrip() for name, size, remark in rows),
-        f"  {'quality':<12}row {info.row} of 0..255",
+        f"  {'quality':<12}{info.quality:.4g}, row {info.row} of 0..255",
         f"  {'weights':<12}{info.fingerprint}, {installed}",
         f"  {'format':<12}version {info.version}",
     ]

@@ -34,6 +34,12 @@ class Info:
     weights_installed: bool
 
     @property
+    def quality(self) -> float:
+        """A quality, 0..100, that gives this row: a whole one if there is one."""
+        whole = round(self.row * 100 / 255)
+        return whole if round(whole * 255 / 100) == self.row else self.row * 100 / 255
+
+    @property
     def bpp(self) -> float:
         """Bits per pixel of the whole file."""
         return 8 * self.file_bytes / (self.width * self.height)

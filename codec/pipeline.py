@@ -55,6 +55,9 @@ Pixels = npt.NDArray[np.uint8]
 Step = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]
 """(symbols, table rows), both [n]: what the entropy coder takes at a time."""
 
+Watch = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint8]], None]
+"""Called with the symbols and table rows of hyper-latents [1, h, w, Z], then of each step [4, 1, h/2, w/2, M/4]."""
+
 Progress = Callable[[int, int], None]
 """Called with the number of tiles done and of all tiles, after each."""
 
@@ -67,6 +70,10 @@ def rate_row(quality: float) -> int:
     if not 0 <= quality <= 100:  # also true for NaN
         raise InputError(f"quality must be between 0 and 100, not {quality:g}")
     return round(quality * (ROWS - 1) / 100)
+
+
+def _ignore(symbols: npt.NDArray[np.int32], rows: npt.NDArray[np.uint8]) -> None:
+    """Watches nothing."""
 
 
 def _silent(done: int, total: int) -> None:
@@ -122,7 +129,7 @@ class Codec:
         part = Region(*region) if region else whole(header)
         check_view(header, part, scale)
         saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
-        self._check_weights(header)
+        self.check_weights(header)
         damaged = set(saved.damaged_tiles)
         tiles = needed_tiles(header, part, self.model.config.halo)
         area = tiles_area(header, *tiles)
@@ -137,11 +144,12 @@ class Codec:
 
     def decode_latents(self, container: Container) -> Tensor:
         """The exact part of decoding: int32 [1, h, w, M] in sixteenths of a step, the same on every machine."""
-        self._check_weights(container.header)
+        self.check_weights(container.header)
         rows, columns = tile_grid(container.header)
         return torch.cat(list(self._decode_bands(container, (range(rows), range(columns)), None, _silent)), dim=1)
 
-    def _check_weights(self, header: Header) -> None:
+    def check_weights(self, header: Header) -> None:
+        """Raises WrongWeightsError for a file that was made with other weights."""
         if header.fingerprint != self.fingerprint:
             raise WrongWeightsError(
                 f"the file needs weights {header.fingerprint.hex()}, these are {self.fingerprint.hex()}"
@@ -178,7 +186,7 @@ class Codec:
                 _, left, height, width = rectangles[index]
                 if damaged is None or index not in damaged:
                     try:
-                        decoded = self._decode_tile(container.tiles[index], height, width, header.row)
+                        decoded = self.decode_tile(container.tiles[index], height, width, header.row)
                         band[:, :, left - start : left - start + width] = decoded
                     except (CorruptError, DecodeMismatchError):
                         if damaged is None:
@@ -191,8 +199,12 @@ class Codec:
                 progress(tried, len(rows) * len(columns))
             yield band
 
-    def _decode_tile(self, tile: Tile, height: int, width: int, row: int) -> Tensor:
-        decoded = self._dequantise(tile.payload, height, width, row)
+    def decode_tile(self, tile: Tile, height: int, width: int, row: int, watch: Watch = _ignore) -> Tensor:
+        """A tile's latents, int32 [1, h, w, M] in sixteenths of a step. Raises CorruptError, DecodeMismatchError.
+
+        watch: is shown the symbols and table rows of the hyper-latents and of each step, as they are decoded.
+        """
+        decoded = self._dequantise(tile.payload, height, width, row, watch)
         if _checksum(decoded) != tile.latents_checksum:
             raise DecodeMismatchError("the decoded latents are not those that were encoded")
         return decoded
@@ -237,14 +249,20 @@ class Codec:
 
         return steps, self.model.walk(z, row, resolve)
 
-    def _dequantise(self, payload: bytes, height: int, width: int, row: int) -> Tensor:
+    def _dequantise(self, payload: bytes, height: int, width: int, row: int, watch: Watch) -> Tensor:
         """Inverse of `quantise` and of the entropy coder."""
         decoder = StepDecoder(self.tables, payload)
         shape = torch.Size((1, height // 4, width // 4, self.model.config.hyper_channels))
-        z = torch.from_numpy(decoder.decode(self._hyper_rows(shape, row))).to(self.device).reshape(shape)
+
+        def read(rows: npt.NDArray[np.uint8], shape: torch.Size) -> Tensor:
+            symbols = decoder.decode(rows)
+            watch(symbols.reshape(shape), rows.reshape(shape))
+            return torch.from_numpy(symbols).to(self.device).reshape(shape)
+
+        z = read(self._hyper_rows(shape, row), shape)
 
         def resolve(step: int, mean: Tensor, rows: Tensor) -> Tensor:
-            return torch.from_numpy(decoder.decode(_flat(rows))).to(self.device).reshape(mean.shape)
+            return read(_flat(rows), mean.shape)
 
         latents = self.model.walk(z, row, resolve)
         decoder.finish()

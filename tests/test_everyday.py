@@ -209,13 +209,13 @@ def test_a_region_needs_its_tiles_alone(tiled: tuple[bytes, np.ndarray], monkeyp
     from cae.codec.pipeline import Codec
 
     decoded: list[int] = []
-    decode_tile = Codec._decode_tile
+    decode_tile = Codec.decode_tile
 
     def count(self: Codec, *arguments: object) -> object:
         decoded.append(1)
         return decode_tile(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Codec, "_decode_tile", count)
+    monkeypatch.setattr(Codec, "decode_tile", count)
     api.decode(tiled[0], region=(100, 100, 300, 300))
     assert len(decoded) == 1
     api.decode(tiled[0], region=(1000, 100, 100, 100))

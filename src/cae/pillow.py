@@ -38,7 +38,7 @@ class CaeImageFile(ImageFile.ImageFile):
             raise SyntaxError(str(error)) from error  # what Pillow expects of a file that is none of this kind
         self._size = (about.width, about.height)
         self._mode = about.mode
-        self.info["quality"] = about.row * 100 / 255
+        self.info["quality"] = about.quality
         # Where Pillow looks for what is left to be decoded; `load` puts the pixels there.
         self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, self.mode)]
 
