@@ -9,6 +9,7 @@ from types import FrameType
 
 import click
 
+from .completion import completion
 from .decode import decode
 from .encode import encode
 from .failures import EXPLANATION, Terminated, failure
@@ -47,5 +48,5 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-for command in (encode, decode, info, train, plot, freeze):
+for command in (encode, decode, info, train, plot, freeze, completion):
     main.add_command(command)
