@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ..bitstream.errors import WeightsError
 from .config import ACTIVATION_LIMIT, ROWS, ModelConfig
-from .layers import LEAKY_SLOPE, Add, ClassPointwise, Depthwise, Gate, Leaky, Pointwise
+from .layers import LEAKY_SLOPE, Add, ClassPointwise, Depthwise, Gate, Leaky, Pointwise, pointwise
 from .prior import Prior
 from .transforms import RateTable
 
@@ -103,7 +103,7 @@ class IntegerPointwise(Integer):
     input_axes = (1,)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.limited(F.linear(x, self.weight))
+        return self.limited(pointwise(x, self.weight))
 
 
 class IntegerDepthwise(Integer):
@@ -123,8 +123,8 @@ class IntegerClassPointwise(Integer):
     input_axes = (1,)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = torch.bmm(x.flatten(1, -2), self.weight)
-        return self.scaled(out).round_().reshape(*x.shape[:-1], -1)
+        out = torch.stack([pointwise(part, weight.T) for part, weight in zip(x, self.weight, strict=True)])
+        return self.scaled(out.flatten(1, -2)).round_().reshape(*x.shape[:-1], -1)
 
 
 class IntegerLeaky(nn.Module):

@@ -14,10 +14,28 @@ LEAKY_SLOPE = 2.0**-7
 """A power of two, so that the integer twin of the activation is a shift."""
 
 
+ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
+
 def start_normal(weight: nn.Parameter, std: float) -> None:
     """Normally distributed initial weights; nothing on the meta device, where drawing them takes torch a second."""
     if not weight.is_meta:
         nn.init.normal_(weight, std=std)
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x: [..., inputs]; weight: [outputs, inputs]; bias: [outputs] -> [..., outputs]. Without gradients.
+
+    A convolution, which adds the bias as it goes, where a matrix product first fills its output with it. On a CPU it is
+    oneDNN's by name: left to itself, torch takes MKL's matrix product for a single thread, which on an AMD processor
+    with AVX-512 had 50 to 100 GFLOP/s where oneDNN had 200 to 230.
+    """
+    if x.device.type != "cpu" or not ONEDNN or torch.is_autocast_enabled("cpu"):
+        out = F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias)
+        return out.permute(0, 2, 3, 1)
+    flat = x.reshape(1, 1, -1, x.shape[-1]).permute(0, 3, 1, 2)
+    out = torch.mkldnn_convolution(flat, weight[:, :, None, None], bias, (0, 0), (1, 1), (1, 1), 1)
+    return out.permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
 
 
 class Pointwise(nn.Module):
@@ -34,9 +52,7 @@ class Pointwise(nn.Module):
         if torch.is_grad_enabled():  # a matrix product is up to a fifth faster here, with its gradients
             product: Tensor = F.linear(x, self.weight, self.bias)
             return product
-        # The convolution adds the bias as it goes, where the product first fills its output with it.
-        out = F.conv2d(x.permute(0, 3, 1, 2), self.weight[:, :, None, None], self.bias)
-        return out.permute(0, 2, 3, 1)
+        return pointwise(x, self.weight, self.bias)
 
 
 class ClassPointwise(nn.Module):
