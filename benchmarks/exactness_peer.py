@@ -37,6 +37,7 @@ SETTINGS = [
 
 def model() -> MeanScaleHyperprior:
     """Random weights from a seed, and the coder's tables."""
+    torch.manual_seed(0)  # the layers that keep their own initial values
     net = MeanScaleHyperprior(128, 192)
     random = np.random.default_rng(0)
     with torch.no_grad():
