@@ -12,6 +12,7 @@ from .encode import encode
 from .failures import EXPLANATION, failure
 from .freeze import freeze
 from .info import info
+from .rd_curve import rd_curve
 from .train import train
 
 
@@ -39,5 +40,5 @@ def main() -> None:
     logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-for command in (encode, decode, info, train, freeze):
+for command in (encode, decode, info, rd_curve, train, freeze):
     main.add_command(command)
