@@ -150,7 +150,7 @@ def rd_curve(
             if report is not None:
                 from ..codec.evaluation.report import compare, make_report
 
-                rates = [value for name, value in at if name == "bpp"] or [0.25]
+                rates = [value for name, value in at if name == "bpp"] or [0.5]
                 comparisons = compare(summary, shown, rates, cache, threads)
                 _write(report, make_report(summary, facts, curves, comparisons))
         except MeasurementError as error:

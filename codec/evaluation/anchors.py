@@ -16,7 +16,7 @@ NAMES = ("kodak",)
 
 @dataclass(frozen=True)
 class Anchor:
-    """A published curve: mean rates in bits per pixel, mean RGB PSNR in dB; drawn: among those in plots, by label."""
+    """A published curve: mean rates in bits per pixel, mean RGB PSNR in dB; label: its name if it is in plots."""
 
     codec: str
     source: str
@@ -47,6 +47,11 @@ def _contents() -> tuple[frozenset[str], tuple[Anchor, ...]]:
 def anchors() -> tuple[Anchor, ...]:
     """All curves."""
     return _contents()[1]
+
+
+def drawn(curves: Iterable[Anchor]) -> list[Anchor]:
+    """Those with a label, the best first, by PSNR at 0.5 bpp."""
+    return sorted((anchor for anchor in curves if anchor.label), key=lambda anchor: -anchor.curve.value_at(0.5))
 
 
 def check_images(hashes: Iterable[str]) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from .anchors import Anchor
+from .anchors import Anchor, drawn
 from .metrics import METRICS
-from .style import ANCHOR, colours, is_own
+from .style import ANCHOR, DASHES, colours, is_own
 from .summary import Summary
 
 TICKS = (0.03, 0.06, 0.12, 0.25, 0.5, 1, 2, 4, 8)
@@ -48,7 +48,7 @@ def draw(summary: Summary, kind: str, anchors: Sequence[Anchor] = ()) -> bytes:
                 zorder=5 if own else 4,
             )
         if metric == "psnr":
-            _draw_anchors(axes, [anchor for anchor in anchors if anchor.label], limits)
+            _draw_anchors(axes, drawn(anchors))
         axes.set_xscale("log", base=2)
         axes.set_xlim(*limits)
         axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if limits[0] <= tick <= limits[1]]))
@@ -82,23 +82,13 @@ def _rate_limits(summary: Summary) -> tuple[float, float]:
     return 0.93 * min(rates), 1.07 * max(rates)
 
 
-def _draw_anchors(axes: Any, anchors: Sequence[Anchor], limits: tuple[float, float]) -> None:
-    bottom, top = axes.get_ylim()
-    for index, anchor in enumerate(anchors):
-        rates, values = np.array(anchor.points).T
-        inside = (rates >= limits[0]) & (rates <= limits[1]) & (values <= top)
-        if not inside.any():
-            continue
-        axes.plot(rates, values, "--", color=ANCHOR, linewidth=1, zorder=2)
-        at = int(np.flatnonzero(inside)[-1])
-        axes.annotate(
-            anchor.label,
-            (rates[at], values[at]),
-            xytext=(-6, 8 + 3 * (index % 2)),
-            textcoords="offset points",
-            fontsize=7.5,
-            color="#57606a",
-            ha="right",
-            zorder=3,
-        )
-    axes.set_ylim(bottom, top)
+def _draw_anchors(axes: Any, anchors: Sequence[Anchor]) -> None:
+    """Behind the curves, in the range that these have, with a legend where there are none of them."""
+    limits = axes.get_ylim()
+    for anchor, dashes in zip(anchors, itertools.cycle(DASHES), strict=False):
+        rates, values = zip(*anchor.points, strict=True)
+        axes.plot(rates, values, dashes=dashes, color=ANCHOR, linewidth=1.1, zorder=2, label=anchor.label)
+    axes.set_ylim(*limits)
+    handles = [line for line in axes.get_lines() if line.get_color() == ANCHOR]
+    if handles:
+        axes.legend(handles=handles, loc="upper left", fontsize=8.5, frameon=False, title="published", alignment="left")

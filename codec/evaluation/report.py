@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from .anchors import Anchor
+from .anchors import Anchor, drawn
 from .curve import delta
 from .images import TestImage, read_rgb
 from .measure import largest_within, load
 from .metrics import METRICS, Pixels, psnr
 from .slider import PAGE, SCRIPT, STYLE, SliderImage, slider
-from .style import colours, is_own
+from .style import ANCHOR, DASHES, colours, is_own
 from .summary import WEIGHTING, Summary, finite
 
 SHOWN_PIXELS = 1 << 20
@@ -92,8 +93,8 @@ def make_report(
             f"cae {facts['cae']}, {facts['date']}, {facts['machine']}; {facts['jobs']} at a time, "
             f"{facts['threads_per_job']} threads each"
         ),
-        # "</" would end the script element early.
-        data=json.dumps(_chart_data(summary, anchors), allow_nan=False).replace("</", "<\\/"),
+        # Nothing in it can end the script element, whatever the images are called.
+        data=json.dumps(_chart_data(summary, anchors), allow_nan=False).replace("<", "\\u003c"),
         script=SCRIPT + (PAGE / "chart.js").read_text(encoding="utf-8"),
     )
 
@@ -231,10 +232,10 @@ def _chart_data(summary: Summary, anchors: Sequence[Anchor]) -> dict[str, Any]:
             for codec in summary.codecs
         ],
         "anchors": [
-            {"name": anchor.label, "points": [list(point) for point in anchor.points]}
-            for anchor in anchors
-            if anchor.label and "psnr" in summary.metrics
+            {"name": anchor.label, "dashes": dashes, "points": [list(point) for point in anchor.points]}
+            for anchor, dashes in zip(drawn(anchors), itertools.cycle(DASHES), strict=False)
         ],
+        "anchorColour": ANCHOR,
         "anchored": summary.metrics.index("psnr") if "psnr" in summary.metrics else None,
     }
 

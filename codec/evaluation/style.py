@@ -1,10 +1,12 @@
-"""One colour a codec, the same in plots and reports."""
+"""One colour a codec and one kind of dashes a published curve, the same in plots and reports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-ANCHOR = "#8c959f"
+ANCHOR = "#6e7781"
+DASHES = ((1, 0), (7, 3), (2, 2), (8, 3, 2, 3), (1, 3))
+"""Of published curves, in order: lengths drawn and left out, in widths of the line."""
 
 _OWN = ("#cf222e", "#ff8182", "#82071e")
 _KNOWN = {

@@ -66,18 +66,15 @@
     const path = (points) => points.map(([x, y], index) => `${index ? "L" : "M"}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("");
 
     if (metric === data.anchored && image < 0 && !hidden.has("published")) {
+      label("published", { x: margin.left + 10, y: margin.top + 14 }, svg);
       for (const [index, anchor] of data.anchors.entries()) {
-        element("path", { d: path(anchor.points), fill: "none", stroke: "#8c959f", "stroke-width": 1.2, "stroke-dasharray": "5 4", "clip-path": "url(#inside)" }, svg);
+        const look = { fill: "none", stroke: data.anchorColour, "stroke-width": 1.2, "stroke-dasharray": anchor.dashes.map((length) => 1.2 * length).join(" ") };
+        element("path", { d: path(anchor.points), "clip-path": "url(#inside)", ...look }, svg);
+        const y = margin.top + 30 + 15 * index;
+        element("path", { d: `M${margin.left + 10} ${y - 4}h28`, ...look }, svg);
+        label(anchor.name, { x: margin.left + 44, y, class: "anchor" }, svg);
         for (const [x, y] of anchor.points) {
-          if (x >= x0 && x <= x1 && y >= y0 && y <= y1) nearest.push({ x: toX(x), y: toY(y), rows: [`${x.toFixed(3)} bpp`, `${y} dB`, "published"], name: anchor.name, colour: "#57606a" });
-        }
-        // Names stand in a column, each with a line to its curve's last point in sight.
-        const seen = anchor.points.filter(([x, y]) => x <= x1 && y <= y1 && x >= x0 && y >= y0);
-        if (seen.length && width >= 600) {
-          const [x, y] = seen[seen.length - 1];
-          const at = { x: margin.left + 14, y: margin.top + 14 + 15 * index };
-          label(anchor.name, { ...at, class: "anchor" }, svg);
-          void x; void y;
+          if (x >= x0 && x <= x1 && y >= y0 && y <= y1) nearest.push({ x: toX(x), y: toY(y), rows: [`${x.toFixed(3)} bpp`, `${y.toFixed(2)} dB`, "published"], name: anchor.name, colour: data.anchorColour });
         }
       }
     }
@@ -130,7 +127,7 @@
     for (const other of metrics.children) other.setAttribute("aria-pressed", String(other === button));
   }));
   const legend = document.getElementById("legend");
-  const published = data.anchors.length ? [{ name: "published", colour: "#8c959f" }] : [];
+  const published = data.anchors.length ? [{ name: "published", colour: data.anchorColour }] : [];
   for (const codec of [...data.codecs, ...published]) {
     const button = toggle("", legend, true, () => {
       if (!hidden.delete(codec.name)) hidden.add(codec.name);
