@@ -63,7 +63,7 @@ def test_table(cae: Run, folder: Path) -> None:
     run = cae("rd-curve", folder, *FAST, "--at", "bpp=1", "--at", "psnr=30", "--at", "psnr=90")
     assert (run.returncode, run.stderr) == (0, "")
     lines = run.stdout.splitlines()
-    assert lines[0].startswith("2 images, 2 sizes. Every image counts the same")
+    assert lines[0].startswith("2 images, 200x120 and 80x120. Every image counts the same")
     deltas = lines[lines.index(next(line for line in lines if line.startswith("BD-rate against jpeg"))) :]
     assert deltas[1].split() == ["codec", "PSNR", "over", "PSNR", "BD-PSNR", "encode", "decode"]
     assert deltas[2].split()[:2] == ["jpeg", "+0.0"]

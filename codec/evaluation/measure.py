@@ -86,9 +86,9 @@ def measure(
         for spec, qualities in codecs.items()
     ]
     total = sum(len(task.qualities) for task in tasks)
-    results: dict[int, list[Measurement]] = {}
-    progress(0, total)
-    for index, measurements in _run(tasks, jobs):
+    results = {index: found for index, task in enumerate(tasks) if (found := recall(task)) is not None}
+    progress(sum(map(len, results.values())), total)
+    for index, measurements in _run({index: task for index, task in enumerate(tasks) if index not in results}, jobs):
         results[index] = measurements
         progress(sum(map(len, results.values())), total)
     return [measurement for index in range(len(tasks)) for measurement in results[index]]
@@ -99,9 +99,9 @@ def threads_of(jobs: int) -> int:
     return max(1, len(os.sched_getaffinity(0)) // jobs) if hasattr(os, "sched_getaffinity") else 1
 
 
-def _run(tasks: list[Task], jobs: int) -> Iterator[tuple[int, list[Measurement]]]:
-    if jobs == 1:
-        for index, task in enumerate(tasks):
+def _run(tasks: dict[int, Task], jobs: int) -> Iterator[tuple[int, list[Measurement]]]:
+    if jobs == 1 or not tasks:
+        for index, task in tasks.items():
             yield index, perform(task)
         return
     others = multiprocessing.active_children()
@@ -110,7 +110,7 @@ def _run(tasks: list[Task], jobs: int) -> Iterator[tuple[int, list[Measurement]]
         jobs, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
     )
     try:
-        futures = {pool.submit(perform, task): index for index, task in enumerate(tasks)}
+        futures = {pool.submit(perform, task): index for index, task in tasks.items()}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BaseException:
@@ -121,18 +121,27 @@ def _run(tasks: list[Task], jobs: int) -> Iterator[tuple[int, list[Measurement]]
         pool.shutdown(cancel_futures=True)
 
 
+def recall(task: Task) -> list[Measurement] | None:
+    """The task's results from the cache; None unless all are there."""
+    cache, codec = Cache(task.cache_folder), load(task.spec, task.threads)
+    found = []
+    for quality in task.qualities:
+        value = cache.get(point_key(task.image, codec, quality, task.threads))
+        if value is None or not _has_metrics(task, value):
+            return None
+        found.append(_to_measurement(task, quality, value))
+    return found
+
+
 def perform(task: Task) -> list[Measurement]:
     """Measure what is not in the cache."""
-    cache = Cache(task.cache_folder)
-    codec = load(task.spec, task.threads)
-    original: Pixels | None = None
+    cache, codec = Cache(task.cache_folder), load(task.spec, task.threads)
+    original = read_rgb(task.image.path)[0]
     measurements = []
     for quality in task.qualities:
         key = point_key(task.image, codec, quality, task.threads)
         value = cache.get(key)
-        if value is None or not value["metrics"].keys() >= set(task.metrics):
-            if original is None:
-                original = read_rgb(task.image.path)[0]
+        if value is None or not _has_metrics(task, value):
             try:
                 _warm_up(task.spec, task.threads, original)
                 value = _measure_point(codec, original, quality, task.metrics, value)
@@ -140,12 +149,18 @@ def perform(task: Task) -> list[Measurement]:
                 cause = " ".join(str(error).split()) or type(error).__name__
                 raise MeasurementError(f"{task.spec}, quality {quality:g}, on {task.image.path}: {cause}") from error
             cache.put(key, value)
-        chosen = {name: float(value["metrics"][name]) for name in task.metrics}
-        times = (value["encode_seconds"], value["decode_seconds"])
-        measurements.append(
-            Measurement(task.image.name, task.spec, quality, task.image.pixels, value["bytes"], *times, chosen)
-        )
+        measurements.append(_to_measurement(task, quality, value))
     return measurements
+
+
+def _has_metrics(task: Task, value: dict[str, Any]) -> bool:
+    return bool(value["metrics"].keys() >= set(task.metrics))
+
+
+def _to_measurement(task: Task, quality: float, value: dict[str, Any]) -> Measurement:
+    chosen = {name: float(value["metrics"][name]) for name in task.metrics}
+    times = (value["encode_seconds"], value["decode_seconds"])
+    return Measurement(task.image.name, task.spec, quality, task.image.pixels, value["bytes"], *times, chosen)
 
 
 @functools.cache

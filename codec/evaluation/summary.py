@@ -94,7 +94,9 @@ class Summary:
     def title(self) -> str:
         """What was measured, in a line."""
         sizes = sorted({(image.width, image.height) for image in self.images}, reverse=True)
-        size = f"{sizes[0][0]}x{sizes[0][1]}" if len(sizes) == 1 else f"{len(sizes)} sizes"
+        size = " and ".join(f"{width}x{height}" for width, height in sizes)
+        if len(sizes) > 2:
+            size = f"{len(sizes)} sizes"
         count = len(self.images)
         what = f"{count} image{'s' if count > 1 else ''}"
         return f"{what}, {size}" if self.conclusive else f"a demonstration on {what} made on the spot, {size}"
