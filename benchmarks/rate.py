@@ -2,9 +2,11 @@
 
     python benchmarks/rate.py FOLDER [--manifest]
 
+What the files hold beyond the estimate of the model is measured here; `cae rd-curve` compares with other codecs.
+
 Every image is encoded and decoded at 8 qualities; rates come from the sizes of the files, PSNR from the decoded 8-bit
 pixels, and each file's payload is compared with the ideal length under the model's tables. With --manifest the points
-are written into the manifest of the installed weights' folder in this repository.
+are written into the manifest of the installed weights' folder in this repository. Needs the extra `eval`.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ from pathlib import Path
 import click
 import numpy as np
 
+from cae.codec.evaluation.codecs import make_codec
+from cae.codec.evaluation.curve import Point, bd_rate, mean_point
 from cae.codec.evaluation.estimate import estimated_bits
-from cae.codec.evaluation.metrics import JPEG_QUALITIES, Point, bd_rate, jpeg_point, mean_point, psnr
+from cae.codec.evaluation.measure import rd_point
+from cae.codec.evaluation.metrics import psnr
 from cae.codec.image import read_picture
 from cae.codec.pipeline import load_codec, rate_row
 
 QUALITIES = (0, 14, 29, 43, 57, 71, 86, 100)
+JPEG_QUALITIES = range(5, 100, 5)
 MANIFEST = Path(__file__).parent.parent / "weights" / "manifest.json"
 
 
@@ -37,6 +43,7 @@ def main(folder: Path, manifest: bool) -> None:
     paths = sorted(folder.glob("*.png"))
     points: dict[int, list[Point]] = {quality: [] for quality in QUALITIES}
     jpeg: dict[int, list[Point]] = {quality: [] for quality in JPEG_QUALITIES}
+    reference = make_codec("jpeg")
     worst, rising = -np.inf, True
     for path in paths:
         pixels = read_picture(path).pixels
@@ -50,7 +57,7 @@ def main(folder: Path, manifest: bool) -> None:
         own = [points[quality][-1] for quality in QUALITIES]
         rising &= all(a.bpp < b.bpp and a.psnr < b.psnr for a, b in pairwise(own))
         for quality in JPEG_QUALITIES:
-            jpeg[quality].append(jpeg_point(pixels, quality))
+            jpeg[quality].append(rd_point(reference, pixels, quality))
     curve = {quality: mean_point(values) for quality, values in points.items()}
     anchor = [mean_point(values) for values in jpeg.values()]
     for quality, point in curve.items():

@@ -3,7 +3,7 @@
     python benchmarks/speed.py IMAGE [--threads 2]
 
 Both are warm and in one process, take turns, and have their results checked. CompressAI's weights are random: times do
-not depend on them much, sizes would. Needs the extra `eval`.
+not depend on them much, sizes would. Needs the extra `zoo`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from .failures import EXPLANATION, Terminated, failure
 from .freeze import freeze
 from .info import info
 from .plot import plot
+from .rd_curve import rd_curve
 from .train import train
 
 
@@ -48,5 +49,5 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-for command in (encode, decode, info, train, plot, freeze, completion):
+for command in (encode, decode, info, rd_curve, train, plot, freeze, completion):
     main.add_command(command)

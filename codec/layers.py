@@ -30,7 +30,8 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     oneDNN's by name: left to itself, torch takes MKL's matrix product for a single thread, which on an AMD processor
     with AVX-512 had 50 to 100 GFLOP/s where oneDNN had 200 to 230.
     """
-    if x.device.type != "cpu" or not ONEDNN or torch.is_autocast_enabled("cpu"):
+    own_choice = x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16)
+    if own_choice or not ONEDNN or torch.is_autocast_enabled("cpu"):
         out = F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias)
         return out.permute(0, 2, 3, 1)
     flat = x.reshape(1, 1, -1, x.shape[-1]).permute(0, 3, 1, 2)

@@ -61,13 +61,16 @@ def test_higher_quality_is_larger_and_better(codec: Codec, photo: Bytes) -> None
 
 def test_beats_jpeg(codec: Codec, photo: Bytes) -> None:
     """A broken transform, prior or coder would not; the real comparison is benchmarks/rate.py."""
-    from cae.codec.evaluation.metrics import Point, bd_rate, jpeg_point
+    from cae.codec.evaluation.codecs import make_codec
+    from cae.codec.evaluation.curve import Point, bd_rate
+    from cae.codec.evaluation.measure import rd_point
 
     points = []
     for quality in (20, 40, 60, 80):
         data = codec.encode(read_picture(photo), quality)
         points.append(Point(8 * len(data) / photo[..., 0].size, psnr(photo, codec.decode(data).pixels)))
-    assert bd_rate([jpeg_point(photo, quality) for quality in range(10, 100, 10)], points) < -20
+    jpeg = make_codec("jpeg")
+    assert bd_rate([rd_point(jpeg, photo, quality) for quality in range(10, 100, 10)], points) < -20
 
 
 def test_the_same_image_gives_the_same_bytes(codec: Codec, photo: Bytes) -> None:

@@ -10,8 +10,11 @@ import numpy.typing as npt
 import pytest
 import skimage.data
 
+from cae.codec.evaluation.codecs import make_codec
+from cae.codec.evaluation.curve import Point, bd_rate
 from cae.codec.evaluation.estimate import estimated_bits
-from cae.codec.evaluation.metrics import Point, bd_rate, jpeg_point, psnr
+from cae.codec.evaluation.measure import rd_point
+from cae.codec.evaluation.metrics import psnr
 from cae.codec.image import read_picture
 from cae.codec.pipeline import load_codec, rate_row
 
@@ -42,4 +45,5 @@ def test_rate_and_distortion(name: str, pixels: Bytes) -> None:
         estimate = estimated_bits(codec, pixels, rate_row(quality)) / 8
         assert estimate <= len(data) <= estimate + 40
     assert all(a.bpp < b.bpp and a.psnr < b.psnr for a, b in pairwise(points)), name
-    assert bd_rate([jpeg_point(pixels, quality) for quality in range(5, 100, 10)], points) < -30
+    jpeg = make_codec("jpeg")
+    assert bd_rate([rd_point(jpeg, pixels, quality) for quality in range(5, 100, 10)], points) < -30

@@ -15,7 +15,7 @@ SOURCES = sorted(
 )
 
 FORBIDDEN_MODULES = {
-    "asyncio", "cffi", "code", "ctypes", "dill", "ftplib", "http", "joblib", "marshal", "multiprocessing", "pickle",
+    "asyncio", "cffi", "code", "ctypes", "dill", "ftplib", "http", "joblib", "marshal", "pickle",
     "pty", "requests", "runpy", "shelve", "smtplib", "socket", "socketserver", "ssl", "subprocess", "telnetlib",
     "urllib", "urllib3", "xmlrpc",
 }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from PIL import Image
 
@@ -17,7 +18,7 @@ from cae.bitstream.errors import InputError
 from cae.bitstream.tables import ProbabilityTables, quantise_counts
 from cae.codec.checkpoint import load_frozen
 from cae.codec.config import SCALE_MIN, SCALE_STEP, SKIP_SCALE, ModelConfig
-from cae.codec.evaluation.metrics import Point
+from cae.codec.evaluation.curve import Point
 from cae.codec.image import read_picture
 from cae.codec.model import CompressionModel, coded_bits, gaussian_bits, lower_bound, round_by_cost
 from cae.codec.pipeline import Codec
@@ -319,7 +320,10 @@ def test_validation_rounds(images: Path, tmp_path: Path) -> None:
     source = CropSource([images], smallest=128)
     model = CompressionModel(SMALL).eval()
     model.start_from_klt(torch.from_numpy(patch_covariance(source, np.random.default_rng(2), crops=100)))
-    validation = Validation(images)
+    (tmp_path / "photo").mkdir()
+    photo = skimage.data.chelsea()[:256, :256]  # type: ignore[no-untyped-call]
+    Image.fromarray(photo).save(tmp_path / "photo" / "cat.png")
+    validation = Validation(tmp_path / "photo")
     curve, delta = validation.run(model)
     assert validation.run(model) == (curve, delta)  # no noise in it
     assert all(a.bpp < b.bpp and a.psnr < b.psnr for a, b in pairwise(curve))

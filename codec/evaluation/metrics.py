@@ -1,63 +1,121 @@
-"""Distortion of decoded images and Bjontegaard deltas between rate-distortion curves."""
+"""What decoded images have lost, by name: each metric takes the original and the decoded 8-bit pixels."""
 
 from __future__ import annotations
 
+import importlib
 import io
-from collections.abc import Sequence
-from typing import NamedTuple
+import math
+import warnings
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
-from scipy.interpolate import PchipInterpolator
 
 Pixels = npt.NDArray[np.uint8]
 
-JPEG_QUALITIES = range(5, 100, 5)
+MS_SSIM_SIDE = 176
+"""The shortest side that five scales with a window of 11 pixels can be taken of: (11 - 1) * 2^4 < 176."""
+
+SSIMULACRA2_SIDE = 8
+"""The shortest side that has a first scale."""
 
 
-class Point(NamedTuple):
-    """A point of a rate-distortion curve: bits per pixel of whole files, PSNR in dB."""
+class Metric(NamedTuple):
+    """A metric; larger is better.
 
-    bpp: float
-    psnr: float
+    measure: (original, decoded), both uint8 RGB [H, W, 3] -> a value, NaN where the images are too small for it.
+    smallest: the side in pixels that it needs. curve: from a value to what curves show, which is `axis`.
+    """
+
+    label: str
+    axis: str
+    measure: Callable[[Pixels, Pixels], float]
+    digits: int = 2
+    smallest: int = 1
+    curve: Callable[[float], float] = float
 
 
 def psnr(original: Pixels, decoded: Pixels) -> float:
     """Peak signal-to-noise ratio over all channels of two uint8 images, in dB; infinite if they are equal."""
-    mse = np.mean((original.astype(np.float64) - decoded.astype(np.float64)) ** 2)
-    return float(10 * np.log10(255**2 / mse)) if mse else float("inf")
+    return _psnr(original.astype(np.float64) - decoded.astype(np.float64))
 
 
-def bd_rate(anchor: Sequence[Point], test: Sequence[Point]) -> float:
-    """Mean difference in rate of `test` against `anchor` at equal PSNR, in percent; negative is better.
-
-    Piecewise cubic (PCHIP) interpolation of log rate over PSNR, the mean over the range that both curves cover
-    (G. Bjontegaard, VCEG-M33, with the interpolation of the later JCT-VC common test conditions).
-    Raises ValueError where the curves do not overlap or do not rise.
-    """
-    curves = []
-    for points in (anchor, test):
-        rates, values = np.array(sorted(points, key=lambda point: point.psnr)).T
-        if np.any(np.diff(values) <= 0):
-            raise ValueError("two points of a curve have the same PSNR")
-        curves.append((values, PchipInterpolator(values, np.log(rates))))
-    low = max(values[0] for values, _ in curves)
-    high = min(values[-1] for values, _ in curves)
-    if low >= high:
-        raise ValueError("the curves do not overlap")
-    first, second = (float(curve.integrate(low, high)) for _, curve in curves)
-    return float(100 * (np.exp((second - first) / (high - low)) - 1))
+def psnr_y(original: Pixels, decoded: Pixels) -> float:
+    """PSNR of the luma of ITU-R BT.601 as JPEG uses it (full range, not rounded), in dB."""
+    luma = np.array([0.299, 0.587, 0.114])
+    return _psnr((original.astype(np.float64) - decoded.astype(np.float64)) @ luma)
 
 
-def jpeg_point(pixels: Pixels, quality: int) -> Point:
-    """The reference JPEG, what a careful user writes: Pillow, 4:2:0, optimised, progressive."""
+def _psnr(difference: npt.NDArray[np.float64]) -> float:
+    mse = np.mean(difference**2)
+    return float(10 * np.log10(255**2 / mse)) if mse else math.inf
+
+
+def ms_ssim(original: Pixels, decoded: Pixels) -> float:
+    """Multi-scale structural similarity over RGB, 0..1 (Wang, Simoncelli, Bovik 2003, five scales); pytorch-msssim."""
+    if min(original.shape[:2]) < MS_SSIM_SIDE:
+        return math.nan
+    return float(pytorch_msssim().ms_ssim(_tensor(original), _tensor(decoded), data_range=255))
+
+
+def ssim(original: Pixels, decoded: Pixels) -> float:
+    """Structural similarity over RGB, 0..1 (Wang et al. 2004, Gaussian window of 11 pixels); pytorch-msssim."""
+    if min(original.shape[:2]) < 11:
+        return math.nan
+    return float(pytorch_msssim().ssim(_tensor(original), _tensor(decoded), data_range=255))
+
+
+def ssimulacra2(original: Pixels, decoded: Pixels) -> float:
+    """SSIMULACRA 2.1 (Cloudinary): 30 is low, 50 medium, 70 high quality, 90 visually lossless; ssimulacra2."""
+    if min(original.shape[:2]) < SSIMULACRA2_SIDE:
+        return math.nan
+    package: Any = importlib.import_module("ssimulacra2")
+    return float(package.compute_ssimulacra2(_file(original), _file(decoded)))
+
+
+def pytorch_msssim() -> Any:
+    """The package, imported when it is needed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its decorators, with newer versions of torch
+        return importlib.import_module("pytorch_msssim")
+
+
+def _tensor(pixels: Pixels) -> torch.Tensor:
+    return torch.tensor(pixels).permute(2, 0, 1)[None].float()
+
+
+def _file(pixels: Pixels) -> io.BytesIO:
+    """The package takes files only: an uncompressed one in memory."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling="4:2:0", optimize=True, progressive=True)
-    with Image.open(buffer) as decoded:
-        return Point(8 * buffer.getbuffer().nbytes / pixels[..., 0].size, psnr(pixels, np.asarray(decoded)))
+    Image.fromarray(pixels).save(buffer, "PPM")
+    return buffer
 
 
-def mean_point(points: Sequence[Point]) -> Point:
-    """Mean over images, of rates and of PSNRs."""
-    return Point(*(float(value) for value in np.mean(points, axis=0)))
+def decibels(similarity: float) -> float:
+    """A similarity of 0..1 as -10 log10(1 - similarity): what papers draw MS-SSIM in."""
+    return math.inf if similarity >= 1 else -10 * math.log10(1 - similarity)
+
+
+METRICS = {
+    "psnr": Metric("PSNR", "PSNR (RGB), dB", psnr),
+    "psnr-y": Metric("PSNR-Y", "PSNR (luma), dB", psnr_y),
+    "ms-ssim": Metric("MS-SSIM", "MS-SSIM, dB", ms_ssim, 4, MS_SSIM_SIDE, decibels),
+    "ssimulacra2": Metric("SSIMULACRA2", "SSIMULACRA2", ssimulacra2, 1, SSIMULACRA2_SIDE),
+    "ssim": Metric("SSIM", "SSIM, dB", ssim, 4, 11, decibels),
+}
+DEFAULT = ("psnr", "psnr-y", "ms-ssim", "ssimulacra2")
+
+
+def metrics_version() -> str:
+    """The versions of the packages that measure: values of others are not comparable to the last digit."""
+    found = []
+    for package in ("numpy", "pytorch-msssim", "ssimulacra2"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} -")
+    return ", ".join(found)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..evaluation.metrics import pytorch_msssim
 from ..model import CompressionModel, RatedReconstruction
 from .recipe import Distortion
 
@@ -48,10 +49,8 @@ def rate_distortion(
 
 def _ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     """Two float32 [B, H, W, 3] in -0.5..0.5 -> float32 [B]."""
-    from pytorch_msssim import ms_ssim  # needed for this choice of distortion alone
-
     with torch.autocast(x.device.type, enabled=False):
-        result: Tensor = ms_ssim(
+        result: Tensor = pytorch_msssim().ms_ssim(
             (x + 0.5).permute(0, 3, 1, 2), (y + 0.5).permute(0, 3, 1, 2), data_range=1.0, size_average=False
         )
     return result

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...bitstream.errors import InputError
-from ..evaluation.metrics import Point
+from ..evaluation.curve import Point
 from . import report
 
 JPEG = "jpeg.json"

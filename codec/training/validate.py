@@ -11,7 +11,10 @@ import torch
 
 from ...bitstream.errors import InputError
 from ..config import HYPER_PATCH
-from ..evaluation.metrics import JPEG_QUALITIES, Pixels, Point, bd_rate, jpeg_point, mean_point
+from ..evaluation.codecs import make_codec
+from ..evaluation.curve import Point, bd_rate, mean_point
+from ..evaluation.measure import rd_point
+from ..evaluation.metrics import Pixels
 from ..model import CompressionModel
 from . import report, state
 from .data import decode_image, list_files, read_images
@@ -22,6 +25,8 @@ BEST = "best"
 
 AVERAGE = "average."
 """Prefix of the averaged weights' tensors in checkpoints."""
+
+JPEG_QUALITIES = range(5, 100, 5)
 
 RATES = tuple(float(t) for t in np.linspace(0, 1, 8))
 
@@ -39,7 +44,10 @@ class Validation:
                     self._images.append(pixels[:height, :width])
         if not self._images:
             raise InputError(f"no image of at least {HYPER_PATCH} pixels a side in {folder}")
-        self.jpeg = [mean_point([jpeg_point(image, quality) for image in self._images]) for quality in JPEG_QUALITIES]
+        jpeg = make_codec("jpeg")
+        self.jpeg = [
+            mean_point([rd_point(jpeg, image, quality) for image in self._images]) for quality in JPEG_QUALITIES
+        ]
 
     @torch.no_grad()
     def run(self, model: CompressionModel) -> tuple[list[Point], float | None]:

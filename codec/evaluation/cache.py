@@ -1,0 +1,51 @@
+"""What was measured before, on disk: one small JSON file for each result, there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+
+def default_folder() -> Path:
+    """$XDG_CACHE_HOME/cae/rd-curve, or ~/.cache/cae/rd-curve."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cae" / "rd-curve"
+
+
+class Cache:
+    """Results under a digest of all that they depend on; a damaged file counts as none. None as folder: no cache."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def get(self, key: dict[str, Any]) -> dict[str, Any] | None:
+        """The result for a key of JSON values, None if there is none."""
+        if self.folder is None:
+            return None
+        try:
+            value = json.loads(self._path(self.folder, key).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def put(self, key: dict[str, Any], value: dict[str, Any]) -> None:
+        """Keep a result. Raises OSError."""
+        if self.folder is None:
+            return
+        path = self._path(self.folder, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            temporary.write_text(json.dumps(value), encoding="utf-8")
+            temporary.replace(path)  # whoever reads or interrupts meanwhile finds the old or the new
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def _path(folder: Path, key: dict[str, Any]) -> Path:
+        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        return folder / name[:2] / f"{name[2:]}.json"

@@ -1,0 +1,224 @@
+"""The codecs that can be measured, each behind the same two calls.
+
+A codec is asked for by a word, its options behind colons:
+
+    jpeg  jpeg-444  webp  avif  avif-420  jpeg2000  jxl  cae  zoo:MODEL
+    avif:speed=4    cae:weights=PATH    zoo:mbt2018-mean:weights=PATH
+
+To add one, write a class with the attributes of `ImageCodec` and give its name a line in `CODECS` and `make_codec`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, features
+
+from ...bitstream.container import FINGERPRINT_BYTES
+from ...bitstream.errors import InputError, WeightsError
+from ..checkpoint import load_frozen, parse_frozen
+from ..image import Picture
+from ..pipeline import Codec
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class UnavailableCodecError(InputError):
+    """A codec that needs something which is not here; the message says what."""
+
+
+class Scale(NamedTuple):
+    """The quality settings of a codec: low, low + step, ... up to high; files grow with them."""
+
+    low: float
+    high: float
+    step: float
+
+
+_PERCENT = Scale(0, 100, 1)
+
+
+class ImageCodec(Protocol):
+    """What is measured: images to files and back.
+
+    name: the word it is asked for by. settings: all that decides the bytes of a file besides image and quality, as
+    strings and numbers. qualities: those that are measured by default, chosen so that photographs take 0.12 to 2 bpp,
+    as far as the codec goes.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def settings(self) -> dict[str, Any]: ...
+    @property
+    def scale(self) -> Scale: ...
+    @property
+    def qualities(self) -> tuple[float, ...]: ...
+
+    def encode(self, image: Pixels, quality: float) -> bytes:
+        """uint8 RGB [H, W, 3] -> a whole file."""
+
+    def decode(self, data: bytes) -> Pixels:
+        """A whole file -> uint8 RGB [H, W, 3]."""
+
+
+@dataclass(frozen=True)
+class PillowCodec:
+    """A format that Pillow writes; `options` are those of its `save`, `feature` is Pillow's name of the library."""
+
+    name: str
+    format: str
+    feature: str
+    options: dict[str, Any]
+    qualities: tuple[float, ...]
+    scale: Scale = _PERCENT
+    runtime: dict[str, Any] = field(default_factory=dict)
+    """Options that change how fast the files are written, not what is in them."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        library = str(features.version(self.feature)) if self.feature in features.get_supported() else self.feature
+        return {**self.options, "format": self.format, "library": library, "pillow": version("pillow")}
+
+    def encode(self, image: Pixels, quality: float) -> bytes:
+        setting = {"quality_layers": [quality]} if self.format == "JPEG2000" else {"quality": round(quality)}
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, self.format, **self.options, **self.runtime, **setting)
+        return buffer.getvalue()
+
+    def decode(self, data: bytes) -> Pixels:
+        with Image.open(io.BytesIO(data), formats=[self.format]) as image:
+            return np.array(image.convert("RGB"))
+
+
+class CaeCodec:
+    """This project's codec, with the installed weights, those of a folder or those of a .safetensors file."""
+
+    scale = Scale(0, 100, 0.5)
+    qualities: tuple[float, ...] = (14, 26, 36, 46, 57, 68, 80, 92)
+
+    def __init__(self, name: str, weights: Path | None = None) -> None:
+        self.name = name
+        if weights is not None and weights.is_file():
+            data = weights.read_bytes()
+            model, fingerprint = parse_frozen(data, str(weights)), hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
+        else:
+            model, fingerprint = load_frozen(weights)
+        self._codec = Codec(model, fingerprint)
+        self.settings = {"weights": fingerprint.hex(), "code": _code_digest(), "torch": torch.__version__}
+
+    def encode(self, image: Pixels, quality: float) -> bytes:
+        return self._codec.encode(Picture(image), quality)
+
+    def decode(self, data: bytes) -> Pixels:
+        return self._codec.decode(data).pixels
+
+
+def _code_digest() -> str:
+    """A digest of the code that encodes and decodes: what older code measured is not taken for today's."""
+    rooms = [Path(__file__).parent.parent, *map(Path, importlib.import_module("cae.bitstream").__path__)]
+    digest = hashlib.sha256()
+    for path in sorted(path for room in rooms for path in room.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+_JPEG = {"optimize": True, "progressive": True}
+_AVIF_QUALITIES = (10, 20, 30, 40, 52, 64, 77, 89)
+_WAVELET = {"quality_mode": "dB", "irreversible": True, "mct": 1}
+
+_PILLOW = {
+    codec.name: codec
+    for codec in (
+        # Optimised and progressive, as a careful user writes it: an eighth smaller than what papers compare with.
+        PillowCodec(
+            "jpeg", "JPEG", "jpg", _JPEG | {"subsampling": "4:2:0"}, (3, 8, 15, 25, 45, 65, 80, 90), Scale(1, 100, 1)
+        ),
+        PillowCodec(
+            "jpeg-444",
+            "JPEG",
+            "jpg",
+            _JPEG | {"subsampling": "4:4:4"},
+            (1, 6, 12, 22, 40, 60, 75, 86),
+            Scale(1, 100, 1),
+        ),
+        PillowCodec("webp", "WEBP", "webp", {"method": 6}, (0, 3, 12, 30, 55, 75, 86, 92)),
+        PillowCodec("avif", "AVIF", "avif", {"speed": 6, "subsampling": "4:4:4"}, _AVIF_QUALITIES),
+        PillowCodec("avif-420", "AVIF", "avif", {"speed": 6, "subsampling": "4:2:0"}, _AVIF_QUALITIES),
+        PillowCodec(
+            "jpeg2000", "JPEG2000", "jpg_2000", _WAVELET, (24, 26, 28, 30.5, 33, 35.5, 38, 41), Scale(15, 60, 0.25)
+        ),
+        PillowCodec("jxl", "JXL", "pillow-jxl-plugin", {"effort": 7}, (0, 15, 35, 55, 70, 80, 88, 92)),
+    )
+}
+
+CODECS = {
+    "jpeg": "JPEG, Pillow, 4:2:0, optimised, progressive",
+    "jpeg-444": "JPEG without chroma subsampling",
+    "webp": "WebP, Pillow, method 6",
+    "avif": "AVIF, Pillow, 4:4:4, speed 6; avif:speed=N for others, 0 (slowest) to 10",
+    "avif-420": "AVIF with chroma subsampling, 4:2:0",
+    "jpeg2000": "JPEG 2000, Pillow, 9/7 wavelet; its quality is a PSNR in dB",
+    "jxl": "JPEG XL, pillow-jxl-plugin, effort 7",
+    "cae": "this codec; cae:weights=PATH for a folder of weights or a .safetensors file",
+    "zoo:MODEL": "a model of CompressAI's zoo, as zoo:mbt2018-mean; :weights=PATH for a file or a folder of its files",
+}
+"""Every codec by name, and a line about it."""
+
+DEFAULT = ("jpeg", "webp", "jpeg2000", "jxl", "avif", "cae")
+
+_OPTIONS = {"avif": "speed", "avif-420": "speed", "cae": "weights", "zoo": "weights"}
+
+
+def make_codec(spec: str, threads: int = 1) -> ImageCodec:
+    """The codec that a word asks for, on so many threads (torch's number is the caller's to set).
+
+    Raises InputError for an unknown name or option, UnavailableCodecError where something is missing, WeightsError.
+    """
+    name, *words = spec.split(":")
+    if name not in {known.split(":")[0] for known in CODECS}:
+        raise InputError(f"there is no codec {name}; there are {', '.join(CODECS)}")
+    model = words.pop(0) if name == "zoo" and words else ""
+    option, _, value = (words or [""])[0].partition("=")
+    if len(words) > 1 or (words and (option != _OPTIONS.get(name) or not value)):
+        known = f"{_OPTIONS[name]}=..." if name in _OPTIONS else "none"
+        raise InputError(f"codec {spec}: {words[-1]} is not an option of {name}; there is {known}")
+    path = Path(value) if value else None
+    if name == "cae":
+        try:
+            return CaeCodec(spec, path)
+        except (WeightsError, OSError) as error:
+            raise WeightsError(f"codec {spec}: {error}") from error
+    if name == "zoo":
+        from .zoo import ZooCodec  # which imports this module
+
+        return ZooCodec(spec, model, path)
+    return _pillow_codec(name, spec, value, threads)
+
+
+def _pillow_codec(name: str, spec: str, speed: str, threads: int) -> PillowCodec:
+    codec = replace(_PILLOW[name], name=spec)
+    if codec.format == "JXL":
+        try:
+            importlib.import_module("pillow_jxl")  # this registers the format with Pillow
+        except ImportError as error:
+            raise UnavailableCodecError("codec jxl needs the package pillow-jxl-plugin") from error
+        library = f"pillow-jxl-plugin {version('pillow-jxl-plugin')}"
+        return replace(codec, feature=library, runtime={"num_threads": threads})
+    if not features.check(codec.feature):
+        raise UnavailableCodecError(f"codec {spec}: this Pillow was built without {codec.format}")
+    if codec.format != "AVIF":
+        return codec
+    if speed and speed not in map(str, range(11)):
+        raise InputError(f"codec {spec}: the speed is a whole number from 0 to 10")
+    options = codec.options | {"speed": int(speed or codec.options["speed"])}
+    return replace(codec, options=options, runtime={"max_threads": threads})

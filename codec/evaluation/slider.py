@@ -1,0 +1,72 @@
+"""A part of a web page: two of several pictures one over the other, with a handle between them and a zoom.
+
+It knows nothing of what the pictures are: originals, decoded ones, differences. A page has `STYLE` and `SCRIPT` once.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+PAGE = resources.files("cae.codec.evaluation") / "page"
+STYLE = (PAGE / "slider.css").read_text(encoding="utf-8")
+SCRIPT = (PAGE / "slider.js").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class SliderImage:
+    """A picture of a slider. data: a file that browsers show, of that media type; note: a few words, its bytes say."""
+
+    label: str
+    note: str
+    data: bytes
+    media_type: str
+
+    @classmethod
+    def lossless(cls, label: str, note: str, pixels: npt.NDArray[np.uint8]) -> SliderImage:
+        """Pixels uint8 [H, W, 3] as lossless WebP, which every browser shows."""
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=30, method=2)
+        return cls(label, note, buffer.getvalue(), "image/webp")
+
+
+def slider(images: Sequence[SliderImage], width: int, height: int, left: int = 0, right: int = 1) -> str:
+    """HTML of a slider over pictures of one size, in pixels; which two are shown first."""
+    if len(images) < 2:
+        raise ValueError("a slider takes two pictures at least")
+    sides = "".join(
+        f'<label class="slider-side"><span class="slider-name">{side}</span><select data-side="{side}">'
+        + "".join(
+            f'<option value="{index}"{" selected" if index == chosen else ""}>{escape(image.label)}</option>'
+            for index, image in enumerate(images)
+        )
+        + f'</select><span class="slider-note" data-note="{side}"></span></label>'
+        for side, chosen in (("left", left), ("right", right))
+    )
+    zooms = "".join(
+        f'<button type="button" data-zoom="{zoom}" aria-pressed="{str(zoom == "fit").lower()}">{text}</button>'
+        for zoom, text in (("fit", "fit"), ("1", "1:1"), ("2", "2x"), ("4", "4x"))
+    )
+    sources = "".join(
+        f'<img data-picture="{index}" data-note="{escape(image.note)}" alt="{escape(image.label)}" hidden '
+        f'src="data:{image.media_type};base64,{base64.b64encode(image.data).decode()}">'
+        for index, image in enumerate(images)
+    )
+    return (
+        f'<div class="slider" data-width="{width}" data-height="{height}">'
+        f'<div class="slider-bar">{sides}<span class="slider-zooms" role="group" aria-label="zoom">{zooms}</span></div>'
+        f'<div class="slider-stage" style="aspect-ratio: {width} / {height}">'
+        '<div class="slider-layer" data-layer="right"><img alt=""></div>'
+        '<div class="slider-layer" data-layer="left"><img alt=""></div>'
+        '<div class="slider-handle" role="slider" tabindex="0" aria-label="where left ends and right begins" '
+        'aria-valuemin="0" aria-valuemax="100" aria-valuenow="50"></div></div>'
+        f'<div class="slider-sources">{sources}</div></div>'
+    )
