@@ -9,6 +9,7 @@ from types import FrameType
 
 import click
 
+from .compare import compare
 from .completion import completion
 from .decode import decode
 from .encode import encode
@@ -49,5 +50,5 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-for command in (encode, decode, info, rd_curve, train, plot, freeze, completion):
+for command in (encode, decode, info, compare, rd_curve, train, plot, freeze, completion):
     main.add_command(command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 import platform
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .extras import check_evaluation
 from .failures import NO_OUTPUT, UNEXPECTED, Failure, about
 from .files import check_output, write_file
 
@@ -25,14 +25,11 @@ if TYPE_CHECKING:
     from ..codec.evaluation.codecs import ImageCodec
     from ..codec.evaluation.images import TestImage
 
-PACKAGES = ("bjontegaard", "matplotlib", "pytorch_msssim", "scipy", "ssimulacra2")
-"""Modules of the extra `eval` without which nothing is measured."""
-
 
 def _list_codecs(ctx: click.Context, option: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
-    _check_extra()
+    check_evaluation("rd-curve")
     from ..bitstream.errors import CaeError
     from ..codec.evaluation.codecs import CODECS, DEFAULT, make_codec
 
@@ -101,7 +98,7 @@ def rd_curve(
 
     Without IMAGES, five synthetic ones are taken: enough to see that it works, not to conclude anything from.
     """
-    _check_extra()
+    check_evaluation("rd-curve")
     _check_outputs(report, plot, csv_file, json_file)
     from ..codec.evaluation import anchors as published
     from ..codec.evaluation.cache import default_folder
@@ -158,13 +155,6 @@ def rd_curve(
     if failures:
         count = len(found) + len(failures)
         raise Failure(f"{len(failures)} of {count} images could not be read", UNEXPECTED)
-
-
-def _check_extra() -> None:
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        line = f'rd-curve needs the extra "eval": pip install "cae-codec[eval]" (missing: {", ".join(missing)})'
-        raise Failure(line, UNEXPECTED)
 
 
 def _check_outputs(report: Path | None, plot: Path | None, *others: Path | None) -> None:

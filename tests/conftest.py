@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import types
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,3 +103,35 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     module.load_codec = lambda device="auto", fingerprint=None: codec  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cae.codec.pipeline", module)
     return codec
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "headless",
+    "no-sandbox",
+    "disable-gpu",
+    "disable-quic",
+    "disable-dev-shm-usage",
+    "no-first-run",
+    "disable-sync",
+    "disable-background-networking",
+    "disable-component-update",
+)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Chromium, driven by selenium; its log is kept."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("there is no Chromium with its chromedriver; Debian's chromium-driver has both")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for flag in [*FLAGS, f"user-data-dir={tmp_path_factory.mktemp('browser')}"]:
+        options.add_argument(f"--{flag}")
+    options.binary_location = CHROMIUM
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()

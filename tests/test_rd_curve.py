@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from cae.cli import rd_curve
+from cae.cli import extras
 from cae.codec.evaluation import anchors, measure
 from cae.codec.evaluation.codecs import PillowCodec
 
@@ -270,7 +270,7 @@ def test_grey_and_alpha_are_said(cae: Run, photo: Bytes, tmp_path: Path) -> None
 
 
 def test_without_the_extra(cae: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rd_curve, "PACKAGES", ("scipy", "no_such_package"))
+    monkeypatch.setattr(extras, "EVALUATION", ("scipy", "no_such_package"))
     for arguments in ([], ["--list-codecs"]):
         run = cae("rd-curve", *arguments)
         assert run.returncode == 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -23,37 +21,6 @@ from cae.codec.evaluation.measure import largest_within
 from cae.codec.evaluation.slider import SCRIPT, STYLE, SliderImage, slider
 
 Bytes = npt.NDArray[np.uint8]
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-needs_chromium = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="there is no Chromium with its chromedriver; Debian's chromium-driver has both"
-)
-FLAGS = (
-    "headless",
-    "no-sandbox",
-    "disable-gpu",
-    "disable-quic",
-    "disable-dev-shm-usage",
-    "no-first-run",
-    "disable-sync",
-    "disable-background-networking",
-    "disable-component-update",
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    for flag in [*FLAGS, f"user-data-dir={tmp_path_factory.mktemp('browser')}"]:
-        options.add_argument(f"--{flag}")
-    options.binary_location = CHROMIUM or ""
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +83,6 @@ def test_the_page_loads_nothing(page: Path) -> None:
     assert "http" not in left
 
 
-@needs_chromium
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_in_a_browser(browser: Any, page: Path, width: int) -> None:
     from selenium.webdriver import ActionChains, Keys
@@ -180,7 +146,6 @@ def test_the_page_in_a_browser(browser: Any, page: Path, width: int) -> None:
     assert browser.get_log("browser") == []
 
 
-@needs_chromium
 def test_a_slider_of_anything(browser: Any, tmp_path: Path) -> None:
     """Two sliders on a page that has nothing else."""
     values = {"a": 0, "b": 99, "c": 200}

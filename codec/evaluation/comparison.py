@@ -1,0 +1,106 @@
+"""An image beside what became of it: metrics, and a page with sliders, differences and maps of bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ...bitstream.container import MAGIC, read_header, unpack
+from ...bitstream.errors import InputError
+from ..pipeline import load_codec
+from ..spent import bits_map, spent
+from .images import read_rgb
+from .metrics import METRICS
+from .slider import PAGE, SCRIPT, STYLE, SliderImage, slider
+
+Pixels = npt.NDArray[np.uint8]
+
+GAIN = 8
+"""Differences are shown so many times as large: errors of a few levels are hard to see."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A file of an image: pixels uint8 RGB [H, W, 3]; bits: where they went, as a picture, for .cae files, and what its
+    brightest colour stands for in bits per pixel."""
+
+    name: str
+    bytes: int
+    pixels: Pixels
+    bits: tuple[Image.Image, float] | None = None
+
+    @property
+    def bpp(self) -> float:
+        """Bits per pixel of the whole file."""
+        return 8 * self.bytes / self.pixels[..., 0].size
+
+    def measure(self, original: Pixels) -> dict[str, float]:
+        """Every metric that its packages are there for, by name."""
+        return {name: metric.measure(original, self.pixels) for name, metric in METRICS.items()}
+
+
+def open_version(path: Path, maps: bool) -> Version:
+    """An image file, or a .cae file, decoded; `maps`: with the map of its bits. Raises CaeError or OSError."""
+    data = path.read_bytes()
+    if not data.startswith(MAGIC):
+        return Version(path.name, len(data), read_rgb(path)[0])
+    header = read_header(data)
+    codec = load_codec(fingerprint=header.fingerprint)
+    pixels = codec.decode(data).pixels
+    if header.grey:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    bits = bits_map(spent(codec, unpack(data)), header.width, header.height) if maps else None
+    return Version(path.name, len(data), pixels, bits)
+
+
+def check_sizes(original: Version, version: Version) -> None:
+    """Raises InputError for images of different sizes."""
+    if original.pixels.shape != version.pixels.shape:
+        sizes = [f"{v.pixels.shape[1]}x{v.pixels.shape[0]}" for v in (version, original)]
+        raise InputError(f"{version.name} has {sizes[0]} pixels, {original.name} {sizes[1]}: they cannot be compared")
+
+
+def table(original: Version, versions: Sequence[Version]) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of text."""
+    heads = ["file", "bytes", "bpp", *(metric.label for metric in METRICS.values())]
+    rows = [[original.name, f"{original.bytes:,}", f"{original.bpp:.3f}", *("" for _ in METRICS)]]
+    for version in versions:
+        values = version.measure(original.pixels)
+        shown = [f"{values[name]:.{metric.digits}f}" for name, metric in METRICS.items()]
+        rows.append([version.name, f"{version.bytes:,}", f"{version.bpp:.3f}", *shown])
+    return heads, rows
+
+
+def make_page(original: Version, versions: Sequence[Version]) -> str:
+    """A page that needs no network: the table, and a slider over all pictures, differences and maps."""
+    height, width = original.pixels.shape[:2]
+    pictures = [SliderImage.lossless(original.name, f"{original.bytes:,} bytes", original.pixels)]
+    for version in versions:
+        pictures.append(SliderImage.lossless(version.name, f"{version.bytes:,} bytes", version.pixels))
+    for version in versions:
+        error = np.abs(original.pixels.astype(np.int16) - version.pixels)
+        shown = np.minimum(GAIN * error, 255).astype(np.uint8)
+        pictures.append(SliderImage.lossless(f"difference of {version.name}", f"absolute, x{GAIN}", shown))
+        if version.bits:
+            picture, most = version.bits
+            note = f"brightest: {most:.2f} bits per pixel"
+            pictures.append(SliderImage.lossless(f"bits of {version.name}", note, np.asarray(picture)))
+    heads, rows = table(original, versions)
+    cells = "".join(
+        f"<tr><th scope=row>{escape(row[0])}" + "".join(f"<td>{value}" for value in row[1:]) for row in rows
+    )
+    head = "".join(f"<th scope=col>{escape(text)}" for text in heads)
+    return Template((PAGE / "compare.html").read_text(encoding="utf-8")).substitute(
+        title=escape(original.name),
+        style=(PAGE / "report.css").read_text(encoding="utf-8") + STYLE,
+        slider=slider(pictures, width, height),
+        table=f"<div class=wide><table><thead><tr>{head}<tbody>{cells}</table></div>",
+        script=SCRIPT,
+    )

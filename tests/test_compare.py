@@ -1,0 +1,86 @@
+"""`cae compare`: the table, the page in a real browser, and what cannot be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cae as api
+from cae.codec.evaluation.metrics import psnr
+
+Run = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def versions(tmp_path: Path, photo_png: Path, photo: np.ndarray) -> list[Path]:
+    """The photograph as a .cae file in colour, as one in grey, and as a JPEG."""
+    colour, grey, jpeg = (tmp_path / name for name in ("colour.cae", "grey.cae", "<i>.jpg"))
+    colour.write_bytes(api.encode(photo_png, 40))
+    Image.fromarray(photo).save(jpeg, quality=20)
+    grey.write_bytes(api.encode(Image.fromarray(photo).convert("L"), 40))
+    return [colour, grey, jpeg]
+
+
+def test_the_table(cae: Run, photo_png: Path, photo: np.ndarray, versions: list[Path]) -> None:
+    result = cae("compare", photo_png, *versions)
+    assert result.returncode == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["file", "photo.png", "colour.cae", "grey.cae", "<i>.jpg"]
+    assert lines[0][3] == "PSNR"
+    expected = psnr(photo, np.asarray(api.decode(versions[0].read_bytes())))
+    assert float(lines[2][3]) == pytest.approx(expected, abs=0.006)
+    assert int(lines[2][1].replace(",", "")) == versions[0].stat().st_size
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page(cae: Run, browser: Any, tmp_path: Path, photo_png: Path, versions: list[Path], width: int) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.select import Select
+
+    page = tmp_path / "page.html"
+    assert cae("compare", photo_png, *versions, "--html", page).returncode == 0
+    text = page.read_text(encoding="utf-8")
+    assert "&lt;i&gt;.jpg" in text
+    assert "<i>.jpg" not in text
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(page.as_uri())
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    right = Select(browser.find_elements(By.CSS_SELECTOR, "select")[1])
+    labels = [option.text for option in right.options]
+    assert labels == [
+        "photo.png",
+        *("colour.cae", "grey.cae", "<i>.jpg"),
+        *("difference of colour.cae", "bits of colour.cae", "difference of grey.cae", "bits of grey.cae"),
+        "difference of <i>.jpg",
+    ]
+    for index in range(len(labels)):
+        right.select_by_index(index)
+        image = "document.querySelector('[data-layer=right] img')"
+        assert browser.execute_async_script(f"{image}.decode().then(() => arguments[0](true))")
+        assert browser.execute_script(f"return {image}.naturalWidth") == 200
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_what_cannot_be_compared(cae: Run, tmp_path: Path, photo_png: Path, versions: list[Path]) -> None:
+    small = tmp_path / "small.png"
+    Image.new("RGB", (10, 10)).save(small)
+    damaged = tmp_path / "damaged.cae"
+    damaged.write_bytes(versions[0].read_bytes()[:-5])
+    for words, code, message in (
+        ((photo_png, small), 2, "small.png has 10x10 pixels, photo.png 200x120"),
+        ((photo_png, damaged), 4, "damaged.cae"),
+        ((tmp_path / "none.png", versions[0]), 1, "none.png"),
+        ((photo_png, versions[0], "--html", tmp_path / "none" / "page.html"), 6, "no directory"),
+        ((photo_png,), 2, "FILE"),
+    ):
+        result = cae("compare", *words)
+        assert result.returncode == code, result.stderr
+        assert message in result.stderr
+    assert not list(tmp_path.rglob("*.html"))
