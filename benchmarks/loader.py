@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import torch
 
-from cae.codec.pipeline import resolve_device
+from cae.codec.device import resolve_device
 from cae.codec.training.data import Pixels
 from cae.codec.training.loop import Trainer
 from cae.codec.training.recipe import DEFAULT, load_recipe

@@ -22,8 +22,8 @@ from .failures import NO_OUTPUT, UNEXPECTED, Failure, about
 from .files import check_output, write_file
 
 if TYPE_CHECKING:
-    from ..codec.evaluation.codecs import ImageCodec
     from ..codec.evaluation.images import TestImage
+    from ..codec.evaluation.protocol import ImageCodec
 
 
 def _list_codecs(ctx: click.Context, option: click.Parameter, value: bool) -> None:
@@ -202,8 +202,9 @@ def _choose_images(words: str | None, found: Sequence[TestImage]) -> list[TestIm
 
 def _load_codecs(words: str | None, threads: int) -> dict[str, ImageCodec]:
     """Asked for by name: each must be here. By default: those that are, with a line about others."""
-    from ..codec.evaluation.codecs import DEFAULT, UnavailableCodecError
+    from ..codec.evaluation.codecs import DEFAULT
     from ..codec.evaluation.measure import load
+    from ..codec.evaluation.protocol import UnavailableCodecError
 
     loaded = {}
     for word in dict.fromkeys(words.split(",")) if words else DEFAULT:

@@ -86,7 +86,7 @@ def train(
     """
     import torch
 
-    from ..codec.pipeline import resolve_device
+    from ..codec.device import resolve_device
     from ..codec.training import overfit, recipe, release, state
     from ..codec.training.loop import CHECKPOINT, Trainer
     from ..codec.training.team import Team

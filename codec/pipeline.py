@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +34,6 @@ from ..bitstream.errors import (
     ImageSizeError,
     InputError,
     LimitError,
-    MemoryLimitError,
     WrongWeightsError,
 )
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
@@ -43,6 +41,7 @@ from ..bitstream.salvage import Salvage, salvage
 from . import windows
 from .checkpoint import load_frozen
 from .config import ROWS
+from .device import memory_errors, resolve_device
 from .extras import blank, damage_notes, from_chunks, to_chunks
 from .frozen import FrozenModel
 from .image import Picture
@@ -272,20 +271,6 @@ class Codec:
         return _flat(self.model.hyper_rows[row].expand(shape))
 
 
-def resolve_device(device: str) -> str:
-    """ "auto" (CUDA where there is one), "cpu" or "cuda" -> "cpu" or "cuda".
-
-    Raises InputError for another device or one that is not there.
-    """
-    if device not in ("auto", "cpu", "cuda"):
-        raise InputError(f"device must be auto, cpu or cuda, not {device}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda was asked for, but torch finds no CUDA device")
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
-
-
 def load_codec(device: str = "auto", fingerprint: bytes | None = None) -> Codec:
     """An installed model on a device, loaded once for each: the one with this fingerprint, or the one for new files if
     None. Raises as `resolve_device`, and WeightsError."""
@@ -295,20 +280,6 @@ def load_codec(device: str = "auto", fingerprint: bytes | None = None) -> Codec:
 @functools.cache
 def _load_codec(device: str, fingerprint: bytes) -> Codec:
     return Codec(*load_frozen(fingerprint=fingerprint), device)
-
-
-@contextmanager
-def memory_errors() -> Iterator[None]:
-    """Turns a lack of memory, of which torch and numpy have several forms, into a MemoryLimitError."""
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise MemoryLimitError("the memory of this machine does not suffice") from error
-    except RuntimeError as error:
-        # What torch raises on a CPU has no type of its own.
-        if "memory" not in str(error):
-            raise
-        raise MemoryLimitError("the memory of this machine does not suffice") from error
 
 
 def _flat(x: Tensor) -> npt.NDArray[Any]:

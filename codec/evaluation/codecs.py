@@ -5,7 +5,7 @@ A codec is asked for by a word, its options behind colons:
     jpeg  jpeg-444  webp  avif  avif-420  jpeg2000  jxl  cae  zoo:MODEL
     avif:speed=4    cae:weights=PATH    zoo:mbt2018-mean:weights=PATH
 
-To add one, write a class with the attributes of `ImageCodec` and give its name a line in `CODECS` and `make_codec`.
+To add one, write a class with what `protocol.ImageCodec` has and give its name a line in `CODECS` and `make_codec`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ import io
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image, features
 
@@ -28,47 +27,9 @@ from ...bitstream.errors import InputError, WeightsError
 from ..checkpoint import load_frozen, parse_frozen
 from ..image import Picture
 from ..pipeline import Codec
-
-Pixels = npt.NDArray[np.uint8]
-
-
-class UnavailableCodecError(InputError):
-    """A codec that needs something which is not here; the message says what."""
-
-
-class Scale(NamedTuple):
-    """The quality settings of a codec: low, low + step, ... up to high; files grow with them."""
-
-    low: float
-    high: float
-    step: float
-
+from .protocol import ImageCodec, Pixels, Scale, UnavailableCodecError
 
 _PERCENT = Scale(0, 100, 1)
-
-
-class ImageCodec(Protocol):
-    """What is measured: images to files and back.
-
-    name: the word it is asked for by. settings: all that decides the bytes of a file besides image and quality, as
-    strings and numbers. qualities: those that are measured by default, chosen so that photographs take 0.12 to 2 bpp,
-    as far as the codec goes.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def settings(self) -> dict[str, Any]: ...
-    @property
-    def scale(self) -> Scale: ...
-    @property
-    def qualities(self) -> tuple[float, ...]: ...
-
-    def encode(self, image: Pixels, quality: float) -> bytes:
-        """uint8 RGB [H, W, 3] -> a whole file."""
-
-    def decode(self, data: bytes) -> Pixels:
-        """A whole file -> uint8 RGB [H, W, 3]."""
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from typing import Any
 import torch
 
 from .cache import Cache
-from .codecs import ImageCodec, Pixels, make_codec
+from .codecs import make_codec
 from .curve import Point
 from .images import TestImage, read_rgb
 from .metrics import METRICS, metrics_version, psnr
+from .protocol import ImageCodec, Pixels
 
 
 class MeasurementError(Exception):

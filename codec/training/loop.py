@@ -79,7 +79,8 @@ class Trainer:
         self.model.to(team.device)
         self.forward = team.wrap(self.model)  # all processes have the first one's weights from here on
         if compiled:
-            self.forward.compile()
+            # On a GPU with CUDA graphs: steps of this size are bound by the launching of kernels.
+            self.forward.compile(mode="reduce-overhead" if team.device.type == "cuda" else "default")
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.names: dict[Tensor, str] = {value: name for name, value in self.model.named_parameters()}
         self.optimizer = make_optimizer(self.model)
