@@ -6,7 +6,6 @@ import functools
 import time
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 
 import click
 
@@ -14,6 +13,7 @@ from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
 from .files import STREAM, check_output, read_input, write_output
 from .progress import progress
+from .remote import Place
 
 SCALES = {f"1/{scale}": scale for scale in (1, 2, 4, 8, 16)}
 
@@ -46,7 +46,7 @@ def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 
 
 @click.command()
-@click.argument("sources", metavar="IN... [OUT]", nargs=-1, required=True, type=options.FILE)
+@options.sources
 @options.folder
 @options.recursive
 @click.option(
@@ -73,22 +73,24 @@ def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     help="0 is the fastest, 9 the smallest PNG.",
 )
 @click.option("--allow-damaged", is_flag=True, help="Decode what is intact of a damaged file; the rest becomes grey.")
-@options.jobs
+@options.engine
+@options.processes
 @options.skip_existing
 @options.device
 @options.threads
 @options.max_pixels
 @options.quiet
 def decode(
-    sources: tuple[Path, ...],
-    folder: Path | None,
+    sources: tuple[Place, ...],
+    folder: Place | None,
     recursive: bool,
     format: str | None,
     region: tuple[int, int, int, int] | None,
     scale: str,
     compression: int,
     allow_damaged: bool,
-    processes: int,
+    engine: str,
+    processes: int | None,
     skip_existing: bool,
     device: str,
     threads: int | None,
@@ -97,17 +99,18 @@ def decode(
 ) -> None:
     """Decode the file IN (.cae) to the image OUT, or many files and folders of them into the folder of --out.
 
-    "-" is standard input or output.
+    "-" is standard input or output; a URL such as s3://bucket/x.cae is what fsspec takes it for.
     """
     from ..codec.save import check_format
 
     if format is not None:
         format = check_format(format)
     settings = Settings(format, region, SCALES[scale], compression, allow_damaged, device, threads, max_pixels, quiet)
+    chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
     if len(planned) > 1:
         settings = replace(settings, quiet=True)
-    jobs.run(planned, functools.partial(decode_file, settings), processes, quiet, skip_existing)
+    jobs.run(planned, functools.partial(decode_file, settings), chosen, quiet, skip_existing)
 
 
 def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
@@ -118,7 +121,7 @@ def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
     if job.output == STREAM and settings.format is None:
         raise click.UsageError("standard output has no suffix: give --format")
     with about(job.output, NO_OUTPUT):
-        format = settings.format or output_format(job.output)
+        format = settings.format or output_format(job.output.name)
         check_output(job.output, job.source)
     with about(job.source, BAD_CAE_FILE):
         data = read_input(job.source)

@@ -7,7 +7,6 @@ import re
 import time
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +16,7 @@ from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
 from .files import check_output, read_input, write_output
 from .progress import progress
+from .remote import Place
 
 if TYPE_CHECKING:
     from ..codec.image import Picture
@@ -56,7 +56,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 
 
 @click.command()
-@click.argument("sources", metavar="IN... [OUT]", nargs=-1, required=True, type=options.FILE)
+@options.sources
 @options.folder
 @options.recursive
 @click.option(
@@ -87,17 +87,19 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 )
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @click.option("--exact", is_flag=True, help="Keep the colours of fully transparent pixels.")
-@options.jobs
+@options.engine
+@options.processes
 @options.skip_existing
 @options.device
 @options.threads
 @options.max_pixels
 @options.quiet
 def encode(
-    sources: tuple[Path, ...],
-    folder: Path | None,
+    sources: tuple[Place, ...],
+    folder: Place | None,
     recursive: bool,
-    processes: int,
+    engine: str,
+    processes: int | None,
     skip_existing: bool,
     quality: float,
     size: int | None,
@@ -112,7 +114,7 @@ def encode(
 ) -> None:
     """Encode the image IN to the file OUT (.cae), or many images and folders of images into the folder of --out.
 
-    "-" is standard input or output.
+    "-" is standard input or output; a URL such as s3://bucket/x.png is what fsspec takes it for.
     """
     given = click.get_current_context().get_parameter_source("quality") != ParameterSource.DEFAULT
     if given + sum(target is not None for target in (size, bpp, psnr)) > 1:
@@ -120,10 +122,11 @@ def encode(
     from ..codec.image import SUFFIXES
 
     settings = Settings(quality, size, bpp, psnr, strip, exact, device, threads, max_pixels, quiet)
+    chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
     if len(planned) > 1:
         settings = replace(settings, quiet=True)  # the progress of tiles would disturb that of files
-    jobs.run(planned, functools.partial(encode_file, settings), processes, quiet, skip_existing)
+    jobs.run(planned, functools.partial(encode_file, settings), chosen, quiet, skip_existing)
 
 
 def encode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:

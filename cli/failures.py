@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -50,13 +49,13 @@ class Failure(Exception):
 
 
 @contextmanager
-def about(path: str | os.PathLike[str], code: int | None = None) -> Iterator[None]:
-    """Errors raised inside concern this file, and have this exit code, or the one of their kind."""
+def about(place: object, code: int | None = None) -> Iterator[None]:
+    """Errors raised inside concern this file, path or URL, and have this exit code, or the one of their kind."""
     try:
         yield
     except (CaeError, OSError) as exc:
         own = exit_code(exc)
-        raise Failure(f"{os.fspath(path)}: {_cause(exc)}", own if own == TOO_LARGE else code or own) from exc
+        raise Failure(f"{place}: {_cause(exc)}", own if own == TOO_LARGE else code or own) from exc
 
 
 def failure(exc: BaseException) -> Failure:

@@ -1,4 +1,4 @@
-"""Output files that are there whole or not at all."""
+"""Inputs, and outputs that are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,33 +7,54 @@ import os
 import secrets
 import shutil
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+
+from .remote import Place, Remote
 
 STREAM = Path("-")
 """Standard input or output."""
 
 
-def read_input(source: Path) -> bytes:
+def read_input(source: Place) -> bytes:
     """All of a file, or of standard input. Raises OSError."""
     return sys.stdin.buffer.read() if source == STREAM else source.read_bytes()
 
 
-def write_output(output: Path, data: bytes) -> None:
-    """To a file by `write_file`, or to standard output. Raises OSError."""
+def write_output(output: Place, data: bytes) -> None:
+    """To a file, whole or not at all, or to standard output. Raises OSError."""
     if output == STREAM:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+    elif isinstance(output, Remote):
+        output.write_bytes(data)
     else:
         write_file(output, data)
 
 
-def check_output(output: Path, source: Path) -> None:
+def existing(outputs: Iterable[Place]) -> set[Place]:
+    """Those that exist already. Raises OSError."""
+    places = list(outputs)
+    there: set[Place] = {place for place in places if isinstance(place, Path) and place.exists()}
+    # One listing of each folder instead of a question about each of a million files.
+    for folder in {place.parent for place in places if isinstance(place, Remote)}:
+        with suppress(FileNotFoundError):
+            there |= set(folder.files(recursive=False))
+    return there.intersection(places)
+
+
+def check_output(output: Place, source: Place) -> None:
     """Raise OSError if `output` cannot be written, or is `source` by the same or another name."""
     if output == STREAM:
         return
+    if output == source:
+        raise FileExistsError(errno.EEXIST, "input and output are the same file", str(output))
+    if isinstance(output, Remote):
+        return
     if output.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", os.fspath(output))
-    if output.exists() and source.exists() and output.samefile(source):
+    if isinstance(source, Path) and output.exists() and source.exists() and output.samefile(source):
         raise FileExistsError(errno.EEXIST, "input and output are the same file", os.fspath(output))
     directory = _target(output).parent
     if not directory.is_dir():

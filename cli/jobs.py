@@ -10,20 +10,21 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import click
 
 from .failures import NO_OUTPUT, UNEXPECTED, about, failure
-from .files import STREAM
+from .files import STREAM, existing
+from .remote import Place, Remote
 
 
 @dataclass(frozen=True)
 class Job:
     """One input and its output; make_folder: whether the output's folder is to be made where it is missing."""
 
-    source: Path
-    output: Path
+    source: Place
+    output: Place
     make_folder: bool = False
 
 
@@ -43,10 +44,12 @@ class Outcome:
 
 
 Work = Callable[[Job], Outcome]
+Engine = Callable[[Sequence[Job], Work], Iterator[Outcome]]
+"""Does all jobs, and gives the outcome of each as it ends, in any order."""
 
 
 def plan(
-    sources: Sequence[Path], folder: Path | None, recursive: bool, suffixes: Collection[str], suffix: str
+    sources: Sequence[Place], folder: Place | None, recursive: bool, suffixes: Collection[str], suffix: str
 ) -> list[Job]:
     """The jobs that a command is asked for: IN OUT, or any number of inputs with a folder for the outputs.
 
@@ -62,9 +65,11 @@ def plan(
         return [Job(sources[0], sources[1])]
     if STREAM in sources:
         raise click.UsageError("standard input has no name for a file in --out FOLDER")
-    jobs: dict[Path, Job] = {}
+    jobs: dict[Place, Job] = {}
     for source in sources:
         for path, name in _files(source, recursive, suffixes):
+            if ".." in name.parts:  # as archives can have it
+                raise click.UsageError(f"{path} would leave {folder}")
             output = folder / name.with_suffix(suffix)
             if output in jobs and jobs[output].source != path:
                 raise click.UsageError(f"{jobs[output].source} and {path} would both become {output}")
@@ -75,17 +80,26 @@ def plan(
     return list(jobs.values())
 
 
-def _files(source: Path, recursive: bool, suffixes: Collection[str]) -> Iterator[tuple[Path, Path]]:
+def _files(source: Place, recursive: bool, suffixes: Collection[str]) -> Iterator[tuple[Place, PurePath]]:
     """(path, name below the output folder) of a file, or of each file of a folder."""
-    if not source.is_dir():
-        yield source, Path(source.name)
+    with about(source):
+        is_folder = source.is_dir()
+    if not is_folder:
+        yield source, PurePath(source.name)
+        return
+    if isinstance(source, Remote):
+        with about(source):
+            files = source.files(recursive)
+        for file in files:
+            if file.suffix.lower() in suffixes:
+                yield file, file.relative_to(source)
         return
     for path in sorted(source.rglob("*") if recursive else source.iterdir()):
         if path.suffix.lower() in suffixes and path.is_file():
             yield path, path.relative_to(source)
 
 
-def run(jobs: Sequence[Job], work: Work, processes: int, quiet: bool, skip_existing: bool) -> None:
+def run(jobs: Sequence[Job], work: Work, engine: Engine, quiet: bool, skip_existing: bool) -> None:
     """Does all jobs, says what became of them, and ends the command: with exit code 1 if some of several failed."""
     if len(jobs) == 1 and not skip_existing:
         outcome = _do(work, jobs[0])
@@ -95,10 +109,11 @@ def run(jobs: Sequence[Job], work: Work, processes: int, quiet: bool, skip_exist
             click.echo(outcome.line, err=jobs[0].output == STREAM)
         click.get_current_context().exit(outcome.code)
     begin = time.perf_counter()
-    left = [job for job in jobs if not (skip_existing and job.output.exists())]
+    there = existing(job.output for job in jobs) if skip_existing else set()
+    left = [job for job in jobs if job.output not in there]
     bar = Bar(left, quiet)
     done: list[Outcome] = []
-    for outcome in _outcomes(left, work, processes):
+    for outcome in engine(left, work) if left else ():
         done.append(outcome)
         bar.clear()
         if outcome.error:
@@ -124,13 +139,14 @@ def attempt(work: Work, job: Job) -> Outcome:
 
 
 def _do(work: Work, job: Job) -> Outcome:
-    if job.make_folder:
+    if job.make_folder and isinstance(job.output, Path):
         with about(job.output, NO_OUTPUT):
             job.output.parent.mkdir(parents=True, exist_ok=True)
     return work(job)
 
 
-def _outcomes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Outcome]:
+def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Outcome]:
+    """The Engine of this machine. Raises nothing: a job whose process dies has failed."""
     if processes == 1 or len(jobs) < 2:
         yield from (attempt(work, job) for job in jobs)
         return

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
+from . import jobs
+from .remote import Place, place
 
 if TYPE_CHECKING:
     from ..codec.pipeline import Codec
@@ -15,6 +19,26 @@ if TYPE_CHECKING:
 # Nothing is checked here: whether a file can be read shows when it is, and has an exit code of its own.
 FILE = click.Path(path_type=Path, readable=False)
 
+
+def _place(ctx: click.Context, param: click.Parameter, value: str | None) -> Place | None:
+    try:
+        return None if value is None else place(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+def _places(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[Place | None, ...]:
+    return tuple(_place(ctx, param, value) for value in values)
+
+
+sources = click.argument(
+    "sources",
+    metavar="IN... [OUT]",
+    nargs=-1,
+    required=True,
+    type=click.Path(readable=False),
+    callback=_places,
+)
 device = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -30,18 +54,25 @@ folder = click.option(
     "-o",
     "folder",
     metavar="FOLDER",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the outputs of any number of inputs; it is made where it is missing.",
+    type=click.Path(file_okay=False),
+    callback=_place,
+    help="Folder for the outputs of any number of inputs, a path or a URL; it is made where it is missing.",
 )
 recursive = click.option("-r", "--recursive", is_flag=True, help="Take folders with all their subfolders.")
-jobs = click.option(
+processes = click.option(
     "--jobs",
     "processes",
     type=click.IntRange(min=1),
     metavar="N",
-    default=1,
+    help="Processes for many files, among which the CPU threads are divided: by default 1, and with --engine ray as "
+    "many as the cluster has CPUs.",
+)
+engine = click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
     show_default=True,
-    help="Processes for many files; the CPU threads are divided among them.",
+    help="Where many files are worked on: here, or by the Ray cluster at RAY_ADDRESS (without that, one of its own).",
 )
 skip_existing = click.option("--skip-existing", is_flag=True, help="Leave out inputs whose output is there already.")
 quiet = click.option("--quiet", is_flag=True, help="No report and no notes; errors are still shown.")
@@ -55,6 +86,17 @@ max_pixels = click.option(
     show_default=True,
     help="Refuse larger images before anything is allocated for them.",
 )
+
+
+def choose_engine(name: str, processes: int | None, threads: int | None, device: str) -> jobs.Engine:
+    """What does many jobs, for the options --engine, --jobs, --threads and --device. Raises UsageError without ray."""
+    if name == "local":
+        return functools.partial(jobs.in_processes, processes=processes or 1)
+    if find_spec("ray") is None:
+        raise click.UsageError("--engine ray needs Ray: pip install 'cae-codec[ray]'")
+    from . import cluster
+
+    return functools.partial(cluster.outcomes, actors=processes, threads=threads, gpu=device == "cuda")
 
 
 def load_codec(device: str, threads: int | None, fingerprint: bytes | None = None) -> Codec:
