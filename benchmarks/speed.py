@@ -44,7 +44,7 @@ def main(image: Path, threads: int, rounds: int, quality: int) -> None:
     codec = load_codec("cpu")
     peer = mbt2018_mean(quality=4, pretrained=False).eval()
     peer.update()
-    x = torch.from_numpy(picture.pixels).permute(2, 0, 1)[None].float() / 255
+    x = torch.tensor(picture.pixels).permute(2, 0, 1)[None].float() / 255
     times: dict[str, list[float]] = {name: [] for name in ("cae encode", "cae decode", "peer encode", "peer decode")}
     with torch.inference_mode():
         for _ in range(rounds + 1):
