@@ -15,11 +15,12 @@ import click
 import torch
 from torch import Tensor, nn
 
-from cae.codec.checkpoint import load_frozen, parse_trained, weights_folder
+from cae.codec.checkpoint import load_frozen, parse_trained
 from cae.codec.config import CONTEXT_CLAMP, SCALE_STEP
 from cae.codec.evaluation.estimate import estimated_bits
 from cae.codec.frozen import INPUT_ONE, MEAN_ONE, SCALE_ONE, row_rate
 from cae.codec.image import read_picture
+from cae.codec.installed import weights_folder
 from cae.codec.model import CompressionModel
 from cae.codec.pipeline import Codec, load_codec
 

@@ -18,13 +18,14 @@ from pathlib import Path
 import click
 import numpy as np
 
+from cae.codec.distortion import psnr
 from cae.codec.evaluation.codecs import make_codec
 from cae.codec.evaluation.curve import Point, bd_rate, mean_point
 from cae.codec.evaluation.estimate import estimated_bits
 from cae.codec.evaluation.measure import rd_point
-from cae.codec.evaluation.metrics import psnr
 from cae.codec.image import read_picture
-from cae.codec.pipeline import load_codec, rate_row
+from cae.codec.pipeline import load_codec
+from cae.codec.quality import rate_row
 
 QUALITIES = (0, 14, 29, 43, 57, 71, 86, 100)
 JPEG_QUALITIES = range(5, 100, 5)

@@ -19,7 +19,8 @@ from PIL import Image
 from cae.bitstream.container import unpack
 from cae.bitstream.entropy import encode_steps
 from cae.codec.image import read_picture
-from cae.codec.pipeline import Codec, Pixels, load_codec, rate_row
+from cae.codec.pipeline import Codec, Pixels, load_codec
+from cae.codec.quality import rate_row
 
 WIDTH, HEIGHT = 4032, 3024
 

@@ -47,4 +47,4 @@ def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
         click.echo("  ".join(cells).rstrip())
     if page is not None:
         with about(page, NO_OUTPUT):
-            write_file(page, make_page(first, versions).encode("utf-8"))
+            write_file(page, make_page(first, versions, heads, rows).encode("utf-8"))

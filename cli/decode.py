@@ -9,13 +9,14 @@ from io import BytesIO
 
 import click
 
+from ..codec.config import SCALES
 from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
 from .files import STREAM, check_output, read_input, write_output
 from .progress import progress
 from .remote import Place
 
-SCALES = {f"1/{scale}": scale for scale in (1, 2, 4, 8, 16)}
+SCALE_WORDS = {f"1/{scale}": scale for scale in SCALES}
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,7 @@ def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 
 
 @click.command()
-@options.sources
-@options.folder
-@options.recursive
+@options.inputs
 @click.option(
     "--format",
     metavar="FORMAT",
@@ -58,7 +57,7 @@ def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 @click.option("--region", callback=_region, metavar="X,Y,W,H", help="Decode this part of the image alone.")
 @click.option(
     "--scale",
-    type=click.Choice(list(SCALES)),
+    type=click.Choice(list(SCALE_WORDS)),
     default="1/1",
     show_default=True,
     help="Reduce the image while it is decoded.",
@@ -73,13 +72,7 @@ def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     help="0 is the fastest, 9 the smallest PNG.",
 )
 @click.option("--allow-damaged", is_flag=True, help="Decode what is intact of a damaged file; the rest becomes grey.")
-@options.engine
-@options.processes
-@options.skip_existing
-@options.device
-@options.threads
-@options.max_pixels
-@options.quiet
+@options.running
 def decode(
     sources: tuple[Place, ...],
     folder: Place | None,
@@ -105,7 +98,9 @@ def decode(
 
     if format is not None:
         format = check_format(format)
-    settings = Settings(format, region, SCALES[scale], compression, allow_damaged, device, threads, max_pixels, quiet)
+    settings = Settings(
+        format, region, SCALE_WORDS[scale], compression, allow_damaged, device, threads, max_pixels, quiet
+    )
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
     if len(planned) > 1:

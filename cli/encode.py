@@ -56,9 +56,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 
 
 @click.command()
-@options.sources
-@options.folder
-@options.recursive
+@options.inputs
 @click.option(
     "-q",
     "--quality",
@@ -87,13 +85,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 )
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @click.option("--exact", is_flag=True, help="Keep the colours of fully transparent pixels.")
-@options.engine
-@options.processes
-@options.skip_existing
-@options.device
-@options.threads
-@options.max_pixels
-@options.quiet
+@options.running
 def encode(
     sources: tuple[Place, ...],
     folder: Place | None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
@@ -16,6 +15,7 @@ import click
 
 from .failures import NO_OUTPUT, UNEXPECTED, about, failure
 from .files import STREAM, existing
+from .progress import FilesBar
 from .remote import Place, Remote
 
 
@@ -111,7 +111,7 @@ def run(jobs: Sequence[Job], work: Work, engine: Engine, quiet: bool, skip_exist
     begin = time.perf_counter()
     there = existing(job.output for job in jobs) if skip_existing else set()
     left = [job for job in jobs if job.output not in there]
-    bar = Bar(left, quiet)
+    bar = FilesBar(len(left), quiet)
     done: list[Outcome] = []
     for outcome in engine(left, work) if left else ():
         done.append(outcome)
@@ -121,7 +121,7 @@ def run(jobs: Sequence[Job], work: Work, engine: Engine, quiet: bool, skip_exist
         if not quiet:
             for line in outcome.notes:
                 click.echo(f"cae: {line}", err=True)
-        bar.show(done)
+        bar.show(len(done), sum(outcome.bytes_in for outcome in done))
     bar.clear()
     failed = sum(bool(outcome.error) for outcome in done)
     if not quiet:
@@ -183,30 +183,3 @@ def _summary(done: Iterable[Outcome], skipped: int, failed: int, seconds: float)
     words += [f"{skipped} skipped: there already"] if skipped else []
     words += [f"{failed} FAILED"] if failed else []
     return ", ".join(words)
-
-
-class Bar:
-    """How many files are done, on a terminal: a line on stderr that goes away."""
-
-    def __init__(self, jobs: Sequence[Job], quiet: bool) -> None:
-        self._jobs = jobs
-        self._active = sys.stderr.isatty() and not quiet
-        self._begin = time.perf_counter()
-
-    def show(self, done: Sequence[Outcome]) -> None:
-        """Draws the line."""
-        if not self._active:
-            return
-        share = len(done) / len(self._jobs)
-        seconds = time.perf_counter() - self._begin
-        speed = sum(outcome.bytes_in for outcome in done) / 1e6 / seconds
-        left = time.strftime("%H:%M:%S", time.gmtime(seconds / share - seconds))
-        bar = "#" * round(20 * share)
-        click.echo(
-            f"[{bar:.<20}] {len(done)}/{len(self._jobs)} files  {speed:.1f} MB/s  {left} left", nl=False, err=True
-        )
-
-    def clear(self) -> None:
-        """Takes it away."""
-        if self._active:
-            click.echo("\r\x1b[K", nl=False, err=True)

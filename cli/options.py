@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +16,8 @@ from .remote import Place, place
 
 if TYPE_CHECKING:
     from ..codec.pipeline import Codec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 # Nothing is checked here: whether a file can be read shows when it is, and has an exit code of its own.
 FILE = click.Path(path_type=Path, readable=False)
@@ -97,6 +100,21 @@ def choose_engine(name: str, processes: int | None, threads: int | None, device:
     from . import cluster
 
     return functools.partial(cluster.outcomes, actors=processes, threads=threads, gpu=device == "cuda")
+
+
+def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """One decorator for several options, which help lists in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+inputs = _together(sources, folder, recursive)
+running = _together(engine, processes, skip_existing, device, threads, max_pixels, quiet)
 
 
 def load_codec(device: str, threads: int | None, fingerprint: bytes | None = None) -> Codec:

@@ -1,8 +1,9 @@
-"""How far a command has come, on a terminal: one line that goes away at the end."""
+"""How far a command has come, on a terminal: one line on stderr that goes away at the end."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,8 +12,7 @@ import click
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A function to be called with the number of tiles done and of all. It writes to stderr where that is a terminal
-    and there is more than one tile."""
+    """A function to be called with the number of tiles done and of all; it writes where there is more than one tile."""
     shown = False
 
     def report(done: int, total: int) -> None:
@@ -25,4 +25,33 @@ def progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
         yield report if sys.stderr.isatty() and not quiet else lambda done, total: None
     finally:
         if shown:
-            click.echo("\r\033[K", nl=False, err=True)
+            _clear()
+
+
+class FilesBar:
+    """How many of several files are done."""
+
+    def __init__(self, total: int, quiet: bool) -> None:
+        self._total = total
+        self._active = sys.stderr.isatty() and not quiet
+        self._begin = time.perf_counter()
+
+    def show(self, done: int, read: int) -> None:
+        """Draws the line for so many files, read: their bytes."""
+        if not self._active:
+            return
+        share = done / self._total
+        seconds = time.perf_counter() - self._begin
+        left = time.strftime("%H:%M:%S", time.gmtime(seconds / share - seconds))
+        bar = "#" * round(20 * share)
+        line = f"[{bar:.<20}] {done}/{self._total} files  {read / 1e6 / seconds:.1f} MB/s  {left} left"
+        click.echo(line, nl=False, err=True)
+
+    def clear(self) -> None:
+        """Takes it away."""
+        if self._active:
+            _clear()
+
+
+def _clear() -> None:
+    click.echo("\r\033[K", nl=False, err=True)

@@ -16,9 +16,7 @@ from ..bitstream.errors import MissingWeightsError, WeightsError
 from .config import ModelConfig
 from .exact import Integer, IntegerGate, check_multiplier
 from .frozen import UNIT_LIMIT, FrozenModel
-from .installed import MANIFEST as MANIFEST
-from .installed import find_weights
-from .installed import weights_folder as weights_folder
+from .installed import Weights, find_weights
 from .model import CompressionModel
 
 MAX_BYTES = 2**28
@@ -41,6 +39,11 @@ def load_frozen(folder: Path | None = None, *, fingerprint: bytes | None = None)
     what the manifest says or is malformed.
     """
     weights = find_weights(folder, fingerprint)
+    return parse_frozen(read_weights(weights), str(weights.path)), weights.fingerprint
+
+
+def read_weights(weights: Weights) -> bytes:
+    """The content of a weights file. Raises MissingWeightsError, or WeightsError if it is not what is listed."""
     path = weights.path
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -53,7 +56,7 @@ def load_frozen(folder: Path | None = None, *, fingerprint: bytes | None = None)
     digest = hashlib.sha256(data).hexdigest()
     if digest != weights.sha256:
         raise WeightsError(f"{path} is damaged: its SHA-256 is {digest}, the manifest says {weights.sha256}")
-    return parse_frozen(data, str(path)), weights.fingerprint
+    return data
 
 
 def parse_frozen(data: bytes, name: str) -> FrozenModel:

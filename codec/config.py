@@ -25,6 +25,9 @@ ACTIVATION_LIMIT = 1024
 LATENT_FRACTION = 16
 """Decoded latents are whole multiples of 1/16 of a quantisation step."""
 
+SCALES = (1, 2, 4, 8, 16)
+"""How many pixels to a side a decoder can make into one: divisors of a latent position's."""
+
 CONTEXT_CLAMP = 8.0
 """Latents enter the prior's networks in units of their standard deviation, clamped to this magnitude."""
 

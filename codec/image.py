@@ -106,6 +106,11 @@ def read_picture(
         raise type(exc)(f"{os.fspath(source)}: {exc}") from exc
 
 
+def to_rgb(pixels: Bytes) -> Bytes:
+    """Grey uint8 [H, W] -> [H, W, 3]; colour as it is."""
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
 def to_array(picture: Picture) -> Bytes:
     """uint8 [H, W] (grey), [H, W, 2] (grey, alpha), [H, W, 3] (RGB) or [H, W, 4] (RGBA)."""
     if picture.alpha is None:

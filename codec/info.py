@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..bitstream.container import ALPHA, EXIF, ICC, TILE_UNIT, VERSION, XMP, unpack
 from .installed import is_installed
+from .quality import quality_of, rate_row
 
 _NAMES = {ALPHA: "alpha", ICC: "icc", EXIF: "exif", XMP: "xmp"}
 
@@ -36,8 +37,8 @@ class Info:
     @property
     def quality(self) -> float:
         """A quality, 0..100, that gives this row: a whole one if there is one."""
-        whole = round(self.row * 100 / 255)
-        return whole if round(whole * 255 / 100) == self.row else self.row * 100 / 255
+        whole = round(quality_of(self.row))
+        return whole if rate_row(whole) == self.row else quality_of(self.row)
 
     @property
     def bpp(self) -> float:

@@ -32,7 +32,6 @@ from ..bitstream.errors import (
     CorruptError,
     DecodeMismatchError,
     ImageSizeError,
-    InputError,
     LimitError,
     WrongWeightsError,
 )
@@ -40,13 +39,13 @@ from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TI
 from ..bitstream.salvage import Salvage, salvage
 from . import windows
 from .checkpoint import load_frozen
-from .config import ROWS
 from .device import memory_errors, resolve_device
 from .extras import blank, damage_notes, from_chunks, to_chunks
 from .frozen import FrozenModel
 from .image import Picture
 from .installed import find_weights
 from .prior import to_classes
+from .quality import rate_row
 from .quantize import Quantizer
 from .view import AT_ORIGIN, Region, check_view, needed_tiles, show, tiles_area, whole
 
@@ -59,16 +58,6 @@ Watch = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint8]], None]
 
 Progress = Callable[[int, int], None]
 """Called with the number of tiles done and of all tiles, after each."""
-
-
-def rate_row(quality: float) -> int:
-    """Quality 0..100 -> row of the rate tables, 0..255, strictly increasing over whole qualities.
-
-    Raises InputError outside the range.
-    """
-    if not 0 <= quality <= 100:  # also true for NaN
-        raise InputError(f"quality must be between 0 and 100, not {quality:g}")
-    return round(quality * (ROWS - 1) / 100)
 
 
 def _ignore(symbols: npt.NDArray[np.int32], rows: npt.NDArray[np.uint8]) -> None:

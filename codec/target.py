@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ..bitstream.errors import InputError, TargetError
 from .config import ROWS
+from .distortion import psnr
 from .image import Picture
+from .quality import quality_of
 
 if TYPE_CHECKING:
     from .pipeline import Codec
@@ -69,8 +69,7 @@ def encode_to_psnr(codec: Codec, picture: Picture, target: float) -> Coded:
     def excess(row: int) -> float:
         files[row] = codec.encode(picture, quality_of(row))
         decoded = codec.decode(files[row], max_pixels=picture.width * picture.height).pixels
-        error = np.mean((decoded.astype(np.float32) - picture.pixels) ** 2, dtype=np.float64)
-        reached[row] = 10 * math.log10(255**2 / error) if error else math.inf
+        reached[row] = psnr(picture.pixels, decoded)
         return reached[row] - target
 
     _, above = bracket(excess, PSNR_SLOPE)
@@ -105,8 +104,3 @@ def bracket(excess: Callable[[int], float], slope: float) -> tuple[int | None, i
             guess = row - values[row] / slope * 2**trial  # a slope that is too steep shows in the next trial
         row = min(max(round(guess), low + 1), high - 1)
     return (low if low in values else None), (high if high in values else None)
-
-
-def quality_of(row: int) -> float:
-    """The quality, 0..100, that stands for a row: the inverse of `pipeline.rate_row`."""
-    return row * 100 / (ROWS - 1)

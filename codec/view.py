@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from ..bitstream.container import LATENT_SIDE, TILE_UNIT, Header, Rectangle, latent_size
 from ..bitstream.errors import InputError
+from .config import SCALES
 
 Pixels = npt.NDArray[np.uint8]
-
-SCALES = (1, 2, 4, 8, 16)
 
 
 AT_ORIGIN = Rectangle(0, 0, 0, 0)

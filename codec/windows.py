@@ -15,6 +15,7 @@ from torch import Tensor
 from ..bitstream.container import Rectangle
 from .config import HYPER_PATCH, PATCH
 from .frozen import FrozenModel
+from .image import to_rgb
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -86,9 +87,7 @@ def _synthesise_rows(model: FrozenModel, latents: Tensor, start: int, end: int, 
 def cut(pixels: Pixels, rows: tuple[int, int], columns: tuple[int, int]) -> Pixels:
     """A part of the padded image, its borders in latent positions: uint8 [H, W, 3], contiguous, a copy."""
     (top, bottom), (left, right) = rows, columns
-    part = pixels[PATCH * top : PATCH * bottom, PATCH * left : PATCH * right]
-    if part.ndim == 2:
-        part = np.repeat(part[..., None], 3, axis=2)
+    part = to_rgb(pixels[PATCH * top : PATCH * bottom, PATCH * left : PATCH * right])
     below, after = PATCH * (bottom - top) - part.shape[0], PATCH * (right - left) - part.shape[1]
     if below or after:
         part = np.pad(part, ((0, below), (0, after), (0, 0)), mode="edge")

@@ -16,9 +16,10 @@ import torch
 from cae.bitstream.container import Container, Header, Rectangle, Tile, pack, unpack
 from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, WrongWeightsError
 from cae.codec import pipeline, windows
-from cae.codec.evaluation.metrics import psnr
+from cae.codec.distortion import psnr
 from cae.codec.image import Picture, read_picture
-from cae.codec.pipeline import Codec, load_codec, rate_row
+from cae.codec.pipeline import Codec, load_codec
+from cae.codec.quality import rate_row
 
 Bytes = npt.NDArray[np.uint8]
 FILES = json.loads((Path(__file__).parent / "vectors" / "files.json").read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import cae as api
-from cae.codec.evaluation.metrics import psnr
+from cae.codec.distortion import psnr
 
 Run = Callable[..., CompletedProcess[str]]
 

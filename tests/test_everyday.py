@@ -17,7 +17,7 @@ from PIL import Image
 
 import cae as api
 from cae.bitstream.errors import InputError, TargetError
-from cae.codec.evaluation.metrics import psnr
+from cae.codec.distortion import psnr
 from cae.codec.target import MAX_CODINGS, bracket
 
 Run = Callable[..., CompletedProcess[str]]

@@ -14,6 +14,7 @@ from PIL import Image
 
 from ...bitstream.container import MAGIC, read_header, unpack
 from ...bitstream.errors import InputError
+from ..image import to_rgb
 from ..pipeline import load_codec
 from ..spent import bits_map, spent
 from .images import read_rgb
@@ -53,9 +54,7 @@ def open_version(path: Path, maps: bool) -> Version:
         return Version(path.name, len(data), read_rgb(path)[0])
     header = read_header(data)
     codec = load_codec(fingerprint=header.fingerprint)
-    pixels = codec.decode(data).pixels
-    if header.grey:
-        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    pixels = to_rgb(codec.decode(data).pixels)
     bits = bits_map(spent(codec, unpack(data)), header.width, header.height) if maps else None
     return Version(path.name, len(data), pixels, bits)
 
@@ -78,8 +77,10 @@ def table(original: Version, versions: Sequence[Version]) -> tuple[list[str], li
     return heads, rows
 
 
-def make_page(original: Version, versions: Sequence[Version]) -> str:
-    """A page that needs no network: the table, and a slider over all pictures, differences and maps."""
+def make_page(
+    original: Version, versions: Sequence[Version], heads: Sequence[str], rows: Sequence[Sequence[str]]
+) -> str:
+    """A page that needs no network: `table`, and a slider over all pictures, differences and maps."""
     height, width = original.pixels.shape[:2]
     pictures = [SliderImage.lossless(original.name, f"{original.bytes:,} bytes", original.pixels)]
     for version in versions:
@@ -92,7 +93,6 @@ def make_page(original: Version, versions: Sequence[Version]) -> str:
             picture, most = version.bits
             note = f"brightest: {most:.2f} bits per pixel"
             pictures.append(SliderImage.lossless(f"bits of {version.name}", note, np.asarray(picture)))
-    heads, rows = table(original, versions)
     cells = "".join(
         f"<tr><th scope=row>{escape(row[0])}" + "".join(f"<td>{value}" for value in row[1:]) for row in rows
     )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...bitstream.errors import ImageError, InputError
-from ..image import read_picture
+from ..image import read_picture, to_rgb
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -42,7 +42,7 @@ def read_rgb(path: Path) -> tuple[Pixels, tuple[str, ...]]:
     picture = read_picture(path)
     pixels, notes = picture.pixels, picture.notes
     if picture.grey:
-        pixels, notes = np.repeat(pixels[..., None], 3, axis=2), (*notes, "grey, measured as RGB")
+        pixels, notes = to_rgb(pixels), (*notes, "grey, measured as RGB")
     return pixels, notes if picture.alpha is None else (*notes, "alpha left out")
 
 

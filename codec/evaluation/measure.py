@@ -18,11 +18,12 @@ from typing import Any
 
 import torch
 
+from ..distortion import psnr
 from .cache import Cache
 from .codecs import make_codec
 from .curve import Point
 from .images import TestImage, read_rgb
-from .metrics import METRICS, metrics_version, psnr
+from .metrics import METRICS, metrics_version
 from .protocol import ImageCodec, Pixels
 
 

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from ..distortion import psnr, psnr_of
+
 Pixels = npt.NDArray[np.uint8]
 
 MS_SSIM_SIDE = 176
@@ -39,20 +41,10 @@ class Metric(NamedTuple):
     curve: Callable[[float], float] = float
 
 
-def psnr(original: Pixels, decoded: Pixels) -> float:
-    """Peak signal-to-noise ratio over all channels of two uint8 images, in dB; infinite if they are equal."""
-    return _psnr(original.astype(np.float64) - decoded.astype(np.float64))
-
-
 def psnr_y(original: Pixels, decoded: Pixels) -> float:
     """PSNR of the luma of ITU-R BT.601 as JPEG uses it (full range, not rounded), in dB."""
     luma = np.array([0.299, 0.587, 0.114])
-    return _psnr((original.astype(np.float64) - decoded.astype(np.float64)) @ luma)
-
-
-def _psnr(difference: npt.NDArray[np.float64]) -> float:
-    mse = np.mean(difference**2)
-    return float(10 * np.log10(255**2 / mse)) if mse else math.inf
+    return psnr_of((original.astype(np.float64) - decoded.astype(np.float64)) @ luma)
 
 
 def ms_ssim(original: Pixels, decoded: Pixels) -> float:

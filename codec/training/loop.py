@@ -181,8 +181,8 @@ class Trainer:
         if self.team.rank:
             return
         tensors = (
-            state.pack_model(self.model, "model.", torch.float32)
-            | state.pack_model(self.average, "average.", torch.float16)
+            state.pack_model(self.model, state.MODEL, torch.float32)
+            | state.pack_model(self.average, state.AVERAGE, torch.float16)
             | state.pack_moments(self.optimizer, self.names)
         )
         values = {
@@ -217,8 +217,8 @@ class Trainer:
             raise InputError(f"{folder} was made with another model configuration: {values['config']}")
         if parse(values["recipe"]) != self.recipe:
             raise InputError(f"{folder} was made with another recipe: {values['recipe']}")
-        self.model.load_state_dict(state.unpack(tensors, "model."))
-        self.average.load_state_dict(state.unpack(tensors, "average."))
+        self.model.load_state_dict(state.unpack(tensors, state.MODEL))
+        self.average.load_state_dict(state.unpack(tensors, state.AVERAGE))
         state.unpack_moments(self.optimizer, self.names, tensors, values["optimizer_steps"])
         self.step, self.seconds = values["step"], values["seconds"]
         self.position = Position(**values["position"])

@@ -12,17 +12,18 @@ import numpy as np
 import torch
 
 from ...bitstream.container import FINGERPRINT_BYTES
-from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
-from ..checkpoint import MANIFEST, parse_frozen, parse_trained, serialise
+from ...bitstream.errors import DecodeMismatchError, InputError, WeightsError
+from ..checkpoint import parse_frozen, parse_trained, read_weights, serialise
 from ..config import ModelConfig
 from ..freeze import freeze
 from ..image import read_picture
+from ..installed import MANIFEST, find_weights
 from ..model import CompressionModel
 from ..pipeline import Codec
 from . import state
 from .data import CropSource, Pixels
 from .loop import CHECKPOINT
-from .validate import AVERAGE, BEST
+from .validate import BEST
 
 CALIBRATION_CROPS = 256
 CALIBRATION_SIDE = 256
@@ -74,7 +75,7 @@ def load_run(run: Path) -> tuple[CompressionModel, dict[str, Any]]:
         raise InputError(f"there is no training run in {run}")
     tensors, record = state.load_state(folder)
     model = CompressionModel(ModelConfig.from_dict(record["config"]))
-    model.load_state_dict(state.unpack(tensors, AVERAGE))
+    model.load_state_dict(state.unpack(tensors, state.AVERAGE))
     return model, record
 
 
@@ -84,17 +85,15 @@ def load_start(weights: Path) -> tuple[CompressionModel, dict[str, Any]]:
     Raises MissingWeightsError or WeightsError.
     """
     folder = weights if weights.is_dir() else weights.parent
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        path = folder / manifest["file"] if weights.is_dir() else weights
-        content = path.read_bytes()
-    except OSError as error:
-        raise MissingWeightsError(f"no weights in {weights}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{folder / MANIFEST} is malformed") from error
+    shipped = find_weights(folder)  # the manifest is sound after this
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    if weights.is_dir():
+        weights, content = shipped.path, read_weights(shipped)
+    else:
+        content = weights.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    known = manifest.get("sha256") == digest
-    return parse_trained(content, str(path)), {"sha256": digest, "training": manifest["training"] if known else None}
+    training = manifest.get("training") if digest == shipped.sha256 else None
+    return parse_trained(content, str(weights)), {"sha256": digest, "training": training}
 
 
 def self_test(content: bytes, name: str, crops: Sequence[Pixels]) -> None:

@@ -21,6 +21,11 @@ from torch import Tensor
 from ...bitstream.errors import InputError
 
 STATE = "state.json"
+
+MODEL = "model."
+AVERAGE = "average."
+"""Prefixes of the tensors of the weights in training and of the averaged ones."""
+
 UNSPLIT = 2**63
 
 

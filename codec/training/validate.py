@@ -23,9 +23,6 @@ from .plot import JPEG, Curve, write_curves
 BEST = "best"
 """Folder, in that of a run, of the best weights."""
 
-AVERAGE = "average."
-"""Prefix of the averaged weights' tensors in checkpoints."""
-
 JPEG_QUALITIES = range(5, 100, 5)
 
 RATES = tuple(float(t) for t in np.linspace(0, 1, 8))
@@ -116,6 +113,8 @@ class Selection:
         ]
         report.append(run / report.EVALUATIONS, report.EVALUATION_COLUMNS, rows)
         if better:
-            state.save_state(run / BEST, state.pack_model(model, AVERAGE, torch.float32), record, self._part_bytes)
+            state.save_state(
+                run / BEST, state.pack_model(model, state.AVERAGE, torch.float32), record, self._part_bytes
+            )
         shown = "no overlap with JPEG" if delta is None else f"BD-rate against JPEG {delta:+.2f} %"
         return f"evaluation at step {record['step']}: {shown}" + (", the best so far" if better else "")
