@@ -39,8 +39,8 @@ SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (TABLE_ROWS - 2)
 """Row r >= 1 of the scale table stands for the scale SCALE_MIN * exp(SCALE_STEP * (r - 1)), in quantisation steps."""
 
 SKIP_SCALE = SCALE_MIN * math.exp(-SCALE_STEP / 2)
-"""Below this scale a latent has row 0: it is not coded and its symbol is 0. P(symbol != 0) = erfc(0.5 / (scale sqrt 2))
-is 0.0009 there."""
+"""Below this scale a latent has row 0: it is not coded and its symbol is 0. P(symbol != 0) is
+exp(-sqrt(1/2) / scale) before rounding by cost, 0.009 there."""
 
 MAX_WIDTH = 1024
 """Of any layer: what a configuration asks for is allocated before the tensors of its file are compared with it."""

@@ -21,8 +21,8 @@ from .model import CompressionModel
 from .pipeline import Codec
 from .prior import HyperSynthesis
 
-GAUSSIAN_WEIGHT = 500
-"""Symbols' worth of belief in the Gaussian when a row's table is made from counted symbols."""
+LAPLACE_WEIGHT = 500
+"""Symbols' worth of belief in the Laplace distribution when a row's table is made from counted symbols."""
 
 WEIGHT_LIMIT = 2**15 - 1
 """Weights are stored as int16."""
@@ -46,7 +46,7 @@ def freeze(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> F
     frozen.sigma = model.sigma
     _freeze_tables(model, frozen)
     _freeze_prior(model, frozen, _activation_ranges(model, crops[:32]))
-    _set_tables(frozen, [_gaussian(row) for row in range(1, TABLE_ROWS)])
+    _set_tables(frozen, [_laplace(row) for row in range(1, TABLE_ROWS)])
     for _ in range(2):
         counted = _count_symbols(frozen, crops)
         _set_tables(frozen, [_mixed(row, counted[row]) for row in range(1, TABLE_ROWS)])
@@ -224,21 +224,21 @@ def _count_symbols(frozen: FrozenModel, crops: Sequence[npt.NDArray[np.uint8]]) 
 
 
 def _half_width(row: int) -> int:
-    """Symbols beyond five standard deviations escape."""
-    return math.ceil(5 * SCALE_MIN * math.exp(SCALE_STEP * (row - 1))) + 1
+    """Symbols beyond seven standard deviations escape: of a Laplace distribution 5 in 100,000."""
+    return math.ceil(7 * SCALE_MIN * math.exp(SCALE_STEP * (row - 1))) + 1
 
 
-def _gaussian(row: int) -> npt.NDArray[np.float64]:
-    """Probabilities of a row's symbols for a Gaussian, float64 [2K + 1]."""
-    scale = SCALE_MIN * math.exp(SCALE_STEP * (row - 1))
-    edges = [0.5 * math.erfc(-(k - 0.5) / (scale * math.sqrt(2))) for k in range(-_half_width(row), 1)]
+def _laplace(row: int) -> npt.NDArray[np.float64]:
+    """Probabilities of a row's symbols for a Laplace distribution, float64 [2K + 1]."""
+    rate = math.sqrt(2) / (SCALE_MIN * math.exp(SCALE_STEP * (row - 1)))
+    edges = [0.5 * math.exp(rate * (k - 0.5)) for k in range(-_half_width(row), 1)]
     lower = np.diff(edges)
     return np.concatenate([lower, [1 - 2 * lower.sum()], lower[::-1]])
 
 
 def _mixed(row: int, counted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Counts, made symmetric, with the Gaussian as the prior belief."""
-    total = counted + counted[::-1] + 2 * GAUSSIAN_WEIGHT * _gaussian(row)
+    """Counts, made symmetric, with the Laplace distribution as the prior belief."""
+    total = counted + counted[::-1] + 2 * LAPLACE_WEIGHT * _laplace(row)
     mixed: npt.NDArray[np.float64] = total / total.sum()
     return mixed
 

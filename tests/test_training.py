@@ -20,7 +20,7 @@ from cae.codec.checkpoint import load_frozen
 from cae.codec.config import SCALE_MIN, SCALE_STEP, SKIP_SCALE, ModelConfig
 from cae.codec.evaluation.curve import Point
 from cae.codec.image import read_picture
-from cae.codec.model import CompressionModel, coded_bits, gaussian_bits, lower_bound, round_by_cost
+from cae.codec.model import CompressionModel, coded_bits, laplace_bits, lower_bound, round_by_cost
 from cae.codec.pipeline import Codec
 from cae.codec.quantize import Quantizer
 from cae.codec.training import release as release_module
@@ -91,19 +91,24 @@ def test_prefetch_hands_errors_on() -> None:
         prefetch.next()
 
 
-def test_gaussian_bits() -> None:
-    # A wide Gaussian at its mode costs log2(scale * sqrt(2 pi)).
-    assert float(gaussian_bits(torch.tensor(0.0), torch.tensor(100.0))) == pytest.approx(7.97, abs=0.01)
-    narrow = gaussian_bits(torch.tensor(0.0), torch.tensor(SKIP_SCALE))
-    assert float(1 - 2**-narrow) == pytest.approx(9.1e-4, rel=0.05)
+def test_laplace_bits() -> None:
+    # A wide distribution at its mode costs log2(scale * sqrt 2).
+    assert float(laplace_bits(torch.tensor(0.0), torch.tensor(100.0))) == pytest.approx(7.15, abs=0.01)
+    narrow = laplace_bits(torch.tensor(0.0), torch.tensor(SKIP_SCALE))
+    assert float(1 - 2**-narrow) == pytest.approx(math.exp(-math.sqrt(0.5) / SKIP_SCALE), rel=0.01)
+    # Together, all symbols have the probability 1, wherever their mean is.
+    symbols = torch.arange(-60.0, 61.0)
+    for scale in (0.3, 1.0, 5.0):
+        for mean in (0.0, 0.2, 0.5):
+            bits = laplace_bits(symbols - mean, torch.tensor(scale))
+            assert float((2**-bits).sum()) == pytest.approx(1, abs=1e-5)
 
 
 def test_rounding_in_training_is_that_of_the_encoder() -> None:
-    """With tables that hold the very Gaussians, the two roundings agree but for the counts' last digits."""
+    """With tables that hold the very Laplace distributions, the two roundings agree but for the counts' last digits."""
     table, weight = 24, torch.tensor([6.0])
     scale = SCALE_MIN * math.exp(SCALE_STEP * (table - 1))
-    edges = torch.arange(-40.5, 41.5).double() / scale
-    likelihood = torch.special.ndtr(edges).diff().numpy()
+    likelihood = (2 ** -laplace_bits(torch.arange(-40.0, 41.0), torch.tensor(scale))).double().numpy()
     counts = quantise_counts(np.append(likelihood, 1e-6))
     tables = ProbabilityTables(np.array([0] * table + [40], np.int32), counts)
     residual = torch.randn(20_000, generator=torch.Generator().manual_seed(0)) * scale
@@ -120,14 +125,14 @@ def test_gradients_of_coded_bits() -> None:
     value = torch.full((20_000,), 0.8, requires_grad=True)
     scale = torch.full((20_000,), 0.4, requires_grad=True)
     bits = coded_bits(value, torch.zeros_like(value), scale)
-    assert torch.equal(bits, gaussian_bits(torch.zeros_like(value), scale))
+    assert torch.equal(bits, laplace_bits(torch.zeros_like(value), scale))
     bits.mean().backward()  # type: ignore[no-untyped-call]
     assert value.grad is not None
     assert scale.grad is not None
     # The bits that a symbol of 0 costs fall with the scale; those of the value with noise fall as it nears 0. The mean
     # slope over the noise is the difference of the bits at its two ends.
     assert float(scale.grad.sum()) > 0
-    ends = gaussian_bits(torch.tensor([0.3, 1.3]), torch.tensor(0.4))
+    ends = laplace_bits(torch.tensor([0.3, 1.3]), torch.tensor(0.4))
     assert float(value.grad.sum()) == pytest.approx(float(ends[1] - ends[0]), rel=0.03)
 
 
@@ -227,7 +232,7 @@ def test_resumed_run_learns_on_as_before(images: Path, tmp_path: Path) -> None:
     first.save()
     second = trainer(images, tmp_path / "run")
     moments = [
-        {first.names[p] if p in first.names else second.names[p]: s["exp_avg_sq"] for p, s in t.optimizer.state.items()}
+        {t.names[parameter]: state["exp_avg_sq"] for parameter, state in t.optimizer.state.items()}
         for t in (first, second)
     ]
     assert moments[0].keys() == moments[1].keys()

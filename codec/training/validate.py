@@ -50,8 +50,8 @@ class Validation:
     def run(self, model: CompressionModel) -> tuple[list[Point], float | None]:
         """Mean points at `RATES`, and their BD-rate against JPEG in percent, or None where the curves do not overlap.
 
-        The model must be in evaluation mode. Bits are those of its Gaussians: the shipped tables, counted from symbols,
-        need less.
+        The model must be in evaluation mode. Bits are those of its Laplace distributions: the shipped tables, counted
+        from symbols, need less.
         """
         device = model.sigma.device
         t = torch.tensor(RATES, device=device)
