@@ -17,6 +17,10 @@ SCALE_LOW = 0.11
 """Smallest scale in training, in steps: P(symbol != 0) is 0.0016 there."""
 
 
+MOST_BITS = 30.0
+"""What a symbol is taken to cost at most: about what an escaped one does."""
+
+
 class RatedReconstruction(NamedTuple):
     """What one pass through the model gives."""
 
@@ -52,12 +56,16 @@ def lower_bound(x: Tensor, bound: float) -> Tensor:
 def laplace_bits(residual: Tensor, scale: Tensor) -> Tensor:
     """Bits for a value within +-0.5 of `residual` under a Laplace distribution of mean 0 and standard deviation
     `scale`, element by element.
+
+    They rise without end with the distance: were they cut off, as where a likelihood is kept from 0, nothing would hold
+    latents back that rounding makes 0 whatever they are. Such latents drifted to hundreds of standard deviations, and
+    runs diverged when one of them was coded after all.
     """
     distance = residual.abs()
     rate = math.sqrt(2) / scale
-    far = 0.5 * (torch.exp(-rate * (distance - 0.5).clamp(min=0)) - torch.exp(-rate * (distance + 0.5)))
-    near = 1 - 0.5 * (torch.exp(-rate * (0.5 - distance).clamp(min=0)) + torch.exp(-rate * (distance + 0.5)))
-    bits: Tensor = -torch.where(distance < 0.5, near, far).clamp(min=1e-9).log2()
+    within = 1 - torch.exp(-rate / 2) * torch.cosh(rate * distance.clamp(max=0.5))
+    beyond = rate / math.log(2) * (distance - 0.5) + 1 - torch.log2(-torch.expm1(-rate))
+    bits: Tensor = torch.where(distance < 0.5, -torch.log2(within), beyond)
     return bits
 
 
@@ -85,7 +93,7 @@ def coded_bits(value: Tensor, rounded: Tensor, scale: Tensor) -> Tensor:
     one step: rounding has none. Noise for both would have the scales cover the noise, which at low rates is most of
     what they cover; with rounding for both, nothing would pull small values to 0.
     """
-    bits = laplace_bits(rounded, scale)
+    bits = laplace_bits(rounded, scale).clamp(max=MOST_BITS)
     if not value.requires_grad:
         return bits
     noisy = laplace_bits(value + torch.rand_like(value) - 0.5, scale.detach())

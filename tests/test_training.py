@@ -96,6 +96,11 @@ def test_laplace_bits() -> None:
     assert float(laplace_bits(torch.tensor(0.0), torch.tensor(100.0))) == pytest.approx(7.15, abs=0.01)
     narrow = laplace_bits(torch.tensor(0.0), torch.tensor(SKIP_SCALE))
     assert float(1 - 2**-narrow) == pytest.approx(math.exp(-math.sqrt(0.5) / SKIP_SCALE), rel=0.01)
+    # However far away, what holds latents back stays the same.
+    far = torch.tensor([2.0, 2000.0], requires_grad=True)
+    laplace_bits(far, torch.tensor(SKIP_SCALE)).sum().backward()  # type: ignore[no-untyped-call]
+    assert far.grad is not None
+    assert far.grad.tolist() == pytest.approx([math.sqrt(2) / SKIP_SCALE / math.log(2)] * 2)
     # Together, all symbols have the probability 1, wherever their mean is.
     symbols = torch.arange(-60.0, 61.0)
     for scale in (0.3, 1.0, 5.0):
