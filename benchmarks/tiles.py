@@ -34,8 +34,8 @@ def compare(codec: Codec, name: str, pixels: Pixels, quality: float) -> float:
     untiled = len(encode_steps(codec.tables, steps)) + len(data) - sum(len(tile.payload) for tile in container.tiles)
     untiled -= 9 * (len(container.tiles) - 1)  # the records of the other tiles
     tiled = codec.decode(data).pixels.astype(int)
-    x = codec.model.synthesise(codec.decode_latents(container), row)[0]
-    whole = (x + 0.5).mul_(255).round_().clamp_(0, 255).numpy()[: pixels.shape[0], : pixels.shape[1]].astype(int)
+    whole = codec.model.synthesise(codec.decode_latents(container), row)[0].round().clamp_(0, 255).numpy()
+    whole = whole[: pixels.shape[0], : pixels.shape[1]].astype(int)
     excess = len(data) / untiled - 1
     difference = np.abs(tiled - whole)
     print(

@@ -145,8 +145,8 @@ class IntegerGate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = x.chunk(2, dim=-1)
-        # In place: x is the fresh result of a layer.
-        product = gate.clamp_(min=0).mul_(value)
+        # The product is contiguous, as the next layer needs it.
+        product = value * gate.clamp_(min=0)
         return product.mul_(self.multiplier).round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
 
 
@@ -154,7 +154,6 @@ class IntegerAdd(nn.Module):
     """Sum of integers that share a scale."""
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        # y is the fresh result of a layer, which nothing else needs.
         return y.add_(x).clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
 
 

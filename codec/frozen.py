@@ -135,9 +135,8 @@ class FrozenModel(nn.Module):
 
     @torch.inference_mode()
     def synthesise(self, latents: Tensor, row: int) -> Tensor:
-        """int32 [1, h, w, M] in sixteenths of a step -> pixels, float32 [1, 16h, 16w, 3], about -0.5..0.5."""
-        x: Tensor = self.synthesis(latents * self.restore[row], self._rate(row), self.sigma)
-        return x
+        """int32 [1, h, w, M] in sixteenths of a step -> pixels, float32 [1, 16h, 16w, 3], about 0..255, not rounded."""
+        return self.synthesis.levels(latents, self.restore[row], self._rate(row), self.sigma)
 
     def _rate(self, row: int) -> Tensor:
         return torch.tensor([row_rate(row)], device=self.sigma.device)

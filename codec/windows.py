@@ -79,8 +79,7 @@ def _synthesise_rows(model: FrozenModel, latents: Tensor, start: int, end: int, 
             before = min(halo, left)
             x = model.synthesise(latents[:, top - above : bottom + halo, left - before : right + halo], row)
             x = x[0, PATCH * above :, PATCH * before :][: PATCH * (bottom - top), : PATCH * (right - left)]
-            values = (x + 0.5).mul_(255).round_().clamp_(0, 255).byte().cpu().numpy()
-            pixels[:, PATCH * left : PATCH * right] = values
+            pixels[:, PATCH * left : PATCH * right] = x.round().clamp_(0, 255).byte().cpu().numpy()
         yield pixels
 
 
