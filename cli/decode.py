@@ -9,7 +9,7 @@ from io import BytesIO
 
 import click
 
-from ..codec.config import SCALES
+from ..codec.config import FLOAT32, PRECISIONS, SCALES
 from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
 from .files import STREAM, check_output, read_input, write_output
@@ -22,11 +22,12 @@ SCALE_WORDS = {f"1/{scale}": scale for scale in SCALES}
 @dataclass(frozen=True)
 class Settings:
     """What is asked of each decoding. format: of the output, None for what its suffix says; region: x, y, width, height
-    in pixels; scale: how many pixels to a side become one."""
+    in pixels; scale: how many pixels to a side become one; precision: of the synthesis."""
 
     format: str | None
     region: tuple[int, int, int, int] | None
     scale: int
+    precision: str
     compression: int
     allow_damaged: bool
     device: str
@@ -63,6 +64,13 @@ def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     help="Reduce the image while it is decoded.",
 )
 @click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=FLOAT32,
+    show_default=True,
+    help="bfloat16 is faster on processors that multiply it, and changes a few pixel values by one level.",
+)
+@click.option(
     "--png-compression",
     "compression",
     type=click.IntRange(0, 9),
@@ -80,6 +88,7 @@ def decode(
     format: str | None,
     region: tuple[int, int, int, int] | None,
     scale: str,
+    precision: str,
     compression: int,
     allow_damaged: bool,
     engine: str,
@@ -99,7 +108,7 @@ def decode(
     if format is not None:
         format = check_format(format)
     settings = Settings(
-        format, region, SCALE_WORDS[scale], compression, allow_damaged, device, threads, max_pixels, quiet
+        format, region, SCALE_WORDS[scale], precision, compression, allow_damaged, device, threads, max_pixels, quiet
     )
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
@@ -122,7 +131,7 @@ def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
         data = read_input(job.source)
         header = read_header(data)
     with about(job.source):
-        codec = options.load_codec(settings.device, settings.threads, header.fingerprint)
+        codec = options.load_codec(settings.device, settings.threads, header.fingerprint, settings.precision)
     start = time.perf_counter()
     with about(job.source), progress(settings.quiet) as report:
         picture = codec.decode(

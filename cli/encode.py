@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from ..codec.config import DEFAULT_EFFORT, ROUNDS
 from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
 from .files import check_output, read_input, write_output
@@ -33,6 +34,7 @@ class Settings:
     size: int | None
     bpp: float | None
     psnr: float | None
+    effort: int
     strip: bool
     exact: bool
     device: str
@@ -83,6 +85,15 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     metavar="DB",
     help="The smallest file with at least this PSNR.",
 )
+@click.option(
+    "-e",
+    "--effort",
+    type=click.IntRange(1, len(ROUNDS)),
+    metavar="1..9",
+    default=DEFAULT_EFFORT,
+    show_default=True,
+    help="1 is the fastest; each level more takes longer for a smaller file at the same PSNR. Decoding is the same.",
+)
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @click.option("--exact", is_flag=True, help="Keep the colours of fully transparent pixels.")
 @options.running
@@ -97,6 +108,7 @@ def encode(
     size: int | None,
     bpp: float | None,
     psnr: float | None,
+    effort: int,
     strip: bool,
     exact: bool,
     device: str,
@@ -113,7 +125,7 @@ def encode(
         raise click.UsageError("give one of --quality, --target-size, --target-bpp and --target-psnr")
     from ..codec.image import SUFFIXES
 
-    settings = Settings(quality, size, bpp, psnr, strip, exact, device, threads, max_pixels, quiet)
+    settings = Settings(quality, size, bpp, psnr, effort, strip, exact, device, threads, max_pixels, quiet)
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
     if len(planned) > 1:
@@ -156,10 +168,11 @@ def _encode(codec: Codec, picture: Picture, settings: Settings) -> Coded:
     from ..codec.target import Coded, encode_to_psnr, encode_to_size
 
     if settings.psnr is not None:
-        return encode_to_psnr(codec, picture, settings.psnr)
+        return encode_to_psnr(codec, picture, settings.psnr, settings.effort)
     if settings.bpp is not None:
-        return encode_to_size(codec, picture, int(settings.bpp * picture.width * picture.height / 8))
+        return encode_to_size(codec, picture, int(settings.bpp * picture.width * picture.height / 8), settings.effort)
     if settings.size is not None:
-        return encode_to_size(codec, picture, settings.size)
+        return encode_to_size(codec, picture, settings.size, settings.effort)
     with progress(settings.quiet) as report:
-        return Coded(codec.encode(picture, settings.quality, progress=report), settings.quality, 1)
+        data = codec.encode(picture, settings.quality, effort=settings.effort, progress=report)
+    return Coded(data, settings.quality, 1)

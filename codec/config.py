@@ -28,6 +28,13 @@ LATENT_FRACTION = 16
 SCALES = (1, 2, 4, 8, 16)
 """How many pixels to a side a decoder can make into one: divisors of a latent position's."""
 
+FLOAT32, BFLOAT16 = PRECISIONS = ("float32", "bfloat16")
+"""What the synthesis can calculate in."""
+
+ROUNDS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
+DEFAULT_EFFORT = 2
+"""How many times an encoder moves the latents (refine.py) at efforts 1 to 9, and the effort where none is asked for."""
+
 CONTEXT_CLAMP = 8.0
 """Latents enter the prior's networks in units of their standard deviation, clamped to this magnitude."""
 

@@ -27,18 +27,20 @@ from ..bitstream.container import (
     tile_rectangles,
     unpack,
 )
-from ..bitstream.entropy import StepDecoder, encode_steps
+from ..bitstream.entropy import StepDecoder
 from ..bitstream.errors import (
     CorruptError,
     DecodeMismatchError,
     ImageSizeError,
+    InputError,
     LimitError,
     WrongWeightsError,
 )
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
 from ..bitstream.salvage import Salvage, salvage
-from . import windows
+from . import refine, windows
 from .checkpoint import load_frozen
+from .config import BFLOAT16, DEFAULT_EFFORT, FLOAT32, PRECISIONS, ROUNDS
 from .device import memory_errors, resolve_device
 from .extras import blank, damage_notes, from_chunks, to_chunks
 from .frozen import FrozenModel
@@ -71,24 +73,34 @@ def _silent(done: int, total: int) -> None:
 class Codec:
     """A model on a device, with its entropy coder's tables. Make it by `load_codec`."""
 
-    def __init__(self, model: FrozenModel, fingerprint: bytes, device: str = "cpu") -> None:
+    def __init__(self, model: FrozenModel, fingerprint: bytes, device: str = "cpu", precision: str = FLOAT32) -> None:
+        """precision: of the synthesis, one of PRECISIONS; decoded latents do not depend on it."""
         self.model = model.to(device)
+        if precision == BFLOAT16:
+            self.model.synthesis.use_bfloat16()
         self.fingerprint = fingerprint
         self.tables = model.probability_tables()
         self._quantizer = Quantizer(self.tables, torch.device(device))
 
-    def encode(self, picture: Picture, quality: float, *, progress: Progress = _silent) -> bytes:
-        """A whole file. Raises InputError for a quality outside 0..100, ImageSizeError, MemoryLimitError."""
+    def encode(
+        self, picture: Picture, quality: float, *, effort: int = DEFAULT_EFFORT, progress: Progress = _silent
+    ) -> bytes:
+        """A whole file. effort: 1 (fastest) to 9 (smallest file for what it shows).
+
+        Raises InputError for a quality outside 0..100 or an effort outside 1..9, ImageSizeError, MemoryLimitError.
+        """
+        if effort not in range(1, len(ROUNDS) + 1):
+            raise InputError(f"the effort is from 1 to {len(ROUNDS)}, not {effort}")
         row = rate_row(quality)
         if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
             raise ImageSizeError(f"{picture.width} x {picture.height} pixels are more than the format allows")
         header = Header(picture.width, picture.height, picture.grey, row, self.fingerprint, DEFAULT_TILE)
         with memory_errors():
-            tiles = self._encode_tiles(picture.pixels, header, progress)
+            tiles = self._encode_tiles(picture.pixels, header, effort, progress)
             if not all(map(is_enough, (len(tile.payload) for tile in tiles), tile_rectangles(header))):
                 # So flat that a decoder would suspect a bomb: tiles of this size are always allowed.
                 header = replace(header, tile=SAFE_TILE)
-                tiles = self._encode_tiles(picture.pixels, header, progress)
+                tiles = self._encode_tiles(picture.pixels, header, effort, progress)
             return pack(Container(header, to_chunks(picture), tiles))
 
     def decode(
@@ -143,12 +155,13 @@ class Codec:
                 f"the file needs weights {header.fingerprint.hex()}, these are {self.fingerprint.hex()}"
             )
 
-    def _encode_tiles(self, pixels: Pixels, header: Header, progress: Progress) -> tuple[Tile, ...]:
-        tiles = []
-        total = len(tile_rectangles(header))
-        for steps, latents in self.quantise_tiles(pixels, header):
-            tiles.append(Tile(encode_steps(self.tables, steps), _checksum(latents)))
-            progress(len(tiles), total)
+    def _encode_tiles(self, pixels: Pixels, header: Header, effort: int, progress: Progress) -> tuple[Tile, ...]:
+        tiles: list[Tile] = []
+        rectangles = tile_rectangles(header)
+        for rectangle in rectangles:
+            payload, latents = refine.quantise(self, pixels, header, rectangle, effort)
+            tiles.append(Tile(payload, _checksum(latents)))
+            progress(len(tiles), len(rectangles))
         return tuple(tiles)
 
     def _decode_bands(
@@ -217,15 +230,13 @@ class Codec:
         float32 [1, h, w, M]."""
         return windows.analyse(self.model, pixels, row, area)
 
-    def quantise_tiles(self, pixels: Pixels, header: Header) -> Iterator[tuple[list[Step], Tensor]]:
-        """`quantise` of each tile of an image, uint8 [H, W, 3] or [H, W], in the order of the file."""
-        for rectangle in tile_rectangles(header):
-            yield self.quantise(self.analyse(pixels, header.row, rectangle), header.row)
-
-    def quantise(self, y: Tensor, row: int) -> tuple[list[Step], Tensor]:
+    def quantise(self, y: Tensor, row: int, z: Tensor | None = None) -> tuple[list[Step], Tensor]:
         """A tile's latents, float32 [1, h, w, M] in standard deviations -> the steps to be coded, hyper-latents first,
-        and what will be decoded: int32 [1, h, w, M] in sixteenths of a step."""
-        z = self.model.analyse_hyper(y, row)
+        and what will be decoded: int32 [1, h, w, M] in sixteenths of a step.
+
+        z: hyper-latents, int32 [1, h/4, w/4, Z], if not those of these latents.
+        """
+        z = self.model.analyse_hyper(y, row) if z is None else z
         classes = to_classes(y)
         steps = [(_flat(z), self._hyper_rows(z.shape, row))]
 
@@ -260,15 +271,17 @@ class Codec:
         return _flat(self.model.hyper_rows[row].expand(shape))
 
 
-def load_codec(device: str = "auto", fingerprint: bytes | None = None) -> Codec:
+def load_codec(device: str = "auto", fingerprint: bytes | None = None, precision: str = FLOAT32) -> Codec:
     """An installed model on a device, loaded once for each: the one with this fingerprint, or the one for new files if
-    None. Raises as `resolve_device`, and WeightsError."""
-    return _load_codec(resolve_device(device), fingerprint or find_weights().fingerprint)
+    None. precision: of PRECISIONS, for the synthesis. Raises as `resolve_device`, InputError, WeightsError."""
+    if precision not in PRECISIONS:
+        raise InputError(f"the precision is one of {', '.join(PRECISIONS)}, not {precision}")
+    return _load_codec(resolve_device(device), fingerprint or find_weights().fingerprint, precision)
 
 
 @functools.cache
-def _load_codec(device: str, fingerprint: bytes) -> Codec:
-    return Codec(*load_frozen(fingerprint=fingerprint), device)
+def _load_codec(device: str, fingerprint: bytes, precision: str) -> Codec:
+    return Codec(*load_frozen(fingerprint=fingerprint), device, precision)
 
 
 def _flat(x: Tensor) -> npt.NDArray[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..bitstream.errors import InputError, TargetError
-from .config import ROWS
+from .config import DEFAULT_EFFORT, ROWS
 from .distortion import psnr
 from .image import Picture
 from .quality import quality_of
@@ -33,7 +33,7 @@ class Coded(NamedTuple):
     note: str = ""
 
 
-def encode_to_size(codec: Codec, picture: Picture, limit: int) -> Coded:
+def encode_to_size(codec: Codec, picture: Picture, limit: int, effort: int = DEFAULT_EFFORT) -> Coded:
     """The best file of at most `limit` bytes, metadata and alpha plane among them.
 
     Raises TargetError if the smallest file is larger. `note` says where the largest one is below 97 % of the limit.
@@ -43,7 +43,7 @@ def encode_to_size(codec: Codec, picture: Picture, limit: int) -> Coded:
     files: dict[int, bytes] = {}
 
     def excess(row: int) -> float:
-        files[row] = codec.encode(picture, quality_of(row))
+        files[row] = codec.encode(picture, quality_of(row), effort=effort)
         return math.log(len(files[row]) / limit)
 
     below, _ = bracket(excess, BYTES_SLOPE)
@@ -58,7 +58,7 @@ def encode_to_size(codec: Codec, picture: Picture, limit: int) -> Coded:
     return Coded(files[below], quality_of(below), len(files), note)
 
 
-def encode_to_psnr(codec: Codec, picture: Picture, target: float) -> Coded:
+def encode_to_psnr(codec: Codec, picture: Picture, target: float, effort: int = DEFAULT_EFFORT) -> Coded:
     """The smallest file whose decoded 8-bit pixels have at least this PSNR, in dB.
 
     Raises TargetError if the best file stays below. `note` says where the smallest one is more than 1 dB above.
@@ -67,7 +67,7 @@ def encode_to_psnr(codec: Codec, picture: Picture, target: float) -> Coded:
     reached: dict[int, float] = {}
 
     def excess(row: int) -> float:
-        files[row] = codec.encode(picture, quality_of(row))
+        files[row] = codec.encode(picture, quality_of(row), effort=effort)
         decoded = codec.decode(files[row], max_pixels=picture.width * picture.height).pixels
         reached[row] = psnr(picture.pixels, decoded)
         return reached[row] - target

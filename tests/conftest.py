@@ -61,7 +61,7 @@ class StandIn:
 
     fingerprint = b"\1\2\3\4"
 
-    def encode(self, picture: Picture, quality: float, *, progress: object = None) -> bytes:
+    def encode(self, picture: Picture, quality: float, **options: object) -> bytes:
         if not 0 <= quality <= 100:
             raise InputError(f"the quality {quality} is not in 0 .. 100")
         header = container.Header(
@@ -100,7 +100,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """Lets `cae.codec.pipeline.load_codec` give a StandIn."""
     codec = StandIn()
     module = types.ModuleType("cae.codec.pipeline")
-    module.load_codec = lambda device="auto", fingerprint=None: codec  # type: ignore[attr-defined]
+    module.load_codec = lambda *arguments: codec  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cae.codec.pipeline", module)
     return codec
 

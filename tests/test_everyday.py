@@ -292,3 +292,30 @@ def test_grey_is_smaller_than_colour(cat: Path) -> None:
         sizes = [(len(api.encode(image.convert("L"), q)), len(api.encode(image, q))) for q in (10, 50, 90)]
     assert all(grey < colour for grey, colour in sizes)
     assert all(a < b for a, b in pairwise(sizes))
+
+
+def test_effort(cae: Run, tmp_path: Path, cat: Path) -> None:
+    for effort in ("1", "5"):
+        assert cae("encode", cat, tmp_path / f"{effort}.cae", "-e", effort).returncode == 0
+        assert cae("decode", tmp_path / f"{effort}.cae", tmp_path / f"{effort}.png").returncode == 0
+    low, high = (psnr(pixels(cat), pixels(tmp_path / f"{effort}.png")) for effort in ("1", "5"))
+    assert high > low + 0.05
+    assert (tmp_path / "5.cae").stat().st_size < 1.03 * (tmp_path / "1.cae").stat().st_size
+    assert cae("encode", cat, tmp_path / "0.cae", "-e", "0").returncode == 2
+    assert len(api.encode(cat, target_size=5000, effort=1)) <= 5000
+    with pytest.raises(InputError, match="effort"):
+        api.encode(cat, effort=0)
+
+
+def test_precision(cae: Run, tmp_path: Path, cat: Path) -> None:
+    """bfloat16 changes some pixels, by one level."""
+    assert cae("encode", cat, tmp_path / "cat.cae", "-e", "1").returncode == 0
+    for precision in ("float32", "bfloat16"):
+        result = cae("decode", tmp_path / "cat.cae", tmp_path / f"{precision}.png", "--precision", precision)
+        assert result.returncode == 0
+    exact, fast = (pixels(tmp_path / f"{name}.png").astype(int) for name in ("float32", "bfloat16"))
+    assert 0 < np.abs(exact - fast).max() <= 1
+    assert (exact != fast).mean() < 0.2
+    assert cae("decode", tmp_path / "cat.cae", tmp_path / "no.png", "--precision", "float8").returncode == 2
+    with pytest.raises(InputError, match="precision"):
+        api.decode((tmp_path / "cat.cae").read_bytes(), precision="float16")

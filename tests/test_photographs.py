@@ -41,7 +41,7 @@ def test_rate_and_distortion(name: str, pixels: Bytes) -> None:
     picture = read_picture(pixels)
     points = []
     for quality in (0, 25, 50, 75, 100):
-        data = codec.encode(picture, quality)
+        data = codec.encode(picture, quality, effort=1)
         points.append(Point(8 * len(data) / pixels[..., 0].size, psnr(pixels, codec.decode(data).pixels)))
         estimate = estimated_bits(codec, pixels, rate_row(quality)) / 8
         assert estimate <= len(data) <= estimate + 40

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import Header
+from ...bitstream.container import Header, tile_rectangles
 from ..pipeline import Codec
 
 
 def estimated_bits(codec: Codec, pixels: npt.NDArray[np.uint8], row: int) -> float:
-    """Ideal length of an image's payloads, in bits, under the entropy coder's tables.
+    """Ideal length of an image's payloads, in bits, under the entropy coder's tables, at effort 1.
 
     pixels: uint8 [H, W, 3]; row: of the rate tables, 0..255.
     """
     header = Header(pixels.shape[1], pixels.shape[0], False, row, codec.fingerprint)
-    return sum(codec.tables.cost_in_bits(*step) for steps, _ in codec.quantise_tiles(pixels, header) for step in steps)
+    tiles = (codec.analyse(pixels, row, rectangle) for rectangle in tile_rectangles(header))
+    return sum(codec.tables.cost_in_bits(*step) for y in tiles for step in codec.quantise(y, row)[0])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .bitstream.errors import CaeError, InputError
 from .bitstream.limits import DEFAULT_MAX_PIXELS
+from .codec.config import DEFAULT_EFFORT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,7 @@ def encode(
     *,
     target_size: int | None = None,
     target_psnr: float | None = None,
+    effort: int = DEFAULT_EFFORT,
     device: str = "auto",
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> bytes:
@@ -42,8 +44,8 @@ def encode(
     image: a path, a binary file, a PIL image, or a uint8 array [H, W] (grey), [H, W, 3] or [H, W, 4] (RGBA).
     quality: 0 (smallest file) to 100 (best picture). Instead of it may be given, one of them: target_size, for the best
     file of at most so many bytes; target_psnr, for the smallest file with at least so many dB. Either takes up to eight
-    codings. device: auto, cpu or cuda. max_pixels: larger images are refused before they are read; the default is that
-    of Pillow.
+    codings. effort: 1 (fastest) to 9 (smallest file at the same PSNR). device: auto, cpu or cuda. max_pixels: larger
+    images are refused before they are read; the default is that of Pillow.
     Raises CaeError: ImageError, InputError (TargetError for a target out of reach), WeightsError or MemoryLimitError of
     cae.bitstream.errors.
     """
@@ -56,10 +58,10 @@ def encode(
     picture = read_picture(image, max_pixels)
     codec = load_codec(device)
     if target_size is not None:
-        return encode_to_size(codec, picture, target_size).data
+        return encode_to_size(codec, picture, target_size, effort).data
     if target_psnr is not None:
-        return encode_to_psnr(codec, picture, target_psnr).data
-    return codec.encode(picture, quality)
+        return encode_to_psnr(codec, picture, target_psnr, effort).data
+    return codec.encode(picture, quality, effort=effort)
 
 
 def decode(
@@ -68,14 +70,16 @@ def decode(
     region: tuple[int, int, int, int] | None = None,
     scale: int = 1,
     device: str = "auto",
+    precision: str = "float32",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     allow_damaged: bool = False,
 ) -> Image.Image:
     """The image of a .cae file, of mode L, LA, RGB or RGBA, its ICC profile, EXIF and XMP in `info`.
 
     region: x, y, width and height in pixels of the part that is wanted. scale: 1, 2, 4, 8 or 16, how many pixels to a
-    side become one. device: auto, cpu or cuda. max_pixels: larger images are refused before anything is allocated;
-    the default is Pillow's. allow_damaged: tiles that are damaged become grey, and a UserWarning names them.
+    side become one. device: auto, cpu or cuda. precision: float32 or bfloat16, which is faster on processors that
+    multiply it and changes pixels by at most 1 level. max_pixels: larger images are refused before anything is
+    allocated; the default is Pillow's. allow_damaged: tiles that are damaged become grey, and a UserWarning names them.
     Raises CaeError: BitstreamError, InputError for the region or scale, WeightsError or MemoryLimitError of
     cae.bitstream.errors.
     """
@@ -83,7 +87,7 @@ def decode(
     from .codec.image import to_pil
     from .codec.pipeline import load_codec
 
-    codec = load_codec(device, read_header(data).fingerprint)
+    codec = load_codec(device, read_header(data).fingerprint, precision)
     picture = codec.decode(data, max_pixels=max_pixels, allow_damaged=allow_damaged, region=region, scale=scale)
     if picture.notes:
         warnings.warn("; ".join(picture.notes), stacklevel=2)

@@ -5,7 +5,7 @@
     image.save("small.cae", quality=30)
 
 Opening takes size and mode from the head of the file; pixels are decoded when they are first used. `info` has quality,
-icc_profile, exif and xmp. Saving takes the keywords quality, target_size and target_psnr of `cae.encode`.
+icc_profile, exif and xmp. Saving takes the keywords quality, target_size, target_psnr and effort of `cae.encode`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _accept(prefix: bytes) -> bool:
 
 def _save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     options: dict[str, Any] = dict(image.encoderinfo)
-    known = {key: options[key] for key in ("quality", "target_size", "target_psnr") if key in options}
+    known = {key: options[key] for key in ("quality", "target_size", "target_psnr", "effort") if key in options}
     for key in ("icc_profile", "exif", "xmp"):
         if options.get(key):
             image = image.copy()

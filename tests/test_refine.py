@@ -1,0 +1,102 @@
+"""Effort: what refining latents gains, that its gradients are right, and that tiles do not disturb each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from cae.bitstream.container import Header, Rectangle, latent_size
+from cae.bitstream.errors import InputError
+from cae.codec import pipeline, refine
+from cae.codec.config import PATCH
+from cae.codec.image import read_picture
+from cae.codec.pipeline import Codec, load_codec
+from cae.codec.quality import rate_row
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return load_codec("cpu")
+
+
+def cost(codec: Codec, pixels: Bytes, data: bytes, quality: float) -> float:
+    """What an encoder has to make small: bits + lambda * squared error, a pixel."""
+    decoded = codec.decode(data).pixels.astype(float)
+    weight = codec.model.config.rate_weight(rate_row(quality) / 255)
+    return 8 * len(data) / pixels[..., 0].size + weight * float(np.mean((decoded - pixels) ** 2))
+
+
+@pytest.mark.parametrize("quality", [0, 50, 100])
+def test_effort_pays(codec: Codec, photo: Bytes, quality: float) -> None:
+    files = [codec.encode(read_picture(photo), quality, effort=effort) for effort in (1, 2, 5)]
+    costs = [cost(codec, photo, data, quality) for data in files]
+    bits = 8 * len(files[0]) / photo[..., 0].size
+    assert costs[0] - costs[1] > 0.004 * bits
+    assert costs[1] > costs[2]
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_nothing_gets_worse(codec: Codec, value: int) -> None:
+    """Flat images and noise, for which moving the latents may lead nowhere."""
+    flat = np.full((64, 128, 3), value, np.uint8)
+    noise = np.random.default_rng(value).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for pixels in (flat, noise):
+        for quality in (0, 100):
+            plain, refined = (codec.encode(read_picture(pixels), quality, effort=effort) for effort in (1, 3))
+            assert cost(codec, pixels, refined, quality) < 1.001 * cost(codec, pixels, plain, quality)
+
+
+def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is refined by itself; what its neighbours see of it counts."""
+    pixels = np.tile(photo, (1, 2, 1))[:, :300]
+    whole = cost(codec, pixels, codec.encode(read_picture(pixels), 50, effort=4), 50)
+    monkeypatch.setattr(pipeline, "DEFAULT_TILE", 1)
+    plain, refined = (
+        cost(codec, pixels, codec.encode(read_picture(pixels), 50, effort=effort), 50) for effort in (1, 4)
+    )
+    assert refined < 0.99 * plain
+    assert refined < 1.1 * whole
+
+
+def test_grey(codec: Codec, photo: Bytes) -> None:
+    grey = np.ascontiguousarray(photo[..., 1])
+    plain, refined = (codec.encode(read_picture(grey), 50, effort=effort) for effort in (1, 4))
+    errors = [float(np.mean((codec.decode(data).pixels.astype(float) - grey) ** 2)) for data in (plain, refined)]
+    assert errors[1] < errors[0]
+    assert len(refined) < 1.1 * len(plain)
+
+
+def test_gradient(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the slope of the error of the decoder's pixels, padding left out, in however many windows."""
+    row = 128
+    header = Header(photo.shape[1], photo.shape[0], False, row, codec.fingerprint)
+    area = Rectangle(0, 0, *latent_size(header))
+    latents = codec.quantise(codec.analyse(photo, row), row)[1].float()
+    error, gradient = refine._distortion(codec, photo, row, latents, area, area, slope=True)
+
+    def measured(values: torch.Tensor) -> float:
+        x = codec.model.synthesise(values, row)[0].double().numpy()[: photo.shape[0], : photo.shape[1]]
+        return float(((x - photo) ** 2).sum())
+
+    assert error == pytest.approx(measured(latents), rel=1e-5)
+    direction = gradient / gradient.norm()
+    slope = (measured(latents + direction) - measured(latents - direction)) / 2
+    assert float(gradient.norm()) == pytest.approx(slope, rel=0.01)
+
+    monkeypatch.setattr(refine, "WINDOW", 3)
+    in_parts, slopes = refine._distortion(codec, photo, row, latents, area, area, slope=True)
+    assert in_parts == pytest.approx(error, rel=1e-5)
+    assert (slopes - gradient).abs().max() < 1e-3 * gradient.abs().max()
+    # Latents that lie in the padding alone show nowhere but through the halo.
+    far = -(-photo.shape[1] // PATCH) + codec.model.config.halo
+    assert not gradient[:, :, far:].any()
+
+
+def test_effort_out_of_range(codec: Codec, photo: Bytes) -> None:
+    for effort in (0, 10):
+        with pytest.raises(InputError, match="effort"):
+            codec.encode(read_picture(photo), 50, effort=effort)
