@@ -1,9 +1,10 @@
 """Time and memory for big images, by the command in processes of its own.
 
-    python benchmarks/big_images.py FOLDER [--side 10000] [--threads 2]
+    python benchmarks/big_images.py FOLDER [--side 10000] [--threads 2] [--suffix ppm]
 
-A mosaic of the PNG images of FOLDER, side x side pixels, is encoded and decoded; memory is the peak of the resident set
-beyond that of a process that encodes an image of 64x64 pixels, so beyond the interpreter, torch and the model.
+A mosaic of the PNG images of FOLDER, side x side pixels, is encoded and decoded; memory is the peak of the resident
+set, and of its anonymous part, beyond that of a process that encodes an image of 64x64 pixels, so beyond the
+interpreter, torch and the model.
 """
 
 from __future__ import annotations
@@ -40,15 +41,22 @@ def mosaic(folder: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
     return out
 
 
-def run(*arguments: object) -> tuple[float, float]:
-    """Seconds, and the peak of the resident set in MB, of a command."""
+def run(*arguments: object) -> tuple[float, float, float]:
+    """Seconds, and the peaks in MB of the resident set and of its anonymous part, of a command."""
     begin = time.perf_counter()
     child = subprocess.Popen([sys.executable, "-m", "cae", *map(str, arguments)])
-    _, status, usage = os.wait4(child.pid, 0)
+    anonymous = 0
+    ended, status, usage = os.wait4(child.pid, os.WNOHANG)
+    while not ended:
+        for line in Path(f"/proc/{child.pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("RssAnon:"):
+                anonymous = max(anonymous, int(line.split()[1]))
+        time.sleep(0.02)
+        ended, status, usage = os.wait4(child.pid, os.WNOHANG)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         sys.exit(child.returncode)
-    return time.perf_counter() - begin, usage.ru_maxrss / 1024
+    return time.perf_counter() - begin, usage.ru_maxrss / 1024, anonymous / 1024
 
 
 @click.command()
@@ -68,11 +76,15 @@ def main(folder: Path, side: int, threads: int, suffix: str) -> None:
         os.waitpid(child, 0)
         coded, out = Path(name) / "big.cae", Path(name) / f"out.{suffix}"
         options = ("--device", "cpu", "--threads", threads)
-        _, base = run("encode", small, Path(name) / "small.cae", *options)
-        print(f"base: {base:.0f} MB; image: {side}x{side}, {big.stat().st_size:,} bytes")
+        _, base, least = run("encode", small, Path(name) / "small.cae", *options)
+        print(f"base: {base:.0f} MB, {least:.0f} anonymous; image: {side}x{side}, {big.stat().st_size:,} bytes")
         for command in (("encode", big, coded), ("decode", coded, out)):
-            seconds, peak = run(*command, *options)
-            print(f"{command[0]}: {seconds:.1f} s, {peak:.0f} MB, {peak - base:.0f} beyond the base", flush=True)
+            seconds, peak, own = run(*command, *options)
+            print(
+                f"{command[0]}: {seconds:.1f} s, {peak:.0f} MB, {peak - base:.0f} beyond the base; "
+                f"anonymous {own:.0f} MB, {own - least:.0f} beyond",
+                flush=True,
+            )
         with Image.open(out) as image:
             print("size after decoding:", image.size)
 

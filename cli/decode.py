@@ -6,15 +6,22 @@ import functools
 import time
 from dataclasses import dataclass, replace
 from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..codec.config import FLOAT32, PRECISIONS, SCALES
 from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
-from .files import STREAM, check_output, read_input, write_output
+from .files import STREAM, check_output, is_stream, new_file, read_input, write_output
 from .progress import progress
 from .remote import Place
+
+if TYPE_CHECKING:
+    from ..codec.image import Picture
+    from ..codec.pipeline import Codec, Pixels, Progress
+    from ..codec.view import Write
 
 SCALE_WORDS = {f"1/{scale}": scale for scale in SCALES}
 
@@ -133,26 +140,60 @@ def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
     with about(job.source):
         codec = options.load_codec(settings.device, settings.threads, header.fingerprint, settings.precision)
     start = time.perf_counter()
-    with about(job.source), progress(settings.quiet) as report:
-        picture = codec.decode(
-            data,
-            max_pixels=settings.max_pixels,
-            allow_damaged=settings.allow_damaged,
-            region=settings.region,
-            scale=settings.scale,
-            progress=report,
-        )
-    seconds = time.perf_counter() - start
-    with about(job.output, NO_OUTPUT):
-        file = BytesIO()
-        save_picture(picture, file, format, settings.compression)
-        written = file.getvalue()
-        write_output(job.output, written)
+    if format in ("ppm", "pgm") and isinstance(job.output, Path) and job.output != STREAM and not is_stream(job.output):
+        picture = _decode_rows(codec, data, settings, job, format)
+        seconds = time.perf_counter() - start
+        written = job.output.stat().st_size
+    else:
+        with about(job.source), progress(settings.quiet) as report:
+            picture = _decode(codec, data, settings, report)
+        seconds = time.perf_counter() - start
+        with about(job.output, NO_OUTPUT):
+            file = BytesIO()
+            save_picture(picture, file, format, settings.compression)
+            write_output(job.output, file.getvalue())
+            written = file.tell()
     pixels = header.width * header.height
     line = (
-        f"{job.output}: {picture.width}x{picture.height} {picture.mode}, {len(written):,} bytes (from {len(data):,}), "
+        f"{job.output}: {picture.width}x{picture.height} {picture.mode}, {written:,} bytes (from {len(data):,}), "
         f"{8 * len(data) / pixels:.3f} bpp, {pixels * len(picture.mode) / len(data):.1f}:1 (8-bit pixels), "
         f"{seconds:.2f} s"
     )
     notes = tuple(f"{job.source}: {note}" for note in picture.notes)
-    return jobs.Outcome(job, line, notes, len(data), len(written), pixels, code=DAMAGED if notes else 0)
+    return jobs.Outcome(job, line, notes, len(data), written, pixels, code=DAMAGED if notes else 0)
+
+
+def _decode(codec: Codec, data: bytes, settings: Settings, report: Progress, write: Write | None = None) -> Picture:
+    return codec.decode(
+        data,
+        max_pixels=settings.max_pixels,
+        allow_damaged=settings.allow_damaged,
+        region=settings.region,
+        scale=settings.scale,
+        write=write,
+        progress=report,
+    )
+
+
+def _decode_rows(codec: Codec, data: bytes, settings: Settings, job: jobs.Job, format: str) -> Picture:
+    """Decodes to a file whose rows are written as they come: memory does not grow with the image."""
+    from ..bitstream.container import read_header
+    from ..codec.netpbm import file_header
+    from ..codec.save import check_holds
+
+    assert isinstance(job.output, Path)
+    header = read_header(data)
+    size = settings.region[2:] if settings.region else (header.width, header.height)
+    width, height = (-(-side // settings.scale) for side in size)
+    with about(job.output, NO_OUTPUT), new_file(job.output) as file:
+
+        def write(rows: Pixels) -> None:
+            with about(job.output, NO_OUTPUT):
+                file.write(rows.tobytes())
+
+        check_holds(format, header.grey, None)
+        file.write(file_header(width, height, grey=header.grey))
+        with about(job.source), progress(settings.quiet) as report:
+            picture = _decode(codec, data, settings, report, write)
+        check_holds(format, header.grey, picture.alpha)
+    return picture

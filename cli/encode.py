@@ -7,6 +7,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +16,7 @@ from click.core import ParameterSource
 from ..codec.config import DEFAULT_EFFORT, ROUNDS
 from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
-from .files import check_output, read_input, write_output
+from .files import STREAM, check_output, read_input, write_output
 from .progress import progress
 from .remote import Place
 
@@ -138,11 +139,10 @@ def encode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
     with about(job.output, NO_OUTPUT):
         check_output(job.output, job.source)
     with about(job.source, BAD_IMAGE):
-        original = read_input(job.source)
-        from ..codec.image import read_picture, strip
+        from ..codec.image import strip
         from ..codec.transparency import clear_transparent
 
-        picture = read_picture(BytesIO(original), settings.max_pixels)
+        picture, before = _read(job.source, settings.max_pixels)
     picture = strip(picture) if settings.strip else picture
     picture = picture if settings.exact else clear_transparent(picture)
     codec = options.load_codec(settings.device, settings.threads)
@@ -154,14 +154,27 @@ def encode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
         write_output(job.output, coded.data)
     size, pixels = len(coded.data), picture.width * picture.height
     line = (
-        f"{job.output}: {size:,} bytes (from {len(original):,}), {8 * size / pixels:.3f} bpp, "
+        f"{job.output}: {size:,} bytes (from {before:,}), {8 * size / pixels:.3f} bpp, "
         f"{pixels * len(picture.mode) / size:.1f}:1 (8-bit pixels), {seconds:.2f} s, q {coded.quality:.4g}"
     )
     line += f" after {coded.codings} codings" if coded.codings > 1 else ""
     notes = [f"{job.source}: {note}" for note in picture.notes]
     notes += [f"{job.output}: {coded.note}"] if coded.note else []
-    notes += [f"{job.output}: larger than {job.source}"] if size > len(original) else []
-    return jobs.Outcome(job, line, () if settings.quiet else tuple(notes), len(original), size, pixels)
+    notes += [f"{job.output}: larger than {job.source}"] if size > before else []
+    return jobs.Outcome(job, line, () if settings.quiet else tuple(notes), before, size, pixels)
+
+
+def _read(source: Place, max_pixels: int) -> tuple[Picture, int]:
+    """A picture, and the size of its file."""
+    from ..codec.image import Picture, read_picture
+    from ..codec.netpbm import map_pixels
+
+    if isinstance(source, Path) and source != STREAM:
+        pixels = map_pixels(source, max_pixels)
+        if pixels is not None:
+            return Picture(pixels), source.stat().st_size
+    original = read_input(source)
+    return read_picture(BytesIO(original), max_pixels), len(original)
 
 
 def _encode(codec: Codec, picture: Picture, settings: Settings) -> Coded:

@@ -7,9 +7,10 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from .remote import Place, Remote
 
@@ -59,7 +60,7 @@ def check_output(output: Place, source: Place) -> None:
     directory = _target(output).parent
     if not directory.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"there is no directory {directory}", os.fspath(output))
-    if not os.access(directory, os.W_OK) and not _is_stream(output):
+    if not os.access(directory, os.W_OK) and not is_stream(output):
         raise PermissionError(errno.EACCES, f"the directory {directory} is not writable", os.fspath(output))
 
 
@@ -69,15 +70,22 @@ def write_file(output: Path, data: bytes) -> None:
     A link is followed, and a file that exists keeps its permissions. Raises OSError; whatever goes wrong, an
     interrupt included, nothing is left behind and an older file is as it was.
     """
-    if _is_stream(output):
+    if is_stream(output):
         output.write_bytes(data)
         return
+    with new_file(output) as file:
+        file.write(data)
+
+
+@contextmanager
+def new_file(output: Path) -> Iterator[BinaryIO]:
+    """What `write_file` writes to, put in place of `output` at the end: for what comes in pieces."""
     target = _target(output)
     temporary = target.with_name(f".cae-{secrets.token_hex(8)}.tmp")
     try:
         # Mode "x" makes a new file, with the permissions that any new file gets.
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
@@ -92,6 +100,6 @@ def _target(output: Path) -> Path:
     return Path(os.path.realpath(output))
 
 
-def _is_stream(output: Path) -> bool:
+def is_stream(output: Path) -> bool:
     """A device or a pipe, which cannot be replaced."""
     return output.exists() and not output.is_file()

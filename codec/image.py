@@ -33,6 +33,7 @@ from ..bitstream.container import MAGIC
 from ..bitstream.errors import ImageError, ImageSizeError
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
 from .metadata import EXIF_PREFIX, metadata, orientation, turn
+from .netpbm import map_pixels
 from .samples import Bytes, samples
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"}) | {
@@ -99,7 +100,8 @@ def read_picture(
     if not isinstance(source, (str, os.PathLike)):
         raise ImageError(f"an image is a path, a binary file, a PIL image or an array, not {type(source).__name__}")
     try:
-        return _from_file(Path(source).read_bytes(), max_pixels)
+        mapped = map_pixels(Path(source), max_pixels)
+        return _from_file(Path(source).read_bytes(), max_pixels) if mapped is None else Picture(mapped)
     except OSError as exc:
         raise ImageError(f"{os.fspath(source)}: {exc.strerror or exc}") from exc
     except ImageError as exc:

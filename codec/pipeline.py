@@ -49,7 +49,7 @@ from .installed import find_weights
 from .prior import to_classes
 from .quality import rate_row
 from .quantize import Quantizer
-from .view import AT_ORIGIN, Region, check_view, needed_tiles, show, tiles_area, whole
+from .view import AT_ORIGIN, Region, Write, check_view, needed_tiles, show, tiles_area, whole
 
 Pixels = npt.NDArray[np.uint8]
 Step = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]
@@ -111,6 +111,7 @@ class Codec:
         allow_damaged: bool = False,
         region: tuple[int, int, int, int] | None = None,
         scale: int = 1,
+        write: Write | None = None,
         progress: Progress = _silent,
     ) -> Picture:
         """The picture in a file.
@@ -119,7 +120,8 @@ class Codec:
         that are damaged become grey, and metadata or an alpha plane that is damaged is left out; `notes` names them.
         region: x, y, width and height in pixels of the part that is wanted; only the tiles that it depends on are
         decoded, and its pixels are within 1 level of those of the whole. scale: 1, 2, 4, 8 or 16 pixels to a side
-        become one, their mean.
+        become one, their mean. write: takes the pixels as they are decoded, in rows from the top, and those of the
+        picture are blank.
         Raises BitstreamError (LimitError for too many pixels), WeightsError, MemoryLimitError, or InputError for a
         region that is not within the image.
         """
@@ -136,7 +138,7 @@ class Codec:
         with memory_errors():
             bands = self._decode_bands(saved.container, tiles, damaged if allow_damaged else None, progress)
             parts = self._synthesise(header, bands, area, damaged)
-            pixels = show(parts, area, part, scale)
+            pixels = show(parts, area, part, scale, write)
             extras = from_chunks(saved.container.chunks, header, saved.damaged_chunks if allow_damaged else None)
             alpha = extras.alpha if extras.alpha is None else show([extras.alpha], AT_ORIGIN, part, scale)
         notes = (*damage_notes(header, damaged), *extras.notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +14,7 @@ from PIL import Image, PngImagePlugin
 from ..bitstream.errors import ImageError
 from .image import Picture, to_array
 from .metadata import EXIF_PREFIX
+from .samples import Bytes
 
 #: Suffix of an output file to Pillow's name of the format.
 FORMATS = {
@@ -43,6 +45,15 @@ def check_format(name: str) -> str:
     return output_format(f"image.{name}")
 
 
+def check_holds(format: str, grey: bool, alpha: Bytes | None) -> None:
+    """Raises ImageError where a format cannot hold such a picture."""
+    if format == "pgm" and not grey:
+        raise ImageError("PGM holds grey images only; write colour as ppm")
+    # An opaque alpha plane says nothing, so leaving it out loses nothing.
+    if FORMATS[format] in _WITHOUT_ALPHA and alpha is not None and alpha.min() < 255:
+        raise ImageError(f"{format.upper()} cannot hold transparency; write png, webp or tiff")
+
+
 def save_picture(picture: Picture, file: BinaryIO, format: str, png_compression: int = 6) -> None:
     """Write the picture, with the metadata the format can hold. `format` is a key of FORMATS; png_compression: 0..9.
 
@@ -50,13 +61,9 @@ def save_picture(picture: Picture, file: BinaryIO, format: str, png_compression:
     where the format cannot hold the picture: transparency in JPEG, BMP or PPM, colour in PGM, a long side.
     """
     name = FORMATS[format]
-    if format == "pgm" and not picture.grey:
-        raise ImageError("PGM holds grey images only; write colour as ppm")
-    if name in _WITHOUT_ALPHA and picture.alpha is not None:
-        # An opaque alpha plane says nothing, so leaving it out loses nothing.
-        if picture.alpha.min() < 255:
-            raise ImageError(f"{format.upper()} cannot hold transparency; write png, webp or tiff")
-        picture = Picture(picture.pixels, None, picture.icc, picture.exif, picture.xmp)
+    check_holds(format, picture.grey, picture.alpha)
+    if name in _WITHOUT_ALPHA:
+        picture = replace(picture, alpha=None)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that was damaged in the source already

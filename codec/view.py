@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,10 @@ Pixels = npt.NDArray[np.uint8]
 
 AT_ORIGIN = Rectangle(0, 0, 0, 0)
 """Of what `show` takes an area for: where it begins."""
+
+
+Write = Callable[[Pixels], None]
+"""Takes the next rows of an image: uint8 [h, W, 3], or [h, W] for grey."""
 
 
 class Region(NamedTuple):
@@ -64,19 +68,24 @@ def tiles_area(header: Header, rows: range, columns: range) -> Rectangle:
     return Rectangle(top, left, min(rows.stop * side, height) - top, min(columns.stop * side, width) - left)
 
 
-def show(parts: Iterable[Pixels], area: Rectangle, region: Region, scale: int) -> Pixels:
+def show(parts: Iterable[Pixels], area: Rectangle, region: Region, scale: int, write: Write | None = None) -> Pixels:
     """The region, reduced: uint8 [ceil(H / scale), ceil(W / scale), ...].
 
-    parts: the pixels of an area of latents, in rows from the top.
+    parts: the pixels of an area of latents, in rows from the top. write: takes what is shown, likewise, and a blank
+    image of its shape that needs no memory is returned.
     """
     height = -(-region.height // scale)
     shown: Pixels | None = None
     top = 0
     for part in _reduce_parts(_crop_parts(parts, area, region), scale):
         if shown is None:
-            shown = np.empty((height, *part.shape[1:]), np.uint8)
-        shown[top : top + len(part)] = part
-        top += len(part)
+            shape = (height, *part.shape[1:])
+            shown = np.broadcast_to(np.zeros(1, np.uint8), shape) if write else np.empty(shape, np.uint8)
+        if write:
+            write(part)
+        else:
+            shown[top : top + len(part)] = part
+            top += len(part)
     assert shown is not None  # a region is not empty
     return shown
 
