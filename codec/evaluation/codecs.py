@@ -3,7 +3,7 @@
 A codec is asked for by a word, its options behind colons:
 
     jpeg  jpeg-444  webp  avif  avif-420  jpeg2000  jxl  cae  zoo:MODEL
-    avif:speed=4    cae:weights=PATH    zoo:mbt2018-mean:weights=PATH
+    avif:speed=4    cae:effort=9    cae:weights=PATH    zoo:mbt2018-mean:weights=PATH
 
 To add one, write a class with what `protocol.ImageCodec` has and give its name a line in `CODECS` and `make_codec`.
 """
@@ -25,6 +25,7 @@ from PIL import Image, features
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import InputError, WeightsError
 from ..checkpoint import load_frozen, parse_frozen
+from ..config import DEFAULT_EFFORT, ROUNDS
 from ..image import Picture
 from ..pipeline import Codec
 from .protocol import ImageCodec, Pixels, Scale, UnavailableCodecError
@@ -67,18 +68,24 @@ class CaeCodec:
     scale = Scale(0, 100, 0.5)
     qualities: tuple[float, ...] = (14, 26, 36, 46, 57, 68, 80, 92)
 
-    def __init__(self, name: str, weights: Path | None = None) -> None:
+    def __init__(self, name: str, weights: Path | None = None, effort: int = DEFAULT_EFFORT) -> None:
         self.name = name
+        self._effort = effort
         if weights is not None and weights.is_file():
             data = weights.read_bytes()
             model, fingerprint = parse_frozen(data, str(weights)), hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
         else:
             model, fingerprint = load_frozen(weights)
         self._codec = Codec(model, fingerprint)
-        self.settings = {"weights": fingerprint.hex(), "code": _code_digest(), "torch": torch.__version__}
+        self.settings = {
+            "weights": fingerprint.hex(),
+            "effort": effort,
+            "code": _code_digest(),
+            "torch": torch.__version__,
+        }
 
     def encode(self, image: Pixels, quality: float) -> bytes:
-        return self._codec.encode(Picture(image), quality)
+        return self._codec.encode(Picture(image), quality, effort=self._effort)
 
     def decode(self, data: bytes) -> Pixels:
         return self._codec.decode(data).pixels
@@ -130,14 +137,14 @@ CODECS = {
     "avif-420": "AVIF with chroma subsampling, 4:2:0",
     "jpeg2000": "JPEG 2000, Pillow, 9/7 wavelet; its quality is a PSNR in dB",
     "jxl": "JPEG XL, pillow-jxl-plugin, effort 7",
-    "cae": "this codec; cae:weights=PATH for a folder of weights or a .safetensors file",
+    "cae": "this codec; cae:effort=N for 1 to 9, cae:weights=PATH for a folder of weights or a .safetensors file",
     "zoo:MODEL": "a model of CompressAI's zoo, as zoo:mbt2018-mean; :weights=PATH for a file or a folder of its files",
 }
 """Every codec by name, and a line about it."""
 
 DEFAULT = ("jpeg", "webp", "jpeg2000", "jxl", "avif", "cae")
 
-_OPTIONS = {"avif": "speed", "avif-420": "speed", "cae": "weights", "zoo": "weights"}
+_OPTIONS = {"avif": ("speed",), "avif-420": ("speed",), "cae": ("weights", "effort"), "zoo": ("weights",)}
 
 
 def make_codec(spec: str, threads: int = 1) -> ImageCodec:
@@ -149,21 +156,28 @@ def make_codec(spec: str, threads: int = 1) -> ImageCodec:
     if name not in {known.split(":")[0] for known in CODECS}:
         raise InputError(f"there is no codec {name}; there are {', '.join(CODECS)}")
     model = words.pop(0) if name == "zoo" and words else ""
-    option, _, value = (words or [""])[0].partition("=")
-    if len(words) > 1 or (words and (option != _OPTIONS.get(name) or not value)):
-        known = f"{_OPTIONS[name]}=..." if name in _OPTIONS else "none"
-        raise InputError(f"codec {spec}: {words[-1]} is not an option of {name}; there is {known}")
-    path = Path(value) if value else None
+    known = _OPTIONS.get(name, ())
+    options: dict[str, str] = {}
+    for word in words:
+        option, _, value = word.partition("=")
+        if option not in known or option in options or not value:
+            there = ", ".join(f"{option}=..." for option in known) or "none"
+            raise InputError(f"codec {spec}: {word} is not an option of {name}; there is {there}")
+        options[option] = value
+    path = Path(options["weights"]) if "weights" in options else None
     if name == "cae":
+        effort = options.get("effort", str(DEFAULT_EFFORT))
+        if effort not in map(str, range(1, len(ROUNDS) + 1)):
+            raise InputError(f"codec {spec}: the effort is a whole number from 1 to {len(ROUNDS)}")
         try:
-            return CaeCodec(spec, path)
+            return CaeCodec(spec, path, int(effort))
         except (WeightsError, OSError) as error:
             raise WeightsError(f"codec {spec}: {error}") from error
     if name == "zoo":
         from .zoo import ZooCodec  # which imports this module
 
         return ZooCodec(spec, model, path)
-    return _pillow_codec(name, spec, value, threads)
+    return _pillow_codec(name, spec, options.get("speed", ""), threads)
 
 
 def _pillow_codec(name: str, spec: str, speed: str, threads: int) -> PillowCodec:
