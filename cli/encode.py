@@ -161,7 +161,7 @@ def encode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
     notes = [f"{job.source}: {note}" for note in picture.notes]
     notes += [f"{job.output}: {coded.note}"] if coded.note else []
     notes += [f"{job.output}: larger than {job.source}"] if size > before else []
-    return jobs.Outcome(job, line, () if settings.quiet else tuple(notes), before, size, pixels)
+    return jobs.Outcome(job, line, tuple(notes), before, size, pixels)
 
 
 def _read(source: Place, max_pixels: int) -> tuple[Picture, int]:

@@ -103,8 +103,7 @@ def run(jobs: Sequence[Job], work: Work, engine: Engine, quiet: bool, skip_exist
     """Does all jobs, says what became of them, and ends the command: with exit code 1 if some of several failed."""
     if len(jobs) == 1 and not skip_existing:
         outcome = _do(work, jobs[0])
-        for line in outcome.notes:
-            click.echo(f"cae: {line}", err=True)
+        _tell_notes(outcome, quiet)
         if not quiet and outcome.line:
             click.echo(outcome.line, err=jobs[0].output == STREAM)
         click.get_current_context().exit(outcome.code)
@@ -118,15 +117,20 @@ def run(jobs: Sequence[Job], work: Work, engine: Engine, quiet: bool, skip_exist
         bar.clear()
         if outcome.error:
             click.echo(f"cae: {outcome.error}", err=True)
-        if not quiet:
-            for line in outcome.notes:
-                click.echo(f"cae: {line}", err=True)
+        _tell_notes(outcome, quiet)
         bar.show(len(done), sum(outcome.bytes_in for outcome in done))
     bar.clear()
     failed = sum(bool(outcome.error) for outcome in done)
     if not quiet:
         click.echo(_summary(done, len(jobs) - len(left), failed, time.perf_counter() - begin))
     click.get_current_context().exit(1 if failed else max((outcome.code for outcome in done), default=0))
+
+
+def _tell_notes(outcome: Outcome, quiet: bool) -> None:
+    """Notes are for those who want to know, but for what was lost."""
+    if not quiet or outcome.code:
+        for line in outcome.notes:
+            click.echo(f"cae: {line}", err=True)
 
 
 def attempt(work: Work, job: Job) -> Outcome:

@@ -319,3 +319,16 @@ def test_precision(cae: Run, tmp_path: Path, cat: Path) -> None:
     assert cae("decode", tmp_path / "cat.cae", tmp_path / "no.png", "--precision", "float8").returncode == 2
     with pytest.raises(InputError, match="precision"):
         api.decode((tmp_path / "cat.cae").read_bytes(), precision="float16")
+
+
+def test_notes_of_many_files(cae: Run, tmp_path: Path, cat: Path) -> None:
+    """What became of single files is said for many of them too, and by --quiet not."""
+    deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 15
+    (tmp_path / "in").mkdir()
+    Image.fromarray(deep).save(tmp_path / "in" / "deep.png")
+    Image.fromarray(pixels(cat)[:64, :64]).save(tmp_path / "in" / "plain.png")
+    for options, said in (((), True), (("--quiet",), False)):
+        result = cae("encode", tmp_path / "in", "--out", tmp_path / "out", *options)
+        assert result.returncode == 0
+        assert ("deep.png: " in result.stderr) == said
+        assert "plain.png: " not in result.stderr
