@@ -1,9 +1,10 @@
 """Time to encode and decode, against CompressAI's mbt2018-mean in the same run.
 
-    python benchmarks/speed.py IMAGE [--threads 2]
+    python benchmarks/speed.py IMAGE [--threads 2] [--cheng]
 
-Both are warm and in one process, take turns, and have their results checked. CompressAI's weights are random: times do
-not depend on them much, sizes would. Needs the extra `zoo`.
+All are warm and in one process, take turns, and have their results checked. CompressAI's weights are random: times do
+not depend on them much, sizes would. With --cheng its cheng2020-anchor, whose context goes position by position,
+decodes once as well. Needs the extra `zoo`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 
 from cae.bitstream.container import unpack
+from cae.codec.config import BFLOAT16
 from cae.codec.image import read_picture
 from cae.codec.pipeline import load_codec
 
@@ -33,38 +35,52 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
 @click.command()
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--threads", default=2, show_default=True)
-@click.option("--rounds", default=7, show_default=True)
+@click.option("--rounds", default=9, show_default=True)
 @click.option("--quality", default=50, show_default=True)
-def main(image: Path, threads: int, rounds: int, quality: int) -> None:
-    """Time both codecs on IMAGE."""
-    from compressai.zoo import mbt2018_mean
+@click.option("--cheng", is_flag=True, help="Decode with cheng2020-anchor too; takes minutes.")
+def main(image: Path, threads: int, rounds: int, quality: int, cheng: bool) -> None:
+    """Time the codecs on IMAGE."""
+    from compressai.zoo import cheng2020_anchor, mbt2018_mean
 
     torch.set_num_threads(threads)
     picture = read_picture(image)
-    codec = load_codec("cpu")
+    codec, fast = load_codec("cpu"), load_codec("cpu", precision=BFLOAT16)
     peer = mbt2018_mean(quality=4, pretrained=False).eval()
     peer.update()
     x = torch.tensor(picture.pixels).permute(2, 0, 1)[None].float() / 255
-    times: dict[str, list[float]] = {name: [] for name in ("cae encode", "cae decode", "peer encode", "peer decode")}
+    times: dict[str, list[float]] = {}
+
+    def measure(name: str, function: Callable[[], Any]) -> Any:
+        seconds, result = timed(function)
+        times.setdefault(name, []).append(seconds)
+        return result
+
     with torch.inference_mode():
         for _ in range(rounds + 1):
-            seconds, data = timed(lambda: codec.encode(picture, quality))
-            times["cae encode"].append(seconds)
-            seconds, decoded = timed(lambda: codec.decode(data))  # noqa: B023
-            times["cae decode"].append(seconds)
-            seconds, coded = timed(lambda: peer.compress(x))
-            times["peer encode"].append(seconds)
-            seconds, other = timed(lambda: peer.decompress(coded["strings"], coded["shape"]))  # noqa: B023
-            times["peer decode"].append(seconds)
+            measure("encode, effort 2", lambda: codec.encode(picture, quality, effort=2))
+            data = measure("encode, effort 1", lambda: codec.encode(picture, quality, effort=1))
+            decoded = measure("decode", lambda: codec.decode(data))  # noqa: B023
+            coarse = measure("decode, bfloat16", lambda: fast.decode(data))  # noqa: B023
+            coded = measure("mbt2018-mean encode", lambda: peer.compress(x))
+            other = measure("mbt2018-mean decode", lambda: peer.decompress(coded["strings"], coded["shape"]))  # noqa: B023
             # Latents are checked against the file's checksum by decode itself; here, that it is the image.
-            assert decoded.pixels.shape == picture.pixels.shape
             assert np.abs(decoded.pixels.astype(int) - picture.pixels).mean() < 10
+            assert np.abs(decoded.pixels.astype(int) - coarse.pixels).max() <= 1
             assert other["x_hat"].shape == x.shape
-    medians = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first round warms up
-    for name, seconds in medians.items():
-        print(f"{name}: {1000 * seconds:.0f} ms")
-    ratio = statistics.median(a / b for a, b in zip(times["cae decode"][1:], times["peer decode"][1:], strict=True))
-    print(f"decode, ratio to mbt2018-mean: {ratio:.3f} ({threads} threads, {len(unpack(data).tiles)} tile)")
+    print(f"{picture.width}x{picture.height}, {threads} threads, {len(unpack(data).tiles)} tile")
+    for name, values in times.items():
+        peers = times["mbt2018-mean decode" if "decode" in name else "mbt2018-mean encode"]
+        # The first round warms up.
+        ratio = statistics.median(a / b for a, b in zip(values[1:], peers[1:], strict=True))
+        print(f"{name:20} {1000 * statistics.median(values[1:]):6.0f} ms  {ratio:.3f} of mbt2018-mean")
+    if cheng:
+        slow = cheng2020_anchor(quality=4, pretrained=False).eval()
+        slow.update()
+        with torch.inference_mode():
+            coded = slow.compress(x)
+            seconds, other = timed(lambda: slow.decompress(coded["strings"], coded["shape"]))
+        assert other["x_hat"].shape == x.shape
+        print(f"decode: 1/{seconds / statistics.median(times['decode'][1:]):.0f} of cheng2020-anchor ({seconds:.1f} s)")
 
 
 if __name__ == "__main__":
