@@ -75,7 +75,7 @@ def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     type=click.Choice(PRECISIONS),
     default=FLOAT32,
     show_default=True,
-    help="bfloat16 is faster on processors that multiply it, and changes a few pixel values by one level.",
+    help="bfloat16 is faster on processors that have it, and changes a few pixel values, nearly always by one level.",
 )
 @click.option(
     "--png-compression",
@@ -176,7 +176,7 @@ def _decode(codec: Codec, data: bytes, settings: Settings, report: Progress, wri
 
 
 def _decode_rows(codec: Codec, data: bytes, settings: Settings, job: jobs.Job, format: str) -> Picture:
-    """Decodes to a file whose rows are written as they come: memory does not grow with the image."""
+    """Decodes to a file whose rows are written as they come: memory does not grow with its height."""
     from ..bitstream.container import read_header
     from ..codec.netpbm import file_header
     from ..codec.save import check_holds

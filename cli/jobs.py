@@ -112,13 +112,15 @@ def run(jobs: Sequence[Job], work: Work, engine: Engine, quiet: bool, skip_exist
     left = [job for job in jobs if job.output not in there]
     bar = FilesBar(len(left), quiet)
     done: list[Outcome] = []
+    read = 0
     for outcome in engine(left, work) if left else ():
         done.append(outcome)
+        read += outcome.bytes_in
         bar.clear()
         if outcome.error:
             click.echo(f"cae: {outcome.error}", err=True)
         _tell_notes(outcome, quiet)
-        bar.show(len(done), sum(outcome.bytes_in for outcome in done))
+        bar.show(len(done), read)
     bar.clear()
     failed = sum(bool(outcome.error) for outcome in done)
     if not quiet:

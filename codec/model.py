@@ -87,11 +87,11 @@ def round_by_cost(residual: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
 
 
 def coded_bits(value: Tensor, rounded: Tensor, scale: Tensor) -> Tensor:
-    """Bits for `rounded` under a Laplace distribution of mean 0, element by element.
+    """Bits for `rounded` under a Laplace distribution of mean 0, element by element, MOST_BITS at most.
 
-    Their gradient goes to the scale as it is, and to `value` as that of the bits of the value with uniform noise of
-    one step: rounding has none. Noise for both would have the scales cover the noise, which at low rates is most of
-    what they cover; with rounding for both, nothing would pull small values to 0.
+    Their gradient goes to the scale as it is, so not where they are cut off, and to `value` as that of the bits of the
+    value with uniform noise of one step: rounding has none. Noise for both would have the scales cover the noise,
+    which at low rates is most of what they cover; with rounding for both, nothing would pull small values to 0.
     """
     bits = laplace_bits(rounded, scale).clamp(max=MOST_BITS)
     if not value.requires_grad:

@@ -89,8 +89,8 @@ class Codec:
 
         Raises InputError for a quality outside 0..100 or an effort outside 1..9, ImageSizeError, MemoryLimitError.
         """
-        if effort not in range(1, len(ROUNDS) + 1):
-            raise InputError(f"the effort is from 1 to {len(ROUNDS)}, not {effort}")
+        if not isinstance(effort, int) or not 1 <= effort <= len(ROUNDS):
+            raise InputError(f"the effort is a whole number from 1 to {len(ROUNDS)}, not {effort!r}")
         row = rate_row(quality)
         if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
             raise ImageSizeError(f"{picture.width} x {picture.height} pixels are more than the format allows")
@@ -282,6 +282,7 @@ def load_codec(device: str = "auto", fingerprint: bytes | None = None, precision
 
 
 @functools.cache
+@torch.inference_mode(False)  # whatever the first caller is in: tensors made in it can never have gradients
 def _load_codec(device: str, fingerprint: bytes, precision: str) -> Codec:
     return Codec(*load_frozen(fingerprint=fingerprint), device, precision)
 

@@ -98,7 +98,7 @@ def _distortion(
         with torch.set_grad_enabled(slope):
             x = model.synthesis.levels(part, model.restore[row], rate, model.sigma)[0]
             x = x[PATCH * (window.top - around.top) :, PATCH * (window.left - around.left) :]
-            error = (x[:height, :width] - original[:height, :width]).square().sum(dtype=torch.float64)
+            error = (x[:height, :width].clamp(0, 255) - original[:height, :width]).square().sum(dtype=torch.float64)
         total += float(error.detach())
         if slope:
             _part(gradient, around, outer).add_(torch.autograd.grad(error, part)[0])

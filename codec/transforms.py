@@ -143,18 +143,19 @@ class SynthesisTransform(nn.Module):
         t: float32 [1].
         Returns float32 [1, 16h, 16w, 3], about 0..255, not rounded yet. The blocks run in the type of their weights.
         """
-        x = latents.float()
-        gain_16, gain_8 = self.gain_16(t).flatten().exp(), self.gain_8(t).flatten().exp().repeat(4)
-        linear, enter, leave = self.linear.inner, self.enter.inner, self.leave.inner
-        features = pointwise(x, enter.weight * restore * gain_16[:, None], enter.bias * gain_16)
-        features = self.blocks_16(features.to(self.up.weight.dtype))
-        features = pointwise(
-            features, *(p.to(features) for p in (self.up.weight * gain_8[:, None], self.up.bias * gain_8))
-        )
-        features = self.blocks_8(depth_to_space(features, 2)).float()
-        reach = 255 * base_step(self.config, t).clamp(max=MAX_REACH).flatten()
-        pixels = depth_to_space(pointwise(x, 255 * linear.weight * (sigma * restore), 255 * linear.bias + 127.5), PATCH)
-        correction = pointwise(features, leave.weight * reach, leave.bias * reach)
-        _, h, w, _ = correction.shape
-        pixels.view(1, h, 8, w, 8, 3).add_(correction.view(1, h, w, 8, 8, 3).transpose(2, 3))
+        with torch.autocast(latents.device.type, enabled=False):
+            x = latents.float()
+            gain_16, gain_8 = self.gain_16(t).flatten().exp(), self.gain_8(t).flatten().exp().repeat(4)
+            linear, enter, leave = self.linear.inner, self.enter.inner, self.leave.inner
+            features = pointwise(x, enter.weight * restore * gain_16[:, None], enter.bias * gain_16)
+            features = self.blocks_16(features.to(self.up.weight.dtype))
+            weight, bias = self.up.weight * gain_8[:, None], self.up.bias * gain_8
+            features = pointwise(features, weight.to(features), bias.to(features))
+            features = self.blocks_8(depth_to_space(features, 2)).float()
+            reach = 255 * base_step(self.config, t).clamp(max=MAX_REACH).flatten()
+            weight, bias = 255 * linear.weight * (sigma * restore), 255 * linear.bias + 127.5
+            pixels = depth_to_space(pointwise(x, weight, bias), PATCH)
+            correction = pointwise(features, leave.weight * reach, leave.bias * reach)
+            _, h, w, _ = correction.shape
+            pixels.view(1, h, 8, w, 8, 3).add_(correction.view(1, h, w, 8, 8, 3).transpose(2, 3))
         return pixels

@@ -48,7 +48,8 @@ def stored() -> list[str]:
 def test_folders_are_urls(cae: Run, archive: str, photo_png: Path, tmp_path: Path) -> None:
     result = cae("encode", archive, photo_png, "-r", "--out", "memory://coded/all")
     assert result.returncode == 1
-    assert result.stderr == "cae: zip://photos/broken.png: not an image in a format that can be read here\n"
+    lines = [line for line in result.stderr.splitlines() if "larger than" not in line]  # as this stand-in's files are
+    assert lines == ["cae: zip://photos/broken.png: not an image in a format that can be read here"]
     assert "3 files" in result.stdout
     assert stored() == ["/coded/all/a.cae", "/coded/all/deep/b.cae", "/coded/all/photo.cae"]
     result = cae("encode", archive, photo_png, "-r", "--out", "memory://coded/all", "--skip-existing")

@@ -23,7 +23,7 @@ FORBIDDEN_CALLS = {"__import__", "compile", "eval", "exec", "execfile"}
 FORBIDDEN_METHODS = {
     "os": {"system", "popen", "execv", "execve", "execvp", "spawnl", "spawnv", "fork", "startfile"},
     "torch": {"hub", "compile"},
-    "np": {"fromfile", "memmap"},
+    "np": {"fromfile"},
 }
 
 

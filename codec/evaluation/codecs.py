@@ -160,7 +160,9 @@ def make_codec(spec: str, threads: int = 1) -> ImageCodec:
     options: dict[str, str] = {}
     for word in words:
         option, _, value = word.partition("=")
-        if option not in known or option in options or not value:
+        if option in options:
+            raise InputError(f"codec {spec}: {option} is given twice")
+        if option not in known or not value:
             there = ", ".join(f"{option}=..." for option in known) or "none"
             raise InputError(f"codec {spec}: {word} is not an option of {name}; there is {there}")
         options[option] = value

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ...bitstream.container import FINGERPRINT_BYTES
-from ...bitstream.errors import DecodeMismatchError, InputError, WeightsError
+from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
 from ..checkpoint import parse_frozen, parse_trained, read_weights, serialise
 from ..config import ModelConfig
 from ..freeze import freeze
@@ -90,7 +90,10 @@ def load_start(weights: Path) -> tuple[CompressionModel, dict[str, Any]]:
     if weights.is_dir():
         weights, content = shipped.path, read_weights(shipped)
     else:
-        content = weights.read_bytes()
+        try:
+            content = weights.read_bytes()
+        except OSError as error:
+            raise MissingWeightsError(f"{weights}: {error.strerror or error}") from error
     digest = hashlib.sha256(content).hexdigest()
     training = manifest.get("training") if digest == shipped.sha256 else None
     return parse_trained(content, str(weights)), {"sha256": digest, "training": training}

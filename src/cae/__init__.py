@@ -78,8 +78,9 @@ def decode(
 
     region: x, y, width and height in pixels of the part that is wanted. scale: 1, 2, 4, 8 or 16, how many pixels to a
     side become one. device: auto, cpu or cuda. precision: float32 or bfloat16, which is faster on processors that
-    multiply it and changes pixels by at most 1 level. max_pixels: larger images are refused before anything is
-    allocated; the default is Pillow's. allow_damaged: tiles that are damaged become grey, and a UserWarning names them.
+    have it and changes a few pixel values, nearly always by one level. max_pixels: larger images are refused before
+    anything is allocated; the default is Pillow's. allow_damaged: tiles that are damaged become grey, and a UserWarning
+    names them.
     Raises CaeError: BitstreamError, InputError for the region or scale, WeightsError or MemoryLimitError of
     cae.bitstream.errors.
     """
