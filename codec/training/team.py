@@ -37,6 +37,8 @@ class Team:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.size > 1:
+            if kind is None:
+                dist.barrier()  # who leaves first would close connections that others still read from
             dist.destroy_process_group()
 
     def wrap(self, model: nn.Module) -> nn.Module:
