@@ -16,12 +16,11 @@ from pathlib import Path
 import click
 
 from cae.codec.config import DEFAULT_EFFORT
-from cae.codec.distortion import psnr
 from cae.codec.evaluation.codecs import make_codec
 from cae.codec.evaluation.curve import Point, bd_rate, mean_point
 from cae.codec.evaluation.measure import rd_point
 from cae.codec.image import read_picture
-from cae.codec.pipeline import load_codec
+from cae.codec.installed import find_weights
 
 QUALITIES = (0, 14, 29, 43, 57, 71, 86, 100)
 JPEG_QUALITIES = range(5, 100, 5)
@@ -34,9 +33,9 @@ MANIFEST = Path(__file__).parent.parent / "weights" / "manifest.json"
 @click.option("--manifest", is_flag=True, help="Write the points into weights/manifest.json.")
 def main(folder: Path, effort: int, manifest: bool) -> None:
     """Measure all PNG images of FOLDER."""
-    codec = load_codec("cpu")
+    codec = make_codec(f"cae:effort={effort}")
     values = json.loads(MANIFEST.read_text(encoding="utf-8"))
-    if manifest and bytes.fromhex(values["sha256"])[:4] != codec.fingerprint:
+    if manifest and bytes.fromhex(values["sha256"])[:4] != find_weights().fingerprint:
         raise click.ClickException("the installed weights are not those of this repository")
     paths = sorted(folder.glob("*.png"))
     points: dict[int, list[Point]] = {quality: [] for quality in QUALITIES}
@@ -45,11 +44,8 @@ def main(folder: Path, effort: int, manifest: bool) -> None:
     rising = True
     for path in paths:
         pixels = read_picture(path).pixels
-        picture = read_picture(pixels)  # without the metadata of the file, which the JPEGs do not have either
         for quality in QUALITIES:
-            data = codec.encode(picture, quality, effort=effort)
-            decoded = codec.decode(data).pixels
-            points[quality].append(Point(8 * len(data) / pixels[..., 0].size, psnr(pixels, decoded)))
+            points[quality].append(rd_point(codec, pixels, quality))
         own = [points[quality][-1] for quality in QUALITIES]
         rising &= all(a.bpp < b.bpp and a.psnr < b.psnr for a, b in pairwise(own))
         for quality in JPEG_QUALITIES:

@@ -19,6 +19,7 @@ from .progress import progress
 from .remote import Place
 
 if TYPE_CHECKING:
+    from ..bitstream.container import Header
     from ..codec.image import Picture
     from ..codec.pipeline import Codec, Pixels, Progress
     from ..codec.view import Write
@@ -141,7 +142,7 @@ def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
         codec = options.load_codec(settings.device, settings.threads, header.fingerprint, settings.precision)
     start = time.perf_counter()
     if format in ("ppm", "pgm") and isinstance(job.output, Path) and job.output != STREAM and not is_stream(job.output):
-        picture = _decode_rows(codec, data, settings, job, format)
+        picture = _decode_rows(codec, data, header, settings, job, format)
         seconds = time.perf_counter() - start
         written = job.output.stat().st_size
     else:
@@ -175,14 +176,12 @@ def _decode(codec: Codec, data: bytes, settings: Settings, report: Progress, wri
     )
 
 
-def _decode_rows(codec: Codec, data: bytes, settings: Settings, job: jobs.Job, format: str) -> Picture:
+def _decode_rows(codec: Codec, data: bytes, header: Header, settings: Settings, job: jobs.Job, format: str) -> Picture:
     """Decodes to a file whose rows are written as they come: memory does not grow with its height."""
-    from ..bitstream.container import read_header
     from ..codec.netpbm import file_header
     from ..codec.save import check_holds
 
     assert isinstance(job.output, Path)
-    header = read_header(data)
     size = settings.region[2:] if settings.region else (header.width, header.height)
     width, height = (-(-side // settings.scale) for side in size)
     with about(job.output, NO_OUTPUT), new_file(job.output) as file:

@@ -1,22 +1,18 @@
-"""What a file holds beside the latents, to chunks and back; and what takes the place of damaged tiles."""
+"""What a file holds beside the latents, to chunks and back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.alpha import compress_plane, decompress_plane
-from ..bitstream.container import ALPHA, EXIF, ICC, LATENT_SIDE, XMP, Chunk, Header, tile_rectangles
+from ..bitstream.container import ALPHA, EXIF, ICC, XMP, Chunk, Header
 from ..bitstream.errors import CorruptError
 from .image import Picture
 
 Pixels = npt.NDArray[np.uint8]
-
-GREY = 128
-"""The value of pixels that are lost."""
 
 
 def to_chunks(picture: Picture) -> tuple[Chunk, ...]:
@@ -54,30 +50,3 @@ def from_chunks(chunks: tuple[Chunk, ...], header: Header, damaged: int | None) 
             damaged += 1
     notes = (f"chunks of metadata or alpha that are damaged and left out: {damaged}",) if damaged else ()
     return Extras(alpha, parts.get(ICC), parts.get(EXIF), parts.get(XMP), notes)
-
-
-def blank(pixels: Pixels, top: int, left: int, header: Header, damaged: Iterable[int]) -> None:
-    """Makes the pixels of damaged tiles grey, in place, in a part of the padded image that begins at `top`, `left`."""
-    rectangles = tile_rectangles(header)
-    for index in damaged:
-        rectangle = rectangles[index]
-        first, start = LATENT_SIDE * rectangle.top - top, LATENT_SIDE * rectangle.left - left
-        end, stop = first + LATENT_SIDE * rectangle.height, start + LATENT_SIDE * rectangle.width
-        if end > 0 and stop > 0:
-            pixels[max(first, 0) : end, max(start, 0) : stop] = GREY
-
-
-def damage_notes(header: Header, damaged: Iterable[int]) -> tuple[str, ...]:
-    """A line for each damaged tile."""
-    notes = []
-    rectangles = tile_rectangles(header)
-    for index in sorted(damaged):
-        rectangle = rectangles[index]
-        top, left = LATENT_SIDE * rectangle.top, LATENT_SIDE * rectangle.left
-        bottom = min(top + LATENT_SIDE * rectangle.height, header.height)
-        right = min(left + LATENT_SIDE * rectangle.width, header.width)
-        notes.append(
-            f"tile {index + 1} of {len(rectangles)} is damaged: rows {top} to {bottom - 1}, "
-            f"columns {left} to {right - 1} are grey"
-        )
-    return tuple(notes)

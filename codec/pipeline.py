@@ -41,8 +41,9 @@ from ..bitstream.salvage import Salvage, salvage
 from . import refine, windows
 from .checkpoint import load_frozen
 from .config import BFLOAT16, DEFAULT_EFFORT, FLOAT32, PRECISIONS, ROUNDS
+from .damage import Damage
 from .device import memory_errors, resolve_device
-from .extras import blank, damage_notes, from_chunks, to_chunks
+from .extras import from_chunks, to_chunks
 from .frozen import FrozenModel
 from .image import Picture
 from .installed import find_weights
@@ -132,16 +133,16 @@ class Codec:
         check_view(header, part, scale)
         saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
         self.check_weights(header)
-        damaged = set(saved.damaged_tiles)
+        damage = Damage(header, saved.damaged_tiles)
         tiles = needed_tiles(header, part, self.model.config.halo)
         area = tiles_area(header, *tiles)
         with memory_errors():
-            bands = self._decode_bands(saved.container, tiles, damaged if allow_damaged else None, progress)
-            parts = self._synthesise(header, bands, area, damaged)
+            bands = self._decode_bands(saved.container, tiles, damage if allow_damaged else None, progress)
+            parts = self._synthesise(header, bands, area, damage)
             pixels = show(parts, area, part, scale, write)
             extras = from_chunks(saved.container.chunks, header, saved.damaged_chunks if allow_damaged else None)
             alpha = extras.alpha if extras.alpha is None else show([extras.alpha], AT_ORIGIN, part, scale)
-        notes = (*damage_notes(header, damaged), *extras.notes)
+        notes = (*damage.notes(), *extras.notes)
         return Picture(pixels, alpha, extras.icc, extras.exif, extras.xmp, notes)
 
     def decode_latents(self, container: Container) -> Tensor:
@@ -167,12 +168,12 @@ class Codec:
         return tuple(tiles)
 
     def _decode_bands(
-        self, container: Container, tiles: tuple[range, range], damaged: set[int] | None, progress: Progress
+        self, container: Container, tiles: tuple[range, range], damage: Damage | None, progress: Progress
     ) -> Iterator[Tensor]:
         """The latents of one row of tiles after the other: int32 [1, h, w, M], in sixteenths of a step.
 
-        tiles: rows and columns of those that are wanted. damaged: indices of tiles to be left 0, to which those are
-        added that do not decode; with None they raise.
+        tiles: rows and columns of those that are wanted. damage: tiles to be left 0, to which those are added
+        that do not decode; with None they raise.
         """
         header = container.header
         rectangles = tile_rectangles(header)
@@ -187,14 +188,14 @@ class Codec:
             band = torch.zeros(size, dtype=torch.int32, device=self.device)
             for index in indices:
                 _, left, height, width = rectangles[index]
-                if damaged is None or index not in damaged:
+                if damage is None or index not in damage:
                     try:
                         decoded = self.decode_tile(container.tiles[index], height, width, header.row)
                         band[:, :, left - start : left - start + width] = decoded
                     except (CorruptError, DecodeMismatchError):
-                        if damaged is None:
+                        if damage is None:
                             raise
-                        damaged.add(index)
+                        damage.add(index)
                         failed += 1
                         if failed == len(rectangles):
                             raise
@@ -212,13 +213,11 @@ class Codec:
             raise DecodeMismatchError("the decoded latents are not those that were encoded")
         return decoded
 
-    def _synthesise(
-        self, header: Header, bands: Iterator[Tensor], area: Rectangle, damaged: set[int]
-    ) -> Iterator[Pixels]:
+    def _synthesise(self, header: Header, bands: Iterator[Tensor], area: Rectangle, damage: Damage) -> Iterator[Pixels]:
         """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""
-        top = LATENT_SIDE * area.top
-        for part in windows.synthesise(self.model, bands, header.row):
-            blank(part, top, LATENT_SIDE * area.left, header, damaged)
+        top, left = LATENT_SIDE * area.top, LATENT_SIDE * area.left
+        for part in windows.synthesise(self.model, bands, header.row, (area.top, area.left), damage.covers):
+            damage.blank(part, top, left)
             yield _to_grey(part) if header.grey else part
             top += len(part)
 

@@ -40,7 +40,10 @@ def quantise(codec: Codec, pixels: Pixels, header: Header, tile: Rectangle, effo
     int32 [1, h, w, M] in sixteenths of a step. The best of the effort's rounds is taken.
     """
     model, row, rounds = codec.model, header.row, ROUNDS[effort - 1]
-    halo = model.config.halo if rounds else 0
+    if not rounds:
+        steps, decoded = codec.quantise(codec.analyse(pixels, row, tile), row)
+        return encode_steps(codec.tables, steps), decoded
+    halo = model.config.halo
     # The latents of the tile show in pixels as far as the halo around it, on which latents as far again bear; those
     # stay what the analysis gives.
     image = Rectangle(0, 0, *latent_size(header))
@@ -60,8 +63,6 @@ def quantise(codec: Codec, pixels: Pixels, header: Header, tile: Rectangle, effo
     for number in range(rounds + 1):
         steps, decoded = codec.quantise(y, row, z)
         payload = encode_steps(codec.tables, steps)
-        if not rounds:
-            return payload, decoded
         _part(latents, tile, outer).copy_(decoded)
         error, gradient = _distortion(codec, pixels, row, latents, outer, judged, slope=number < rounds)
         cost = 8 * len(payload) + price * error

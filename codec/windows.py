@@ -5,7 +5,7 @@ The memory needed grows with the window, not with the image, and no seam can sho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -44,38 +44,65 @@ def analyse(model: FrozenModel, pixels: Pixels, row: int, area: Rectangle | None
     return latents
 
 
-def synthesise(model: FrozenModel, bands: Iterable[Tensor], row: int) -> Iterator[Pixels]:
-    """The padded image from the top to the bottom, in parts uint8 [16n, 16w, 3].
+def _kept(area: Rectangle) -> bool:
+    """Nothing is lost."""
+    return False
 
-    bands: the latents likewise, int32 [1, h, w, M] in sixteenths of a step. No more than a band is kept, with what
-    its neighbours need of it.
+
+def synthesise(
+    model: FrozenModel,
+    bands: Iterable[Tensor],
+    row: int,
+    origin: tuple[int, int] = (0, 0),
+    lost: Callable[[Rectangle], bool] = _kept,
+) -> Iterator[Pixels]:
+    """An area of the padded image from the top to the bottom, in parts uint8 [16n, 16w, 3].
+
+    bands: its latents likewise, int32 [1, h, w, M] in sixteenths of a step. No more than a band is kept, with what
+    its neighbours need of it. origin: where in the image they begin, row and column. lost: whether the pixels of some
+    of the image's latents are not wanted; no time is spent on those.
     """
     halo = model.config.halo
-    above = 0  # rows of `rows` that are only there for those below
-    rows: Tensor | None = None
+    done, left = origin
+    bands = iter(bands)
+    kept = [next(bands)]
+    above = 0  # rows of `kept` that are only there for those below
     for band in bands:
-        if rows is not None:
-            # A row is complete where all that it depends on is there; whole windows of them are worth the halo.
-            ready = rows.shape[1] - above - halo + min(halo, band.shape[1])
-            ready -= ready % WINDOW
-            rows = torch.cat([rows, band], dim=1)
-            if ready > 0:
-                yield from _synthesise_rows(model, rows, above, above + ready, row)
-                drop = max(above + ready - halo, 0)
-                rows, above = rows[:, drop:], above + ready - drop
-        else:
-            rows = band
-    if rows is not None:
-        yield from _synthesise_rows(model, rows, above, rows.shape[1], row)
+        # A row is complete where all that it depends on is there; whole windows of them are worth the halo.
+        ready = sum(part.shape[1] for part in kept) - above - halo + min(halo, band.shape[1])
+        ready -= ready % WINDOW
+        kept.append(band)
+        if ready > 0:
+            rows = _joined(kept)
+            yield from _synthesise_rows(model, rows, above, above + ready, row, (done - above, left), lost)
+            drop = max(above + ready - halo, 0)
+            kept, above, done = [rows[:, drop:]], above + ready - drop, done + ready
+    rows = _joined(kept)
+    yield from _synthesise_rows(model, rows, above, rows.shape[1], row, (done - above, left), lost)
 
 
-def _synthesise_rows(model: FrozenModel, latents: Tensor, start: int, end: int, row: int) -> Iterator[Pixels]:
+def _joined(bands: list[Tensor]) -> Tensor:
+    """One after the other; of a single one there is no copy."""
+    return torch.cat(bands, dim=1) if len(bands) > 1 else bands[0]
+
+
+def _synthesise_rows(
+    model: FrozenModel,
+    latents: Tensor,
+    start: int,
+    end: int,
+    row: int,
+    origin: tuple[int, int],
+    lost: Callable[[Rectangle], bool],
+) -> Iterator[Pixels]:
     """The pixels of the latent rows from `start` to `end`, a row of windows at a time."""
     width, halo = latents.shape[2], model.config.halo
     for top, bottom in _spans(start, end):
-        pixels = np.empty((PATCH * (bottom - top), PATCH * width, 3), np.uint8)
+        pixels = np.zeros((PATCH * (bottom - top), PATCH * width, 3), np.uint8)
         above = min(halo, top)
         for left, right in _spans(0, width):
+            if lost(Rectangle(origin[0] + top, origin[1] + left, bottom - top, right - left)):
+                continue
             before = min(halo, left)
             x = model.synthesise(latents[:, top - above : bottom + halo, left - before : right + halo], row)
             x = x[0, PATCH * above :, PATCH * before :][: PATCH * (bottom - top), : PATCH * (right - left)]

@@ -208,6 +208,23 @@ def test_cut_files_give_what_came_before(codec: Codec, tiled: bytes) -> None:
     assert codec.decode(tiled + b"more", allow_damaged=True).notes == ()
 
 
+def test_lost_tiles_take_no_synthesis(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged file may claim any size: what is intact is worked on, and the part of it that was asked for."""
+    (tile,) = unpack(codec.encode(read_picture(np.zeros((64, 64), np.uint8)), 50)).tiles
+    record = sealed(varint(len(tile.payload)) + tile.latents_checksum.to_bytes(4, "little") + tile.payload)
+    windows = []
+    synthesise = codec.model.synthesise
+    monkeypatch.setattr(codec.model, "synthesise", lambda *args: windows.append(args) or synthesise(*args))
+    picture = codec.decode(header_of(5000, 4000, codec.fingerprint, 1) + record, allow_damaged=True)
+    assert len(windows) == 1
+    assert len(picture.notes) == 21
+    assert picture.notes[0] == "tile 2 of 4977 is damaged: rows 0 to 63, columns 64 to 127 are grey"
+    assert picture.notes[-1] == "4956 more tiles are damaged"
+    assert picture.pixels[:16, :16].max() < 64
+    assert (picture.pixels[64:] == 128).all()
+    assert (picture.pixels[:, 64:] == 128).all()
+
+
 def test_where_nothing_is_intact_the_error_stands(codec: Codec, tiled: bytes) -> None:
     first = unpack(tiled).tiles[0].payload
     with pytest.raises(BitstreamError):
