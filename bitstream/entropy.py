@@ -6,6 +6,7 @@ for each row instead of one for each symbol.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import constriction
 import numpy as np
@@ -92,7 +93,5 @@ class StepDecoder:
 def _group(rows: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
     """A stable order by row, intp [m], and for each row that occurs (row, start, end) in that order."""
     order = np.argsort(rows, kind="stable")  # a radix sort for bytes
-    sizes = np.bincount(rows, minlength=1)
-    ends = np.cumsum(sizes)
-    present = np.flatnonzero(sizes)
-    return order, [(int(row), int(ends[row] - sizes[row]), int(ends[row])) for row in present]
+    edges = [*np.searchsorted(rows, np.arange(256, dtype=np.uint8), sorter=order).tolist(), len(rows)]
+    return order, [(row, start, end) for row, (start, end) in enumerate(pairwise(edges)) if start < end]

@@ -72,7 +72,7 @@ def parse_frozen(data: bytes, name: str) -> FrozenModel:
         raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
     for layer in model.prior.modules():
         if isinstance(layer, Integer):
-            layer.check()
+            layer.settle()
         elif isinstance(layer, IntegerGate):
             check_multiplier(layer.multiplier)
     for table in (model.unit, model.inverse_unit):

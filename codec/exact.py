@@ -3,7 +3,8 @@
 Activations are integers held in float32, at most ACTIVATION_LIMIT in magnitude; weights and biases are integers too,
 small enough that sum |w| * ACTIVATION_LIMIT + |bias| < 2^24 for every output. Every partial sum is then a whole number
 that float32 holds exactly, so neither the order of summation nor fused multiply-adds can change a result. What follows
-each convolution is a multiplication by a power of two (exact), rounding half to even (exact) and clamping.
+each convolution is a multiplication by a power of two (exact, so the weights and biases may be multiplied instead),
+rounding half to even (exact) and clamping.
 """
 
 from __future__ import annotations
@@ -64,13 +65,15 @@ def check_multiplier(multiplier: Tensor) -> None:
 
 
 class Integer(nn.Module):
-    """A layer whose buffers are set by `freeze` or read from the weights file."""
+    """A layer whose buffers are set by `freeze` or read from the weights file; `settle` then makes it ready."""
 
     input_axes: tuple[int, ...]
     """The axes of `weight` that a sum runs over."""
     weight: Tensor
     bias: Tensor
     multiplier: Tensor
+    scaled_weight: Tensor
+    scaled_bias: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
@@ -78,23 +81,26 @@ class Integer(nn.Module):
         self.register_buffer("bias", torch.zeros_like(bias, requires_grad=False))
         # Powers of two, one an output.
         self.register_buffer("multiplier", torch.ones_like(bias, requires_grad=False))
+        # The weights and biases times those.
+        self.register_buffer("scaled_weight", None, persistent=False)
+        self.register_buffer("scaled_bias", None, persistent=False)
 
-    def check(self) -> None:
-        """Raises WeightsError unless every output's sums are exact whatever their order."""
-        sums = self.weight.double().abs().sum(self.input_axes).reshape(self.bias.shape)
-        if (sums * ACTIVATION_LIMIT + self.bias.double().abs()).max() >= ACCUMULATOR_LIMIT:
+    def settle(self) -> None:
+        """To be called when the buffers have their values. Raises WeightsError unless every output's sums are exact
+        whatever their order."""
+        sums = self.weight.double().abs().sum(self.input_axes, keepdim=True)
+        if (sums.reshape(self.bias.shape) * ACTIVATION_LIMIT + self.bias.double().abs()).max() >= ACCUMULATOR_LIMIT:
             raise WeightsError("weights of the prior are too large for exact arithmetic")
         if not (torch.equal(self.weight, self.weight.round()) and torch.equal(self.bias, self.bias.round())):
             raise WeightsError("weights of the prior are not integers")
         check_multiplier(self.multiplier)
+        self.scaled_weight = self.weight * self.multiplier.reshape(sums.shape)
+        self.scaled_bias = self.bias * self.multiplier
 
-    def limited(self, accumulated: Tensor) -> Tensor:
-        """Sums without their bias to activations."""
-        return self.scaled(accumulated).round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
 
-    def scaled(self, accumulated: Tensor) -> Tensor:
-        """(sum + bias) * multiplier, in one pass; exact, as every term is a multiple of the multiplier."""
-        return torch.addcmul(self.bias * self.multiplier, accumulated, self.multiplier, out=accumulated)
+def limited(x: Tensor) -> Tensor:
+    """Sums to activations, in place."""
+    return x.round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
 
 
 class IntegerPointwise(Integer):
@@ -103,7 +109,7 @@ class IntegerPointwise(Integer):
     input_axes = (1,)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.limited(pointwise(x, self.weight))
+        return limited(pointwise(x, self.scaled_weight, self.scaled_bias))
 
 
 class IntegerDepthwise(Integer):
@@ -113,8 +119,8 @@ class IntegerDepthwise(Integer):
 
     def forward(self, x: Tensor) -> Tensor:
         channels = self.weight.shape[0]
-        out = F.conv2d(x.permute(0, 3, 1, 2), self.weight, padding=1, groups=channels)
-        return self.limited(out.permute(0, 2, 3, 1))
+        out = F.conv2d(x.permute(0, 3, 1, 2), self.scaled_weight, self.scaled_bias, padding=1, groups=channels)
+        return limited(out.permute(0, 2, 3, 1))
 
 
 class IntegerClassPointwise(Integer):
@@ -123,15 +129,16 @@ class IntegerClassPointwise(Integer):
     input_axes = (1,)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = torch.stack([pointwise(part, weight.T) for part, weight in zip(x, self.weight, strict=True)])
-        return self.scaled(out.flatten(1, -2)).round_().reshape(*x.shape[:-1], -1)
+        layers = zip(x, self.scaled_weight, self.scaled_bias, strict=True)
+        return torch.stack([pointwise(part, weight.T, bias[0]) for part, weight, bias in layers]).round_()
 
 
 class IntegerLeaky(nn.Module):
     """Negative values are divided by 2^7 and rounded."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.maximum(x, (x * LEAKY_SLOPE).round_())
+        # Rounding leaves what is not negative as it is.
+        return F.leaky_relu_(x, LEAKY_SLOPE).round_()
 
 
 class IntegerGate(nn.Module):
@@ -147,7 +154,7 @@ class IntegerGate(nn.Module):
         value, gate = x.chunk(2, dim=-1)
         # The product is contiguous, as the next layer needs it.
         product = value * gate.clamp_(min=0)
-        return product.mul_(self.multiplier).round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        return limited(product.mul_(self.multiplier))
 
 
 class IntegerAdd(nn.Module):

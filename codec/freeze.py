@@ -203,7 +203,7 @@ def _freeze_layer(
     twin.weight.copy_((weight * factor.reshape(weight.sum(axes, keepdim=True).shape)).round())
     twin.bias.copy_((bias * factor).round())
     twin.multiplier.copy_(1 / factor)
-    twin.check()
+    twin.settle()
 
 
 def _count_symbols(frozen: FrozenModel, crops: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float64]]:

@@ -102,12 +102,12 @@ class FrozenModel(nn.Module):
         Returns (residual, weight): float32 [4, 1, h/2, w/2, M/4] in quantisation steps, and how many bits a squared
         step of error is worth, float32 [4, 1, 1, 1, M/4].
         """
-        unit = self._table(self.unit, row, step) / UNIT_ONE
-        residual = (select_step(classes, step) * unit).float() - mean / LATENT_FRACTION
+        unit = (self._table(self.unit, row, step) / UNIT_ONE).float()
+        residual = (select_step(classes, step) * unit).sub_(mean, alpha=1 / LATENT_FRACTION)
         # The synthesis is nearly orthonormal, so that errors of latents and of pixels have the same sum of squares;
         # MSE is a mean over three colours, bits per pixel are not.
-        squared_step = (select_step(self.sigma.double().expand(4, 1, 1, 1, -1), step) / unit).square()
-        return residual, (self.config.rate_weight(row_rate(row)) * 255**2 / 3 * squared_step).float()
+        squared_step = (select_step(self.sigma.expand(4, 1, 1, 1, -1), step) / unit).square()
+        return residual, self.config.rate_weight(row_rate(row)) * 255**2 / 3 * squared_step
 
     def walk(self, z: Tensor, row: int, resolve: Resolve) -> Tensor:
         """Latents from hyper-latents, step by step: int32 [1, h/4, w/4, Z] -> int32 [1, h, w, M], in sixteenths.
@@ -123,14 +123,14 @@ class FrozenModel(nn.Module):
             known = torch.zeros(shape, device=z.device)
             for step, network in enumerate(self.prior.context_steps):
                 mean, log_scale = network(features, known if step else None)
-                mean = mean.double() * self._table(self.unit, row, step)
-                mean = mean.mul_(LATENT_FRACTION / (MEAN_ONE * UNIT_ONE)).round_().clamp_(-MEAN_LIMIT, MEAN_LIMIT)
-                rows = (log_scale.double() + self._table(self.log_unit, row, step)).mul_(1 / SCALE_ONE).round_()
-                symbols = resolve(step, mean.int(), rows.clamp_(0, TABLE_ROWS - 1).byte())
+                mean = mean * (self._table(self.unit, row, step) * (LATENT_FRACTION / (MEAN_ONE * UNIT_ONE)))
+                mean = mean.round_().clamp_(-MEAN_LIMIT, MEAN_LIMIT)
+                rows = torch.add(self._table(self.log_unit, row, step) / SCALE_ONE, log_scale, alpha=1 / SCALE_ONE)
+                symbols = resolve(step, mean.int(), rows.round_().clamp_(0, TABLE_ROWS - 1).byte())
                 value = mean.add_(symbols, alpha=LATENT_FRACTION)
                 write_step(latents, value, step)
-                value = (value * self._table(self.inverse_unit, row, step)).mul_(1 / UNIT_ONE).round_()
-                write_step(known, value.clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT), step)
+                value *= self._table(self.inverse_unit, row, step) / UNIT_ONE
+                write_step(known, value.round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT), step)
             return latents
 
     @torch.inference_mode()

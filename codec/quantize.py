@@ -37,7 +37,7 @@ class Quantizer:
             extra[row, 1 : depth + 1] = np.diff(bits[: depth + 1])
             # Beyond the table: the escape code is dearer still, the last difference is a lower estimate.
             extra[row, depth + 1 :] = extra[row, depth] if depth < _DEPTH else 0
-        self._half_extra = torch.from_numpy(extra / 2).to(device)
+        self._half_extra = torch.from_numpy(extra / 2).flatten().to(device)
         self._coded = torch.from_numpy(tables.half_widths > 0).to(device)
 
     def quantise(self, residual: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
@@ -47,8 +47,8 @@ class Quantizer:
         """
         magnitude = residual.abs()
         nearest = magnitude.round().clamp_(max=MAX_SYMBOL)
-        index = rows.long()
-        extra = self._half_extra[index, nearest.clamp(max=_DEPTH).long()]
-        symbol = nearest - ((magnitude < nearest - 0.5 + extra / weight) & (nearest <= _DEPTH) & (nearest > 0)).float()
-        symbol = torch.copysign(symbol, residual) * self._coded[index]
-        return symbol.int()
+        index = nearest.clamp(max=_DEPTH).add_(rows, alpha=_DEPTH + 1).int().flatten()
+        extra = self._half_extra.index_select(0, index).reshape(residual.shape)
+        below = (magnitude < nearest - 0.5 + extra / weight) & (nearest <= _DEPTH) & (nearest > 0)
+        coded = self._coded.index_select(0, rows.int().flatten()).reshape(residual.shape)
+        return (torch.copysign(nearest.sub_(below.float()), residual) * coded).int()

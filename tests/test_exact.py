@@ -39,7 +39,7 @@ def largest(layer: Integer) -> Integer:
     layer.weight.copy_(torch.randint(0, 2, layer.weight.shape, generator=generator) * 2 * size - size)
     layer.bias.fill_(ACTIVATION_LIMIT // 2 - 1)
     layer.multiplier.fill_(2.0**-12)
-    layer.check()
+    layer.settle()
     return layer
 
 
@@ -67,9 +67,11 @@ def test_rounding_is_half_to_even_and_clamped() -> None:
     layer = IntegerPointwise(torch.empty(1, 1), torch.empty(1))
     layer.weight.fill_(1)
     layer.multiplier.fill_(0.5)
+    layer.settle()
     x = torch.tensor([[1.0], [3.0], [-1.0], [-3.0], [1024.0]])
     assert layer(x).flatten().tolist() == [0, 2, 0, -2, 512]
     layer.multiplier.fill_(1)
+    layer.settle()
     assert layer(x + 100).flatten().tolist() == [101, 103, 99, 97, 1024]
     assert IntegerLeaky()(torch.tensor([-1000.0, -64.0, -65.0, 7.0])).tolist() == [-8, 0, -1, 7]
     gate = IntegerGate(1)
@@ -81,15 +83,15 @@ def test_layers_that_are_not_exact_are_refused() -> None:
     layer = largest(IntegerPointwise(torch.empty(4, 8), torch.empty(4)))
     layer.weight.mul_(2)
     with pytest.raises(WeightsError, match="too large"):
-        layer.check()
+        layer.settle()
     layer.weight.fill_(0.5)
     with pytest.raises(WeightsError, match="not integers"):
-        layer.check()
+        layer.settle()
     layer.weight.fill_(1)
     for multiplier in (0.0, 3.0, 2.0, float("inf"), 2.0**-30):
         layer.multiplier.fill_(multiplier)
         with pytest.raises(WeightsError, match="power of two"):
-            layer.check()
+            layer.settle()
 
 
 def test_reduced_precision_elsewhere_changes_nothing(photo: Bytes) -> None:
