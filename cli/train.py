@@ -37,7 +37,12 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML file of stages; that of the shipped weights by default.",
 )
-@click.option("--distortion", type=click.Choice(["mse", "ms-ssim"]), help="Instead of the recipe's.")
+@click.option(
+    "--ms-ssim",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1),
+    help="Of the distortion, beside the mean squared error; instead of the recipe's.",
+)
 @click.option("--seed", type=int, help="Instead of the recipe's.")
 @click.option(
     "--from",
@@ -68,7 +73,7 @@ def train(
     data: tuple[Path, ...],
     run: Path,
     recipe_file: Path | None,
-    distortion: str | None,
+    ms_ssim: float | None,
     seed: int | None,
     weights: Path | None,
     images: Path | None,
@@ -100,10 +105,10 @@ def train(
     found = state.find_state(run / CHECKPOINT)
     if found and not recipe_file:
         plan, config = recipe.stored(state.load_state(found)[1])
-    changes = {key: value for key, value in (("distortion", distortion), ("seed", seed)) if value is not None}
+    changes = {key: value for key, value in (("ms_ssim", ms_ssim), ("seed", seed)) if value is not None}
     plan = dataclasses.replace(plan, **changes)  # type: ignore[arg-type]
     if overfit_check:
-        plan = dataclasses.replace(overfit.RECIPE, distortion=plan.distortion, seed=plan.seed)
+        plan = dataclasses.replace(overfit.RECIPE, ms_ssim=plan.ms_ssim, seed=plan.seed)
     start = origin = None
     if weights and not found:
         start, origin = release.load_start(weights)

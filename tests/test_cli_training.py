@@ -102,7 +102,7 @@ def test_nothing_to_train_on(cae: Run, tmp_path: Path) -> None:
         (("train", "{data}", "-o", "{run}", "--patience", "1"), "needs --eval"),
         (("train", "{data}", "-o", "{run}", "--from", "{data}"), "no weights in"),
         (("train", "{data}", "-o", "{run}", "--recipe", "{data}/photo.png"), "photo.png"),
-        (("train", "{data}", "-o", "{run}", "--distortion", "ms-ssim"), "161 pixels"),
+        (("train", "{data}", "-o", "{run}", "--ms-ssim", "2"), "0<=x<=1"),
         (("train", "{data}", "-o", "{run}", "--eval", "{empty}"), "no image"),
         (("freeze", "{empty}", "-o", "{run}/x.safetensors"), "no training run"),
         (("freeze", "{empty}", "-o", "{run}/x.bin"), "must end in .safetensors"),

@@ -344,19 +344,21 @@ def test_validation_rounds(images: Path, tmp_path: Path) -> None:
         Validation(tmp_path / "empty")
 
 
-def test_ms_ssim_is_a_distortion(images: Path) -> None:
+def test_ms_ssim_is_a_part_of_the_distortion(images: Path) -> None:
     source = CropSource([images], smallest=128)
-    x = torch.from_numpy(source.batch(2, 192 - 32, np.random.default_rng(0))).float() / 255 - 0.5
-    x = torch.nn.functional.pad(x, (0, 0, 0, 32, 0, 32))
+    x = torch.from_numpy(source.batch(2, 128, np.random.default_rng(0))).float() / 255 - 0.5
     model = CompressionModel(SMALL).eval()
     t = torch.tensor([0.2, 0.8])
     with torch.no_grad():
         out = model(x, t)
-    exact = rate_distortion(model, x, t, out._replace(x=x), "ms-ssim")
-    coarse = rate_distortion(model, x, t, out, "ms-ssim")
-    assert torch.equal(exact.bpp, coarse.bpp)
-    assert bool((exact.samples < coarse.samples).all())
-    assert float(rate_distortion(model, x, t, out._replace(x=x)).total) == pytest.approx(float(exact.total), rel=1e-4)
+    plain, half, whole = (rate_distortion(model, x, t, out, share) for share in (0.0, 0.5, 1.0))
+    assert torch.equal(plain.bpp, whole.bpp)
+    assert not torch.allclose(plain.samples, whole.samples, rtol=0.01)
+    assert torch.allclose(half.samples, (plain.samples + whole.samples) / 2)
+    for share in (0.5, 1.0):
+        exact = rate_distortion(model, x, t, out._replace(x=x), share)
+        assert bool((exact.samples < half.samples).all())
+        assert float(exact.total) == pytest.approx(float(rate_distortion(model, x, t, out._replace(x=x)).total), 1e-4)
 
 
 def test_learning_rates_of_groups(images: Path, tmp_path: Path) -> None:

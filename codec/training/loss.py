@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..evaluation.metrics import pytorch_msssim
 from ..model import CompressionModel, RatedReconstruction
-from .recipe import Distortion
+from .recipe import MS_SSIM_WINDOW
 
 RATE_EXPONENT = 0.45
 """Each sample's loss is divided by lambda ** 0.45. BD-rate counts relative rate, and a plain sum would be ruled by
@@ -33,13 +33,15 @@ class Loss(NamedTuple):
 
 
 def rate_distortion(
-    model: CompressionModel, x: Tensor, t: Tensor, out: RatedReconstruction, measure: Distortion = "mse"
+    model: CompressionModel, x: Tensor, t: Tensor, out: RatedReconstruction, ms_ssim: float = 0.0
 ) -> Loss:
-    """x: float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate index of each sample."""
+    """x: float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate index of each sample; ms_ssim: as in `Recipe`."""
     pixels = x.shape[1] * x.shape[2]
     bpp = (out.bits_y + out.bits_z) / pixels
     mse = (out.x.float() - x).square().mean((1, 2, 3))
-    distortion = mse if measure == "mse" else MS_SSIM_WEIGHT * (1 - _ms_ssim(x, out.x.float()))
+    distortion = mse
+    if ms_ssim:
+        distortion = (1 - ms_ssim) * mse + ms_ssim * MS_SSIM_WEIGHT * (1 - _ms_ssim(x, out.x.float()))
     weight = model.config.rate_weight(t)
     # t is drawn evenly, so the mean of this weighting over the middle of the range is near 1.
     balance = (weight / model.config.rate_weight(0.5)) ** -RATE_EXPONENT
@@ -51,6 +53,10 @@ def _ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     """Two float32 [B, H, W, 3] in -0.5..0.5 -> float32 [B]."""
     with torch.autocast(x.device.type, enabled=False):
         result: Tensor = pytorch_msssim().ms_ssim(
-            (x + 0.5).permute(0, 3, 1, 2), (y + 0.5).permute(0, 3, 1, 2), data_range=1.0, size_average=False
+            (x + 0.5).permute(0, 3, 1, 2),
+            (y + 0.5).permute(0, 3, 1, 2),
+            data_range=1.0,
+            size_average=False,
+            win_size=MS_SSIM_WINDOW,
         )
     return result

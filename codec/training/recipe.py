@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
 from ...bitstream.errors import InputError
 from ..config import HYPER_PATCH, ModelConfig
@@ -16,13 +16,16 @@ WARM_UP_STEPS = 300
 FINAL_RATE = 0.02
 """A cosine of the learning rate ends at this share of its peak."""
 
-MS_SSIM_SIDE = 161
-"""Five scales of an 11-pixel window, halved four times, need this many pixels to a side."""
+MS_SSIM_WINDOW = 7
+"""Pixels to a side of the window that MS-SSIM is calculated with in training, where crops are small. What others
+report is calculated with 11."""
+
+MS_SSIM_SIDE = 16 * (MS_SSIM_WINDOW - 1) + 1
+"""Five scales, each half as large as the one before, need this many pixels to a side."""
 
 DEFAULT = Path(__file__).parent / "default.toml"
 """The recipe of the shipped weights."""
 
-Distortion = Literal["mse", "ms-ssim"]
 Table = TypeVar("Table", bound="Stage | Recipe")
 
 
@@ -56,10 +59,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run; `note` is free text for the manifest, such as what the data is."""
+    """A whole run; `ms_ssim` is the share of the distortion that is 1 - MS-SSIM, the rest is the mean squared error;
+    `note` is free text for the manifest, such as what the data is."""
 
     stages: tuple[Stage, ...]
-    distortion: Distortion = "mse"
+    ms_ssim: float = 0.0
     seed: int = 0
     ema_decay: float = 0.999
     note: str = ""
@@ -67,9 +71,9 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise InputError("a recipe needs at least one stage")
-        if self.distortion not in get_args(Distortion):
-            raise InputError(f"the distortion is one of {', '.join(get_args(Distortion))}, not {self.distortion!r}")
-        if self.distortion == "ms-ssim" and min(stage.crop for stage in self.stages) < MS_SSIM_SIDE:
+        if not 0 <= self.ms_ssim <= 1:
+            raise InputError(f"ms_ssim is a share from 0 to 1, not {self.ms_ssim}")
+        if self.ms_ssim and min(stage.crop for stage in self.stages) < MS_SSIM_SIDE:
             raise InputError(f"MS-SSIM needs crops of at least {MS_SSIM_SIDE} pixels in every stage")
         if not 0 <= self.ema_decay < 1:
             raise InputError(f"ema_decay must be in [0, 1), not {self.ema_decay}")
