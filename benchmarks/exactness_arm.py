@@ -1,0 +1,157 @@
+"""Exactness on another architecture: files made here, decoded by torch's and numpy's builds for 64-bit ARM under QEMU.
+
+    python benchmarks/exactness_arm.py FOLDER
+
+needs Debian's qemu-user-static, apt-get and pip with a network. The emulator executes the NEON and SVE instructions
+of torch's ARM kernels one by one, so that what is compared is what an ARM processor would compute. The package
+constriction has no wheel for ARM under Linux: its decoder, integer arithmetic too, is written out below.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from bisect import bisect_right
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+PACKAGES = (
+    "libc6 libgcc-s1 libstdc++6 libgomp1 python3.11 python3.11-minimal libpython3.11-minimal libpython3.11-stdlib "
+    "zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libuuid1 libncursesw6 libtinfo6 libreadline8 libcrypt1"
+)
+# The last torch whose wheel for ARM does not bring CUDA.
+WHEELS = "torch==2.8.0 numpy pillow safetensors click typing_extensions sympy mpmath networkx jinja2 filelock fsspec"
+QUALITIES = (5, 50, 95)
+HEIGHT, WIDTH = 128, 192
+CPUS = ("cortex-a72", "max")
+"""NEON alone; everything that QEMU knows, SVE among it."""
+
+
+class Categorical:
+    """What `bitstream.tables.exact_model` takes of constriction."""
+
+    def __init__(self, probabilities: Any, perfect: bool) -> None:
+        self.cumulative = [0, *np.cumsum(probabilities + 1).astype(int).tolist()]
+
+
+class AnsCoder:
+    """What `bitstream.entropy.StepDecoder` takes of constriction; FORMAT.md, section 7."""
+
+    def __init__(self, words: Any) -> None:
+        self.words, self.state = words.tolist(), 0
+        self._go_on(0, 0)
+
+    def _go_on(self, start: int, frequency: int) -> None:
+        self.state = frequency * (self.state // 2**24) + self.state % 2**24 - start
+        while self.state < 2**32 and self.words:
+            self.state = self.state * 2**32 + self.words.pop()
+
+    def _symbol(self, cumulative: list[int]) -> int:
+        index = bisect_right(cumulative, self.state % 2**24) - 1
+        self._go_on(cumulative[index], cumulative[index + 1] - cumulative[index])
+        return index
+
+    def _field(self, size: int) -> int:
+        value = self.state % 2**24 // (2**24 // size)
+        self._go_on(value * (2**24 // size), 2**24 // size)
+        return value
+
+    def decode(self, model: Any, sizes: Any) -> Any:
+        if isinstance(model, Categorical):
+            return np.array([self._symbol(model.cumulative) for _ in range(sizes)], np.int32)
+        return np.array([self._field(size) for size in sizes.tolist()], np.int32)
+
+    def is_empty(self) -> bool:
+        return self.state == 0 and not self.words
+
+
+def compare(folder: Path) -> None:
+    """Decodes the files in a folder, which fails where latents are others, and compares their pixels."""
+    stand_in: Any = ModuleType("constriction")
+    stand_in.stream = SimpleNamespace(
+        stack=SimpleNamespace(AnsCoder=AnsCoder), model=SimpleNamespace(Categorical=Categorical, Uniform=object)
+    )
+    sys.modules["constriction"] = stand_in
+    import platform
+
+    from cae.codec.pipeline import load_codec
+
+    codec = load_codec("cpu")
+    worst = same = 0
+    files = sorted(folder.glob("*.cae"))
+    for file in files:
+        pixels = codec.decode(file.read_bytes()).pixels.astype(int)
+        difference = np.abs(pixels - np.load(file.with_suffix(".npy"))).max()
+        worst, same = max(worst, int(difference)), same + 1
+    print(f"{platform.machine()}: {same} of {len(files)} to the same latents, pixels within {worst}")
+
+
+def make(photos: Path, folder: Path) -> None:
+    """Files of the middle of each photograph, and what they decode to here."""
+    from cae.codec.image import read_picture
+    from cae.codec.pipeline import load_codec
+
+    codec = load_codec("cpu")
+    for path in sorted(photos.glob("*.png")):
+        pixels = read_picture(path).pixels
+        top, left = (pixels.shape[0] - HEIGHT) // 2, (pixels.shape[1] - WIDTH) // 2
+        picture = read_picture(np.ascontiguousarray(pixels[top : top + HEIGHT, left : left + WIDTH]))
+        for quality in QUALITIES:
+            file = folder / f"{path.stem}-{quality}.cae"
+            file.write_bytes(codec.encode(picture, quality, effort=1))
+            np.save(file.with_suffix(".npy"), codec.decode(file.read_bytes()).pixels)
+
+
+def install(root: Path) -> None:
+    """Debian's Python for ARM and the wheels, unpacked below a folder; nothing is installed."""
+    (root / "lists" / "partial").mkdir(parents=True)
+    (root / "packages").mkdir()
+    apt = ["apt-get", "-qq", "-oAPT::Architecture=arm64", "-oAPT::Architectures=arm64"]
+    apt.append(f"-oDir::State::Lists={root / 'lists'}")
+    subprocess.run([*apt, "update"], check=True)
+    subprocess.run([*apt, "download", *PACKAGES.split()], check=True, cwd=root / "packages")
+    for package in (root / "packages").iterdir():
+        subprocess.run(["dpkg", "-x", package, root / "system"], check=True)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--python-version=3.11",
+    ]
+    pip += [f"--platform={name}_aarch64" for name in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")]
+    subprocess.run([*pip, "--dest", root / "wheels", *WHEELS.split(), "markupsafe"], check=True)
+    for wheel in (root / "wheels").iterdir():
+        zipfile.ZipFile(wheel).extractall(root / "site")
+
+
+def main(photos: Path) -> None:
+    import cae
+
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        install(root)
+        (root / "files").mkdir()
+        make(photos, root / "files")
+        paths = f"{root / 'site'}:{Path(cae.__file__).parent.parent}"
+        for cpu in CPUS:
+            print(f"{cpu}: ", end="", flush=True)
+            emulator = ["qemu-aarch64-static", "-L", root / "system", "-cpu", cpu, root / "system/usr/bin/python3.11"]
+            environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+            subprocess.run([*emulator, __file__, "--compare", root / "files"], check=True, env=environment)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--compare":
+        compare(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]))
