@@ -23,7 +23,8 @@ import numpy as np
 
 PACKAGES = (
     "libc6 libgcc-s1 libstdc++6 libgomp1 python3.11 python3.11-minimal libpython3.11-minimal libpython3.11-stdlib "
-    "zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libuuid1 libncursesw6 libtinfo6 libreadline8 libcrypt1"
+    "zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libuuid1 libncursesw6 libtinfo6 libreadline8 "
+    "libcrypt1"
 )
 # The last torch whose wheel for ARM does not bring CUDA.
 WHEELS = "torch==2.8.0 numpy pillow safetensors click typing_extensions sympy mpmath networkx jinja2 filelock fsspec"
