@@ -2,9 +2,9 @@
 
     python benchmarks/speed.py IMAGE [--threads 2] [--cheng]
 
-All are in one process, take turns, each warm from a call just before, and have their results checked. CompressAI's weights are random: times do
-not depend on them much, sizes would. With --cheng its cheng2020-anchor, whose context goes position by position,
-decodes once as well. Needs the extra `zoo`.
+All are in one process, take turns, each warm from a call just before, and have their results checked. CompressAI's
+weights are random: times do not depend on them much, sizes would. With --cheng its cheng2020-anchor, whose context
+goes position by position, decodes once as well. Needs the extra `zoo`.
 """
 
 from __future__ import annotations

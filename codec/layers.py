@@ -18,7 +18,7 @@ LEAKY_SLOPE = 2.0**-7
 
 
 CACHED_POSITIONS = 1536
-"""On a CPU and without gradients, a block's 1x1 layers take this many positions at a time, so that what the widest of
+"""On a CPU and outside training, a block's 1x1 layers take this many positions at a time, so that what the widest of
 them gives is still in the cache for the next and its memory is used again: for a window of 1024 x 1024 pixels the
 synthesis then takes 3/4 of the time."""
 
@@ -166,7 +166,7 @@ class DepthwiseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.add_spatial(x, self.project(self.spatial(self.leaky(self.mix(x)))))
-        if torch.is_grad_enabled() or x.device.type != "cpu":
+        if self.expand.weight.requires_grad or x.device.type != "cpu":
             return self._mix_channels(x)
         parts = torch.split(x.reshape(1, 1, -1, x.shape[-1]), CACHED_POSITIONS, dim=2)
         return torch.cat([self._mix_channels(part) for part in parts], dim=2).reshape(x.shape)
