@@ -2,8 +2,8 @@
 
     python benchmarks/effort.py FOLDER [--levels 1,2,4,9] [--step 1] [--threads 2]
 
-Files are written and decoded at five qualities. The BD-rate of the mean curve is ruled by images that take many bits;
-the mean of the images' own BD-rates stands beside it. Needs the extra `eval`.
+Files are written and decoded at five qualities; BD-rates are of the mean curves, in each of three metrics: refining
+goes by the first alone. Needs the extra `eval`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from cae.codec.config import ROUNDS
-from cae.codec.distortion import psnr
-from cae.codec.evaluation.curve import Point, bd_rate, mean_point
+from cae.codec.evaluation.curve import Point, bd_rate
+from cae.codec.evaluation.metrics import METRICS
 from cae.codec.image import read_picture
 from cae.codec.pipeline import load_codec
 
 QUALITIES = (10, 30, 50, 70, 90)
+MEASURES = [METRICS[name] for name in ("psnr", "ms-ssim", "ssimulacra2")]
 
 
 @click.command()
@@ -34,29 +35,35 @@ def main(folder: Path, levels: str, step: int, threads: int) -> None:
     torch.set_num_threads(threads)
     codec = load_codec("cpu")
     efforts = [int(level) for level in levels.split(",")]
-    curves: dict[int, list[list[Point]]] = {effort: [] for effort in efforts}
+    # One row a file: bits per pixel, then each metric.
+    rows: dict[tuple[int, int], list[list[float]]] = {}
     seconds = dict.fromkeys(efforts, 0.0)
     for path in sorted(folder.glob("*.png"))[::step]:
         picture = read_picture(path)
         for effort in efforts:
-            points = []
             for quality in QUALITIES:
                 start = time.perf_counter()
                 data = codec.encode(picture, quality, effort=effort)
                 seconds[effort] += time.perf_counter() - start
                 decoded = codec.decode(data).pixels
-                points.append(Point(8 * len(data) / picture.pixels[..., 0].size, psnr(picture.pixels, decoded)))
-            curves[effort].append(points)
-    means = {effort: [mean_point(same) for same in zip(*found, strict=True)] for effort, found in curves.items()}
+                values = [measure.curve(measure.measure(picture.pixels, decoded)) for measure in MEASURES]
+                bpp = 8 * len(data) / picture.pixels[..., 0].size
+                rows.setdefault((effort, quality), []).append([bpp, *values])
+
+    def curve(effort: int, measure: int) -> list[Point]:
+        means = [np.mean(rows[effort, quality], axis=0) for quality in QUALITIES]
+        return [Point(float(mean[0]), float(mean[1 + measure])) for mean in means]
+
     first = efforts[0]
-    files = len(QUALITIES) * len(curves[first])
-    print(f"{files} files a level, {threads} threads; against effort {first}")
-    print("effort  BD-rate of the mean curve  mean BD-rate  s a file  times as long")
+    files = len(QUALITIES) * len(rows[first, QUALITIES[0]])
+    print(f"{files} files a level, {threads} threads; BD-rates against effort {first}")
+    print("effort " + "".join(f"{measure.label:>13}" for measure in MEASURES) + "  s a file  times as long")
     for effort in efforts:
-        each = [bd_rate(a, b) for a, b in zip(curves[first], curves[effort], strict=True)]
+        rates = [bd_rate(curve(first, index), curve(effort, index)) for index in range(len(MEASURES))]
         print(
-            f"{effort:6}  {bd_rate(means[first], means[effort]):23.2f} %  {np.mean(each):10.2f} %"
-            f"  {seconds[effort] / files:8.3f}  {seconds[effort] / seconds[first]:13.1f}"
+            f"{effort:6} "
+            + "".join(f"{rate:11.2f} %" for rate in rates)
+            + f"  {seconds[effort] / files:8.3f}  {seconds[effort] / seconds[first]:13.1f}"
         )
 
 
