@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,8 @@ Pixels = npt.NDArray[np.uint8]
 GREY = 128
 """The value of pixels that are lost."""
 
-MOST_NOTES = 20
-"""So many damaged tiles are named, the rest counted."""
+MOST_PLACES = 20
+"""Of so many damaged tiles the rows and columns are named."""
 
 
 class Damage:
@@ -24,7 +24,8 @@ class Damage:
 
     def __init__(self, header: Header, tiles: Iterable[int] = ()) -> None:
         """tiles: indices in the order of the file."""
-        self._header = header
+        self._rectangles = tile_rectangles(header)
+        self._limits = header.height, header.width
         self._side = header.tile * TILE_UNIT // LATENT_SIDE
         self._lost = np.zeros(tile_grid(header), bool)
         self._lost.reshape(-1)[list(tiles)] = True
@@ -59,19 +60,24 @@ class Damage:
                     rows[:, max(column * side - left, 0) : end] = GREY
 
     def notes(self) -> tuple[str, ...]:
-        """A line for each lost tile, as far as they are few."""
+        """Which tiles are lost: a line for each, or where they are many, for each row of them without a gap."""
         lost = np.flatnonzero(self._lost)
-        more = len(lost) - MOST_NOTES
-        return (*self._named(lost[:MOST_NOTES]), *((f"{more} more tiles are damaged",) if more > 0 else ()))
+        if len(lost) <= MOST_PLACES:
+            return tuple(self._note(int(tile)) for tile in lost)
+        runs = np.split(lost, np.flatnonzero(np.diff(lost) > 1) + 1)
+        return tuple(
+            f"tiles {run[0] + 1} to {run[-1] + 1} of {self._lost.size} are damaged and grey"
+            if len(run) > 1
+            else self._note(int(run[0]))
+            for run in runs
+        )
 
-    def _named(self, tiles: Iterable[int]) -> Iterator[str]:
-        rectangles = tile_rectangles(self._header)
-        for index in tiles:
-            rectangle = rectangles[index]
-            top, left = LATENT_SIDE * rectangle.top, LATENT_SIDE * rectangle.left
-            bottom = min(top + LATENT_SIDE * rectangle.height, self._header.height)
-            right = min(left + LATENT_SIDE * rectangle.width, self._header.width)
-            yield (
-                f"tile {index + 1} of {len(rectangles)} is damaged: rows {top} to {bottom - 1}, "
-                f"columns {left} to {right - 1} are grey"
-            )
+    def _note(self, tile: int) -> str:
+        rectangle = self._rectangles[tile]
+        top, left = LATENT_SIDE * rectangle.top, LATENT_SIDE * rectangle.left
+        bottom = min(top + LATENT_SIDE * rectangle.height, self._limits[0])
+        right = min(left + LATENT_SIDE * rectangle.width, self._limits[1])
+        return (
+            f"tile {tile + 1} of {self._lost.size} is damaged: rows {top} to {bottom - 1}, "
+            f"columns {left} to {right - 1} are grey"
+        )

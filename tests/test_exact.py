@@ -12,9 +12,11 @@ import torch
 
 from cae.bitstream.container import unpack
 from cae.bitstream.errors import WeightsError
+from cae.codec import exact
 from cae.codec.config import ACTIVATION_LIMIT
 from cae.codec.exact import (
     ACCUMULATOR_LIMIT,
+    MAX_EXPONENT,
     Integer,
     IntegerClassPointwise,
     IntegerDepthwise,
@@ -31,16 +33,31 @@ Bytes = npt.NDArray[np.uint8]
 EXACTNESS = Path(__file__).parent.parent / "benchmarks" / "exactness.py"
 
 
-def largest(layer: Integer) -> Integer:
-    """The largest weights that the bound allows, with random signs."""
+def largest(layer: Integer, beyond: float = 1) -> Integer:
+    """Random weights that fill the bound (or go beyond it), with multipliers of all sizes."""
     generator = torch.Generator().manual_seed(2)
     terms = int(np.prod([layer.weight.shape[axis] for axis in layer.input_axes]))
-    size = (ACCUMULATOR_LIMIT // ACTIVATION_LIMIT - 1) // terms
-    layer.weight.copy_(torch.randint(0, 2, layer.weight.shape, generator=generator) * 2 * size - size)
-    layer.bias.fill_(ACTIVATION_LIMIT // 2 - 1)
-    layer.multiplier.fill_(2.0**-12)
+    weight = torch.rand(layer.weight.shape, generator=generator, dtype=torch.float64) - 0.5
+    # Rounding adds at most 1/2 to each.
+    room = beyond * (ACCUMULATOR_LIMIT / ACTIVATION_LIMIT - terms / 2 - 2)
+    layer.weight.copy_((weight * room / weight.abs().sum(layer.input_axes, keepdim=True)).round())
+    limit = ACTIVATION_LIMIT
+    layer.bias.copy_(torch.randint(1 - limit, limit, layer.bias.shape, generator=generator))
+    layer.multiplier.copy_(2.0 ** -torch.randint(0, MAX_EXPONENT + 1, layer.bias.shape, generator=generator))
     layer.settle()
     return layer
+
+
+def sums(layer: Integer, x: torch.Tensor) -> torch.Tensor:
+    """What the layer is to round, in float64, which is exact: from the weights as they are stored."""
+    weight, bias, x = layer.weight.double(), layer.bias.double(), x.double()
+    if isinstance(layer, IntegerPointwise):
+        return (x @ weight.T + bias) * layer.multiplier
+    if isinstance(layer, IntegerClassPointwise):
+        parts = zip(x, weight, bias, layer.multiplier, strict=True)
+        return torch.stack([(part @ w + b) * m for part, w, b, m in parts])
+    out = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=1, groups=len(bias))
+    return out.permute(0, 2, 3, 1) * layer.multiplier
 
 
 @pytest.mark.parametrize(
@@ -52,15 +69,23 @@ def largest(layer: Integer) -> Integer:
     ],
     ids=["pointwise", "depthwise", "class"],
 )
-def test_layers_equal_float64_at_the_bound(layer: Integer, shape: tuple[int, ...]) -> None:
+def test_layers_equal_float64_at_the_bound(
+    layer: Integer, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     largest(layer)
     generator = torch.Generator().manual_seed(3)
-    # Mostly at the limits, where sums are largest.
-    x = torch.randint(-1, 2, shape, generator=generator).float() * ACTIVATION_LIMIT
+    signs = torch.randint(0, 2, shape, generator=generator) * 2 - 1
+    x = (signs * torch.randint(ACTIVATION_LIMIT - 3, ACTIVATION_LIMIT + 1, shape, generator=generator)).float()
+    if isinstance(layer, IntegerPointwise):
+        x[0, 0, 0] = layer.weight[0].sign() * ACTIVATION_LIMIT  # all terms of one sign: the largest sum
+    expected = sums(layer, x)
+    if not isinstance(layer, IntegerClassPointwise):
+        with monkeypatch.context() as patch, exact_arithmetic():
+            patch.setattr(exact, "limited", lambda sums: sums)
+            assert torch.equal(layer(x.clone()).double(), expected)  # before rounding can hide anything
+        expected = expected.round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
     with exact_arithmetic():
-        single = layer(x.clone())
-        double = layer.double()(x.double())
-    assert torch.equal(single.double(), double)
+        assert torch.equal(layer(x.clone()).double(), expected.round())
 
 
 def test_rounding_is_half_to_even_and_clamped() -> None:
@@ -80,10 +105,10 @@ def test_rounding_is_half_to_even_and_clamped() -> None:
 
 
 def test_layers_that_are_not_exact_are_refused() -> None:
-    layer = largest(IntegerPointwise(torch.empty(4, 8), torch.empty(4)))
-    layer.weight.mul_(2)
+    layer = IntegerPointwise(torch.empty(4, 8), torch.empty(4))
     with pytest.raises(WeightsError, match="too large"):
-        layer.settle()
+        largest(layer, beyond=1.01)
+    layer.bias.zero_()
     layer.weight.fill_(0.5)
     with pytest.raises(WeightsError, match="not integers"):
         layer.settle()

@@ -35,7 +35,8 @@ class Loss(NamedTuple):
 def rate_distortion(
     model: CompressionModel, x: Tensor, t: Tensor, out: RatedReconstruction, ms_ssim: float = 0.0
 ) -> Loss:
-    """x: float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate index of each sample; ms_ssim: as in `Recipe`."""
+    """x: float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate index of each sample; ms_ssim: the share s of the
+    distortion (1 - s) MSE + s MS_SSIM_WEIGHT (1 - MS-SSIM)."""
     pixels = x.shape[1] * x.shape[2]
     bpp = (out.bits_y + out.bits_z) / pixels
     mse = (out.x.float() - x).square().mean((1, 2, 3))

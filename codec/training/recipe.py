@@ -59,7 +59,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run; `ms_ssim` is the share of the distortion that is 1 - MS-SSIM, the rest is the mean squared error;
+    """A whole run; `ms_ssim` is the share of MS-SSIM in the distortion, see `loss.rate_distortion`;
     `note` is free text for the manifest, such as what the data is."""
 
     stages: tuple[Stage, ...]
@@ -170,8 +170,11 @@ def parse(values: Mapping[str, Any]) -> Recipe:
 
 
 def stored(record: Mapping[str, Any]) -> tuple[Recipe, ModelConfig]:
-    """Recipe and configuration in the record of a checkpoint."""
-    return parse(record["recipe"]), ModelConfig.from_dict(record["config"])
+    """Recipe and configuration in the record of a checkpoint. Raises InputError for one of another version."""
+    try:
+        return parse(record["recipe"]), ModelConfig.from_dict(record["config"])
+    except (InputError, ValueError) as error:
+        raise InputError(f"the run was begun by another version: {error}") from error
 
 
 def _build(kind: type[Table], values: Any) -> Table:
