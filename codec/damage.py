@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from ..bitstream.container import LATENT_SIDE, TILE_UNIT, Header, Rectangle, tile_grid, tile_rectangles
+from ..bitstream.container import LATENT_SIDE, TILE_UNIT, Header, Rectangle, tile_grid
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -22,10 +22,9 @@ class Damage:
     """The lost tiles of an image. What they cost is little more than the grey pixels that are shown for them, however
     many pixels a damaged file claims to have."""
 
-    def __init__(self, header: Header, tiles: Iterable[int] = ()) -> None:
+    def __init__(self, header: Header, tiles: Iterable[int]) -> None:
         """tiles: indices in the order of the file."""
-        self._rectangles = tile_rectangles(header)
-        self._limits = header.height, header.width
+        self._size = header.height, header.width
         self._side = header.tile * TILE_UNIT // LATENT_SIDE
         self._lost = np.zeros(tile_grid(header), bool)
         self._lost.reshape(-1)[list(tiles)] = True
@@ -73,10 +72,11 @@ class Damage:
         )
 
     def _note(self, tile: int) -> str:
-        rectangle = self._rectangles[tile]
-        top, left = LATENT_SIDE * rectangle.top, LATENT_SIDE * rectangle.left
-        bottom = min(top + LATENT_SIDE * rectangle.height, self._limits[0])
-        right = min(left + LATENT_SIDE * rectangle.width, self._limits[1])
+        row, column = divmod(tile, self._lost.shape[1])
+        top, left = (LATENT_SIDE * self._side * index for index in (row, column))
+        bottom, right = (
+            min(start + LATENT_SIDE * self._side, size) for start, size in zip((top, left), self._size, strict=True)
+        )
         return (
             f"tile {tile + 1} of {self._lost.size} is damaged: rows {top} to {bottom - 1}, "
             f"columns {left} to {right - 1} are grey"

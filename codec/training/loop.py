@@ -23,7 +23,7 @@ from . import report, state
 from .data import CropSource, Pixels, Prefetch, patch_covariance
 from .loss import Loss, rate_distortion
 from .optimizer import make_optimizer, set_learning_rate
-from .recipe import Position, Recipe, parse
+from .recipe import Position, Recipe, stored
 from .signals import StopSignals
 from .team import Team
 from .validate import Selection
@@ -213,9 +213,10 @@ class Trainer:
 
     def _resume(self, folder: Path) -> None:
         tensors, values = state.load_state(folder)
-        if values["config"] != self.model.config.to_dict():
+        recipe, config = stored(values)
+        if config != self.model.config:
             raise InputError(f"{folder} was made with another model configuration: {values['config']}")
-        if parse(values["recipe"]) != self.recipe:
+        if recipe != self.recipe:
             raise InputError(f"{folder} was made with another recipe: {values['recipe']}")
         self.model.load_state_dict(state.unpack(tensors, state.MODEL))
         self.average.load_state_dict(state.unpack(tensors, state.AVERAGE))
