@@ -111,11 +111,11 @@ def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: in
     if len(container.tiles) > 1:
         raise click.UsageError("an image of one tile, please: at most 1024x1024 pixels")
     latents = codec.decode_latents(container)
-    y = codec.analyse(picture.pixels, row)
-    steps, _ = codec.quantise(y, row)
+    y = windows.analyse(codec.model, picture.pixels, row)
+    steps, _ = codec.coder.quantise(y, row)
 
     def entropy() -> None:
-        decoder = StepDecoder(codec.tables, container.tiles[0].payload)
+        decoder = StepDecoder(codec.coder.tables, container.tiles[0].payload)
         for _, rows in steps:
             decoder.decode(rows)
 
@@ -130,9 +130,9 @@ def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: in
         "  entropy decoding": entropy,
         "  synthesis": lambda: list(windows.synthesise(codec.model, [latents], row)),
         "encode, effort 1": lambda: codec.encode(picture, quality, effort=1),
-        "  analysis": lambda: codec.analyse(picture.pixels, row),
-        "  quantisation": lambda: codec.quantise(y, row),
-        "  entropy coding": lambda: encode_steps(codec.tables, steps),
+        "  analysis": lambda: windows.analyse(codec.model, picture.pixels, row),
+        "  quantisation": lambda: codec.coder.quantise(y, row),
+        "  entropy coding": lambda: encode_steps(codec.coder.tables, steps),
         "encode, effort 2": lambda: codec.encode(picture, quality, effort=2),
     }
     rate, bandwidth = convolution_rate(torch.float32, rounds), copy_rate(rounds)

@@ -17,7 +17,7 @@ from big_images import mosaic
 from PIL import Image
 
 from cae.bitstream.container import unpack
-from cae.bitstream.entropy import encode_steps
+from cae.codec import windows
 from cae.codec.image import read_picture
 from cae.codec.pipeline import Codec, Pixels, load_codec
 from cae.codec.quality import rate_row
@@ -27,11 +27,11 @@ WIDTH, HEIGHT = 4032, 3024
 
 def compare(codec: Codec, name: str, pixels: Pixels, quality: float) -> float:
     """Prints a line; the excess of the rate."""
-    data = codec.encode(read_picture(pixels), quality)
+    data = codec.encode(read_picture(pixels), quality, effort=1)
     container = unpack(data)
     row = rate_row(quality)
-    steps, _ = codec.quantise(codec.analyse(pixels, row), row)
-    untiled = len(encode_steps(codec.tables, steps)) + len(data) - sum(len(tile.payload) for tile in container.tiles)
+    untiled_tile = codec.coder.encode(*codec.coder.quantise(windows.analyse(codec.model, pixels, row), row))
+    untiled = len(untiled_tile.payload) + len(data) - sum(len(tile.payload) for tile in container.tiles)
     untiled -= 9 * (len(container.tiles) - 1)  # the records of the other tiles
     tiled = codec.decode(data).pixels.astype(int)
     whole = codec.model.synthesise(codec.decode_latents(container), row)[0].round().clamp_(0, 255).numpy()

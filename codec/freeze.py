@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from ..bitstream.tables import ProbabilityTables, quantise_counts
+from .coder import TileCoder
 from .config import ACTIVATION_LIMIT, LATENT_FRACTION, ROWS, SCALE_MIN, SCALE_STEP, TABLE_ROWS
 from .exact import ACCUMULATOR_LIMIT, MAX_EXPONENT, Integer, IntegerGate, IntegerRateTable
 from .frozen import INPUT_ONE, MEAN_ONE, SCALE_ONE, UNIT_LIMIT, UNIT_ONE, FrozenModel, row_rate
 from .layers import Add, ClassPointwise, Depthwise, DepthwiseBlock, Gate, Leaky, Pointwise
 from .model import CompressionModel
-from .pipeline import Codec
 from .prior import HyperSynthesis
+from .windows import analyse
 
 LAPLACE_WEIGHT = 500
 """Symbols' worth of belief in the Laplace distribution when a row's table is made from counted symbols."""
@@ -208,13 +209,13 @@ def _freeze_layer(
 
 def _count_symbols(frozen: FrozenModel, crops: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float64]]:
     """How often each symbol occurs in each row, float64 [2K + 1] a row; each crop is coded at a rate of its own."""
-    codec = Codec(frozen, fingerprint=bytes(4))
+    coder = TileCoder(frozen)
     counted: list[npt.NDArray[np.float64]] = [np.zeros(2 * _half_width(row) + 1) for row in range(TABLE_ROWS)]
     for index, crop in enumerate(crops):
         # Rates far apart one after another, so that any number of crops covers the range.
         row = (index * 97) % ROWS
-        y = codec.analyse(crop, row)
-        for symbols, rows in codec.quantise(y, row)[0]:
+        y = analyse(frozen, crop, row)
+        for symbols, rows in coder.quantise(y, row)[0]:
             for table in range(1, TABLE_ROWS):
                 width = _half_width(table)
                 found = symbols[rows == table]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +19,12 @@ from ..bitstream.container import (
     Rectangle,
     Tile,
     is_enough,
-    latents_checksum,
     pack,
     read_header,
     tile_grid,
     tile_rectangles,
     unpack,
 )
-from ..bitstream.entropy import StepDecoder
 from ..bitstream.errors import (
     CorruptError,
     DecodeMismatchError,
@@ -40,6 +37,7 @@ from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TI
 from ..bitstream.salvage import Salvage, salvage
 from . import refine, windows
 from .checkpoint import load_frozen
+from .coder import TileCoder
 from .config import BFLOAT16, DEFAULT_EFFORT, FLOAT32, PRECISIONS, ROUNDS
 from .damage import Damage
 from .device import memory_errors, resolve_device
@@ -47,24 +45,12 @@ from .extras import from_chunks, to_chunks
 from .frozen import FrozenModel
 from .image import Picture
 from .installed import find_weights
-from .prior import to_classes
 from .quality import rate_row
-from .quantize import Quantizer
 from .view import AT_ORIGIN, Region, Write, check_view, needed_tiles, show, tiles_area, whole
 
 Pixels = npt.NDArray[np.uint8]
-Step = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]
-"""(symbols, table rows), both [n]: what the entropy coder takes at a time."""
-
-Watch = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint8]], None]
-"""Called with the symbols and table rows of hyper-latents [1, h, w, Z], then of each step [4, 1, h/2, w/2, M/4]."""
-
 Progress = Callable[[int, int], None]
 """Called with the number of tiles done and of all tiles, after each."""
-
-
-def _ignore(symbols: npt.NDArray[np.int32], rows: npt.NDArray[np.uint8]) -> None:
-    """Watches nothing."""
 
 
 def _silent(done: int, total: int) -> None:
@@ -72,7 +58,7 @@ def _silent(done: int, total: int) -> None:
 
 
 class Codec:
-    """A model on a device, with its entropy coder's tables. Make it by `load_codec`."""
+    """A model on a device, which codes whole files. Make it by `load_codec`."""
 
     def __init__(self, model: FrozenModel, fingerprint: bytes, device: str = "cpu", precision: str = FLOAT32) -> None:
         """precision: of the synthesis, one of PRECISIONS; decoded latents do not depend on it."""
@@ -80,8 +66,7 @@ class Codec:
         if precision == BFLOAT16:
             self.model.synthesis.use_bfloat16()
         self.fingerprint = fingerprint
-        self.tables = model.probability_tables()
-        self._quantizer = Quantizer(self.tables, torch.device(device))
+        self.coder = TileCoder(self.model)
 
     def encode(
         self, picture: Picture, quality: float, *, effort: int = DEFAULT_EFFORT, progress: Progress = _silent
@@ -162,8 +147,7 @@ class Codec:
         tiles: list[Tile] = []
         rectangles = tile_rectangles(header)
         for rectangle in rectangles:
-            payload, latents = refine.quantise(self, pixels, header, rectangle, effort)
-            tiles.append(Tile(payload, _checksum(latents)))
+            tiles.append(refine.encode(self.coder, pixels, header, rectangle, effort))
             progress(len(tiles), len(rectangles))
         return tuple(tiles)
 
@@ -185,12 +169,12 @@ class Codec:
             start = rectangles[indices[0]].left
             width = sum(rectangles[index].width for index in indices)
             size = (1, rectangles[indices[0]].height, width, self.model.config.latent_channels)
-            band = torch.zeros(size, dtype=torch.int32, device=self.device)
+            band = torch.zeros(size, dtype=torch.int32, device=self.coder.device)
             for index in indices:
                 _, left, height, width = rectangles[index]
                 if damage is None or index not in damage:
                     try:
-                        decoded = self.decode_tile(container.tiles[index], height, width, header.row)
+                        decoded = self.coder.decode(container.tiles[index], height, width, header.row)
                         band[:, :, left - start : left - start + width] = decoded
                     except (CorruptError, DecodeMismatchError):
                         if damage is None:
@@ -203,16 +187,6 @@ class Codec:
                 progress(tried, len(rows) * len(columns))
             yield band
 
-    def decode_tile(self, tile: Tile, height: int, width: int, row: int, watch: Watch = _ignore) -> Tensor:
-        """A tile's latents, int32 [1, h, w, M] in sixteenths of a step. Raises CorruptError, DecodeMismatchError.
-
-        watch: is shown the symbols and table rows of the hyper-latents and of each step, as they are decoded.
-        """
-        decoded = self._dequantise(tile.payload, height, width, row, watch)
-        if _checksum(decoded) != tile.latents_checksum:
-            raise DecodeMismatchError("the decoded latents are not those that were encoded")
-        return decoded
-
     def _synthesise(self, header: Header, bands: Iterator[Tensor], area: Rectangle, damage: Damage) -> Iterator[Pixels]:
         """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""
         top, left = LATENT_SIDE * area.top, LATENT_SIDE * area.left
@@ -220,56 +194,6 @@ class Codec:
             damage.blank(part, top, left)
             yield _to_grey(part) if header.grey else part
             top += len(part)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self.model.sigma.device
-
-    def analyse(self, pixels: Pixels, row: int, area: Rectangle | None = None) -> Tensor:
-        """Pixels uint8 [H, W, 3] or [H, W] -> latents of the padded image, or of an area of it, in standard deviations:
-        float32 [1, h, w, M]."""
-        return windows.analyse(self.model, pixels, row, area)
-
-    def quantise(self, y: Tensor, row: int, z: Tensor | None = None) -> tuple[list[Step], Tensor]:
-        """A tile's latents, float32 [1, h, w, M] in standard deviations -> the steps to be coded, hyper-latents first,
-        and what will be decoded: int32 [1, h, w, M] in sixteenths of a step.
-
-        z: hyper-latents, int32 [1, h/4, w/4, Z], if not those of these latents.
-        """
-        z = self.model.analyse_hyper(y, row) if z is None else z
-        classes = to_classes(y)
-        steps = [(_flat(z), self._hyper_rows(z.shape, row))]
-
-        def resolve(step: int, mean: Tensor, rows: Tensor) -> Tensor:
-            residual, weight = self.model.residual(classes, mean, row, step)
-            symbols = self._quantizer.quantise(residual, rows, weight)
-            steps.append((_flat(symbols), _flat(rows)))
-            return symbols
-
-        return steps, self.model.walk(z, row, resolve)
-
-    def _dequantise(self, payload: bytes, height: int, width: int, row: int, watch: Watch) -> Tensor:
-        """Inverse of `quantise` and of the entropy coder."""
-        decoder = StepDecoder(self.tables, payload)
-        shape = torch.Size((1, height // 4, width // 4, self.model.config.hyper_channels))
-
-        def read(rows: npt.NDArray[np.uint8], shape: torch.Size) -> Tensor:
-            symbols = decoder.decode(rows)
-            watch(symbols.reshape(shape), rows.reshape(shape))
-            return torch.from_numpy(symbols).to(self.device).reshape(shape)
-
-        z = read(self._hyper_rows(shape, row), shape)
-
-        def resolve(step: int, mean: Tensor, rows: Tensor) -> Tensor:
-            return read(_flat(rows), mean.shape)
-
-        latents = self.model.walk(z, row, resolve)
-        decoder.finish()
-        return latents
-
-    def _hyper_rows(self, shape: torch.Size, row: int) -> npt.NDArray[np.uint8]:
-        return _flat(self.model.hyper_rows[row].expand(shape))
 
 
 def load_codec(device: str = "auto", fingerprint: bytes | None = None, precision: str = FLOAT32) -> Codec:
@@ -284,14 +208,6 @@ def load_codec(device: str = "auto", fingerprint: bytes | None = None, precision
 @torch.inference_mode(False)  # whatever the first caller is in: tensors made in it can never have gradients
 def _load_codec(device: str, fingerprint: bytes, precision: str) -> Codec:
     return Codec(*load_frozen(fingerprint=fingerprint), device, precision)
-
-
-def _flat(x: Tensor) -> npt.NDArray[Any]:
-    return x.reshape(-1).cpu().numpy()
-
-
-def _checksum(latents: Tensor) -> int:
-    return latents_checksum(latents[0].permute(2, 0, 1).cpu().numpy())
 
 
 def _to_grey(pixels: Pixels) -> Pixels:

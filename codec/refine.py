@@ -9,19 +9,14 @@ same speed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-from ..bitstream.container import Header, Rectangle, latent_size
-from ..bitstream.entropy import encode_steps
+from ..bitstream.container import Header, Rectangle, Tile, latent_size
+from .coder import TileCoder
 from .config import LATENT_FRACTION, PATCH, ROUNDS
-from .frozen import UNIT_ONE, row_rate
-from .windows import cut
-
-if TYPE_CHECKING:
-    from .pipeline import Codec, Pixels
+from .frozen import UNIT_ONE, FrozenModel, row_rate
+from .windows import Pixels, analyse, cut
 
 STEP = 0.7
 MOMENTUM = 0.3
@@ -31,19 +26,16 @@ so: steps of 1 without momentum can diverge at high rates, and these two gain mo
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def quantise(codec: Codec, pixels: Pixels, header: Header, tile: Rectangle, effort: int) -> tuple[bytes, Tensor]:
-    """A tile of an image, uint8 [H, W, 3] or [H, W], at an effort from 1 to 9: the payload, and what it decodes to,
-    int32 [1, h, w, M] in sixteenths of a step. The best of the effort's rounds is taken.
-    """
-    model, row, rounds = codec.model, header.row, ROUNDS[effort - 1]
+def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, effort: int) -> Tile:
+    """The record of a tile of an image, uint8 [H, W, 3] or [H, W], at an effort from 1 to 9: the best of its rounds."""
+    model, row, rounds = coder.model, header.row, ROUNDS[effort - 1]
     if not rounds:
-        steps, decoded = codec.quantise(codec.analyse(pixels, row, tile), row)
-        return encode_steps(codec.tables, steps), decoded
+        return coder.encode(*coder.quantise(analyse(model, pixels, row, area), row))
     # The pixels of the tile depend on latents as far as the halo around it; those stay what the analysis gives. What
     # its own do to pixels around it is left out: a quarter more time would change sizes by less than 0.01 %.
-    outer = _grown(tile, model.config.halo, Rectangle(0, 0, *latent_size(header)))
-    known = codec.analyse(pixels, row, outer)
-    y = _part(known, tile, outer).clone()
+    outer = _grown(area, model.config.halo, Rectangle(0, 0, *latent_size(header)))
+    known = analyse(model, pixels, row, outer)
+    y = _part(known, area, outer).clone()
     z = model.analyse_hyper(y, row)
     # A sixteenth of a step in standard deviations, and what takes a gradient with respect to sixteenths of a step to
     # the distance from the optimum.
@@ -52,43 +44,43 @@ def quantise(codec: Codec, pixels: Pixels, header: Header, tile: Rectangle, effo
     price = model.config.rate_weight(row_rate(row)) / 3  # MSE is a mean over three colours
     latents = known / unit
     velocity = torch.zeros_like(y)
-    best: tuple[float, bytes, Tensor] | None = None
+    best: tuple[float, Tile] | None = None
     for number in range(rounds + 1):
-        steps, decoded = codec.quantise(y, row, z)
-        payload = encode_steps(codec.tables, steps)
-        _part(latents, tile, outer).copy_(decoded)
-        error, gradient = _distortion(codec, pixels, row, latents, outer, tile, slope=number < rounds)
-        cost = 8 * len(payload) + price * error
+        steps, decoded = coder.quantise(y, row, z)
+        tile = coder.encode(steps, decoded)
+        _part(latents, area, outer).copy_(decoded)
+        error, gradient = _distortion(model, pixels, row, latents, outer, area, slope=number < rounds)
+        cost = 8 * len(tile.payload) + price * error
         if best is None or cost < best[0]:
-            best = cost, payload, decoded
+            best = cost, tile
         if gradient is not None:
             target = decoded * unit - scale * gradient
             velocity = MOMENTUM * velocity + STEP * (target - y)
             y = y + velocity
     assert best is not None
-    return best[1:]
+    return best[1]
 
 
 def _distortion(
-    codec: Codec, pixels: Pixels, row: int, latents: Tensor, outer: Rectangle, tile: Rectangle, *, slope: bool
+    model: FrozenModel, pixels: Pixels, row: int, latents: Tensor, outer: Rectangle, area: Rectangle, *, slope: bool
 ) -> tuple[float, Tensor | None]:
-    """The squared errors of the pixels of a tile, in levels, summed; with `slope` their gradient with respect to the
-    latents of the tile, float32 [1, h, w, M].
+    """The squared errors of the pixels of an area, in levels, summed; with `slope` their gradient with respect to the
+    latents of it, float32 [1, h, w, M].
 
     latents: float32 [1, h, w, M] of the outer area, in sixteenths of a step. What is padded is no error.
     """
-    model = codec.model
-    rate = torch.tensor([row_rate(row)], device=codec.device)
-    rows, columns = (tile.top, tile.top + tile.height), (tile.left, tile.left + tile.width)
-    original = torch.from_numpy(cut(pixels, rows, columns)).to(codec.device)
-    height = min(PATCH * tile.height, pixels.shape[0] - PATCH * tile.top)
-    width = min(PATCH * tile.width, pixels.shape[1] - PATCH * tile.left)
+    device = latents.device
+    rate = torch.tensor([row_rate(row)], device=device)
+    rows, columns = (area.top, area.top + area.height), (area.left, area.left + area.width)
+    original = torch.from_numpy(cut(pixels, rows, columns)).to(device)
+    height = min(PATCH * area.height, pixels.shape[0] - PATCH * area.top)
+    width = min(PATCH * area.width, pixels.shape[1] - PATCH * area.left)
     latents = latents.clone().requires_grad_(slope)
     with torch.set_grad_enabled(slope):
         x = model.synthesis.levels(latents, model.restore[row], rate, model.sigma)[0]
-        x = x[PATCH * (tile.top - outer.top) :, PATCH * (tile.left - outer.left) :][:height, :width]
+        x = x[PATCH * (area.top - outer.top) :, PATCH * (area.left - outer.left) :][:height, :width]
         error = (x.clamp(0, 255) - original[:height, :width]).square().sum(dtype=torch.float64)
-    gradient = _part(torch.autograd.grad(error, latents)[0], tile, outer) if slope else None
+    gradient = _part(torch.autograd.grad(error, latents)[0], area, outer) if slope else None
     return float(error.detach()), gradient
 
 

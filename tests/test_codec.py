@@ -100,8 +100,8 @@ def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
     for quality in (0, 50, 100):
         data = codec.encode(read_picture(photo), quality, effort=1)
         row = rate_row(quality)
-        steps, latents = codec.quantise(codec.analyse(photo, row), row)
-        estimate = sum(codec.tables.cost_in_bits(*step) for step in steps) / 8
+        steps, latents = codec.coder.quantise(windows.analyse(codec.model, photo, row), row)
+        estimate = sum(codec.coder.tables.cost_in_bits(*step) for step in steps) / 8
         assert estimate <= len(data) <= 1.01 * estimate + 40
         assert torch.equal(latents, codec.decode_latents(unpack(data)))
 
@@ -109,7 +109,7 @@ def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
 def test_no_hyper_latent_is_beyond_the_coder(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """However unlikely the tables call it."""
     row = 0
-    y = codec.analyse(photo, row)
+    y = windows.analyse(codec.model, photo, row)
     z = codec.model.analyse_hyper(y, row)
     monkeypatch.setattr(codec.model, "analyse_hyper", lambda *_: z + 1000)
     data = codec.encode(read_picture(photo), row)
@@ -129,14 +129,14 @@ def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> N
 def test_windows_show_no_seam(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the latents come: in one piece, in bands lower or higher than a window, analysed area by area."""
     pixels = np.tile(photo, (3, 2, 1))
-    y = codec.analyse(pixels, 128)
-    latents = codec.quantise(y, 128)[1]
+    y = windows.analyse(codec.model, pixels, 128)
+    latents = codec.coder.quantise(y, 128)[1]
     image = np.concatenate(list(windows.synthesise(codec.model, [latents], 128))).astype(int)
     assert image.shape == (384, 448, 3)
     monkeypatch.setattr(windows, "WINDOW", 7)
-    assert (codec.analyse(pixels, 128) - y).abs().max() < 1e-3
+    assert (windows.analyse(codec.model, pixels, 128) - y).abs().max() < 1e-3
     area = Rectangle(8, 4, 16, 20)
-    assert (codec.analyse(pixels, 128, area) - y[:, 8:24, 4:24]).abs().max() < 1e-3
+    assert (windows.analyse(codec.model, pixels, 128, area) - y[:, 8:24, 4:24]).abs().max() < 1e-3
     for height in (1, 4, 5, 8, 17, 23, 24):
         parts = list(windows.synthesise(codec.model, latents.split(height, dim=1), 128))
         assert np.abs(np.concatenate(parts) - image).max() <= 1

@@ -206,16 +206,16 @@ def test_regions(tiled: tuple[bytes, np.ndarray], region: tuple[int, int, int, i
 
 
 def test_a_region_needs_its_tiles_alone(tiled: tuple[bytes, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
-    from cae.codec.pipeline import Codec
+    from cae.codec.coder import TileCoder
 
     decoded: list[int] = []
-    decode_tile = Codec.decode_tile
+    decode = TileCoder.decode
 
-    def count(self: Codec, *arguments: object) -> object:
+    def count(self: TileCoder, *arguments: object) -> object:
         decoded.append(1)
-        return decode_tile(self, *arguments)  # type: ignore[arg-type]
+        return decode(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Codec, "decode_tile", count)
+    monkeypatch.setattr(TileCoder, "decode", count)
     api.decode(tiled[0], region=(100, 100, 300, 300))
     assert len(decoded) == 1
     api.decode(tiled[0], region=(1000, 100, 100, 100))

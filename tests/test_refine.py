@@ -9,7 +9,7 @@ import torch
 
 from cae.bitstream.container import Header, Rectangle, latent_size
 from cae.bitstream.errors import InputError
-from cae.codec import pipeline, refine
+from cae.codec import pipeline, refine, windows
 from cae.codec.image import read_picture
 from cae.codec.pipeline import Codec, load_codec
 from cae.codec.quality import rate_row
@@ -74,8 +74,8 @@ def test_gradient(codec: Codec, photo: Bytes) -> None:
     row = 128
     header = Header(photo.shape[1], photo.shape[0], False, row, codec.fingerprint)
     area = Rectangle(0, 0, *latent_size(header))
-    latents = codec.quantise(codec.analyse(photo, row), row)[1].float()
-    error, gradient = refine._distortion(codec, photo, row, latents, area, area, slope=True)
+    latents = codec.coder.quantise(windows.analyse(codec.model, photo, row), row)[1].float()
+    error, gradient = refine._distortion(codec.model, photo, row, latents, area, area, slope=True)
 
     def measured(values: torch.Tensor) -> float:
         x = codec.model.synthesise(values, row)[0].clamp(0, 255).double().numpy()[: photo.shape[0], : photo.shape[1]]
@@ -88,7 +88,7 @@ def test_gradient(codec: Codec, photo: Bytes) -> None:
     assert float(gradient.norm()) == pytest.approx(slope, rel=0.01)
     outer, tile = Rectangle(1, 1, 6, 9), Rectangle(2, 3, 4, 4)
     part = latents[:, 1:7, 1:10].clone()
-    error, gradient = refine._distortion(codec, photo, row, part, outer, tile, slope=True)
+    error, gradient = refine._distortion(codec.model, photo, row, part, outer, tile, slope=True)
 
     def measured_part(values: torch.Tensor) -> float:
         x = codec.model.synthesise(values, row)[0, 16:80, 32:96].clamp(0, 255).double().numpy()
@@ -100,7 +100,7 @@ def test_gradient(codec: Codec, photo: Bytes) -> None:
     direction[:, 1:5, 2:6] = gradient / gradient.norm()
     slope = (measured_part(part + direction) - measured_part(part - direction)) / 2
     assert float(gradient.norm()) == pytest.approx(slope, rel=0.01)
-    assert refine._distortion(codec, photo, row, part, outer, tile, slope=False) == (pytest.approx(error), None)
+    assert refine._distortion(codec.model, photo, row, part, outer, tile, slope=False) == (pytest.approx(error), None)
 
 
 def test_callers_modes_do_not_matter(photo: Bytes) -> None:

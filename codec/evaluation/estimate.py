@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ...bitstream.container import Header, tile_rectangles
 from ..pipeline import Codec
+from ..windows import analyse
 
 
 def estimated_bits(codec: Codec, pixels: npt.NDArray[np.uint8], row: int) -> float:
@@ -15,5 +16,5 @@ def estimated_bits(codec: Codec, pixels: npt.NDArray[np.uint8], row: int) -> flo
     pixels: uint8 [H, W, 3]; row: of the rate tables, 0..255.
     """
     header = Header(pixels.shape[1], pixels.shape[0], False, row, codec.fingerprint)
-    tiles = (codec.analyse(pixels, row, rectangle) for rectangle in tile_rectangles(header))
-    return sum(codec.tables.cost_in_bits(*step) for y in tiles for step in codec.quantise(y, row)[0])
+    tiles = (analyse(codec.model, pixels, row, rectangle) for rectangle in tile_rectangles(header))
+    return sum(codec.coder.tables.cost_in_bits(*step) for y in tiles for step in codec.coder.quantise(y, row)[0])
