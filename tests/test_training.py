@@ -351,14 +351,31 @@ def test_ms_ssim_is_a_part_of_the_distortion(images: Path) -> None:
     t = torch.tensor([0.2, 0.8])
     with torch.no_grad():
         out = model(x, t)
-    plain, half, whole = (rate_distortion(model, x, t, out, share) for share in (0.0, 0.5, 1.0))
+    plain, half, whole = (rate_distortion(model, x, t, out, ms_ssim=share) for share in (0.0, 0.5, 1.0))
     assert torch.equal(plain.bpp, whole.bpp)
     assert not torch.allclose(plain.samples, whole.samples, rtol=0.01)
     assert torch.allclose(half.samples, (plain.samples + whole.samples) / 2)
     for share in (0.5, 1.0):
-        exact = rate_distortion(model, x, t, out._replace(x=x), share)
+        exact = rate_distortion(model, x, t, out._replace(x=x), ms_ssim=share)
         assert bool((exact.samples < half.samples).all())
         assert float(exact.total) == pytest.approx(float(rate_distortion(model, x, t, out._replace(x=x)).total), 1e-4)
+
+
+def test_luma_is_a_part_of_the_squared_error() -> None:
+    """Errors of grey weigh the same at any share; those that leave the luma as it is weigh less."""
+    model = CompressionModel(SMALL).eval()
+    x, t = torch.zeros(1, 64, 64, 3), torch.tensor([0.5])
+    with torch.no_grad():
+        out = model(x, t)
+    grey, colour = torch.tensor([0.1, 0.1, 0.1]), torch.tensor([0.1, 0.0, -0.0299 / 0.114])
+
+    def distortion(error: torch.Tensor, luma: float) -> float:
+        loss = rate_distortion(model, x, t, out._replace(x=x + error), luma=luma)
+        assert float(loss.mse[0]) == pytest.approx(float(error.square().mean()))
+        return float(loss.samples - rate_distortion(model, x, t, out._replace(x=x)).samples)
+
+    assert distortion(grey, 0.75) == pytest.approx(distortion(grey, 0), rel=1e-4)
+    assert distortion(colour, 0.75) == pytest.approx(distortion(colour, 0) / 4, rel=1e-4)
 
 
 def test_learning_rates_of_groups(images: Path, tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ Pixels = npt.NDArray[np.uint8]
 MS_SSIM_SIDE = 176
 """The shortest side that five scales with a window of 11 pixels can be taken of: (11 - 1) * 2^4 < 176."""
 
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the luma of ITU-R BT.601."""
+
 SSIMULACRA2_SIDE = 8
 """The shortest side that has a first scale."""
 
@@ -43,8 +46,7 @@ class Metric(NamedTuple):
 
 def psnr_y(original: Pixels, decoded: Pixels) -> float:
     """PSNR of the luma of ITU-R BT.601 as JPEG uses it (full range, not rounded), in dB."""
-    luma = np.array([0.299, 0.587, 0.114])
-    return psnr_of((original.astype(np.float64) - decoded.astype(np.float64)) @ luma)
+    return psnr_of((original.astype(np.float64) - decoded.astype(np.float64)) @ np.array(LUMA))
 
 
 def ms_ssim(original: Pixels, decoded: Pixels) -> float:

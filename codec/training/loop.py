@@ -157,7 +157,7 @@ class Trainer:
         set_learning_rate(self.optimizer, self.position.learning_rate(self.recipe))
         with torch.autocast(device.type, torch.bfloat16):
             out = self.forward(x, t)
-        loss = rate_distortion(self.model, x, t, out, self.recipe.ms_ssim)
+        loss = rate_distortion(self.model, x, t, out, ms_ssim=self.recipe.ms_ssim, luma=self.recipe.luma)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..evaluation.metrics import pytorch_msssim
+from ..evaluation.metrics import LUMA, pytorch_msssim
 from ..model import CompressionModel, RatedReconstruction
 from .recipe import MS_SSIM_WINDOW
 
@@ -29,20 +29,26 @@ class Loss(NamedTuple):
     bpp: Tensor
     """float32 [B]: bits per pixel."""
     mse: Tensor
-    """float32 [B]: mean squared error in units of the pixel range."""
+    """float32 [B]: mean squared error over RGB in units of the pixel range."""
 
 
 def rate_distortion(
-    model: CompressionModel, x: Tensor, t: Tensor, out: RatedReconstruction, ms_ssim: float = 0.0
+    model: CompressionModel, x: Tensor, t: Tensor, out: RatedReconstruction, *, ms_ssim: float = 0.0, luma: float = 0.0
 ) -> Loss:
-    """x: float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate index of each sample; ms_ssim: the share s of the
-    distortion (1 - s) MSE + s MS_SSIM_WEIGHT (1 - MS-SSIM)."""
+    """x: float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate index of each sample.
+
+    ms_ssim: the share s of the distortion (1 - s) E + s MS_SSIM_WEIGHT (1 - MS-SSIM). luma: the share of luma in E, the
+    mean squared error, beside RGB; errors of grey weigh the same at any share, those of colour less.
+    """
     pixels = x.shape[1] * x.shape[2]
     bpp = (out.bits_y + out.bits_z) / pixels
-    mse = (out.x.float() - x).square().mean((1, 2, 3))
+    error = out.x.float() - x
+    mse = error.square().mean((1, 2, 3))
     distortion = mse
+    if luma:
+        distortion = (1 - luma) * mse + luma * (error @ error.new_tensor(LUMA)).square().mean((1, 2))
     if ms_ssim:
-        distortion = (1 - ms_ssim) * mse + ms_ssim * MS_SSIM_WEIGHT * (1 - _ms_ssim(x, out.x.float()))
+        distortion = (1 - ms_ssim) * distortion + ms_ssim * MS_SSIM_WEIGHT * (1 - _ms_ssim(x, out.x.float()))
     weight = model.config.rate_weight(t)
     # t is drawn evenly, so the mean of this weighting over the middle of the range is near 1.
     balance = (weight / model.config.rate_weight(0.5)) ** -RATE_EXPONENT

@@ -59,11 +59,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run; `ms_ssim` is the share of MS-SSIM in the distortion, see `loss.rate_distortion`;
-    `note` is free text for the manifest, such as what the data is."""
+    """A whole run; `ms_ssim` is the share of MS-SSIM in the distortion and `luma` that of luma in the rest of it, see
+    `loss.rate_distortion`; `note` is free text for the manifest, such as what the data is."""
 
     stages: tuple[Stage, ...]
     ms_ssim: float = 0.0
+    luma: float = 0.0
     seed: int = 0
     ema_decay: float = 0.999
     note: str = ""
@@ -71,8 +72,9 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise InputError("a recipe needs at least one stage")
-        if not 0 <= self.ms_ssim <= 1:
-            raise InputError(f"ms_ssim is a share from 0 to 1, not {self.ms_ssim}")
+        for key in ("ms_ssim", "luma"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise InputError(f"{key} is a share from 0 to 1, not {getattr(self, key)}")
         if self.ms_ssim and min(stage.crop for stage in self.stages) < MS_SSIM_SIDE:
             raise InputError(f"MS-SSIM needs crops of at least {MS_SSIM_SIDE} pixels in every stage")
         if not 0 <= self.ema_decay < 1:
