@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -157,9 +156,7 @@ def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Ou
         yield from (attempt(work, job) for job in jobs)
         return
     processes = min(processes, len(jobs))
-    executor = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), _start_worker, (max(1, (os.cpu_count() or 1) // processes),)
-    )
+    executor = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start_worker, (processes,))
     try:
         futures = {executor.submit(attempt, work, job): job for job in jobs}
         for future in as_completed(futures):
@@ -171,11 +168,12 @@ def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Ou
         executor.shutdown(cancel_futures=True)
 
 
-def _start_worker(threads: int) -> None:
+def _start_worker(processes: int) -> None:
+    """One of so many: it takes its share of the threads that torch would."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(max(1, torch.get_num_threads() // processes))
 
 
 def _summary(done: Iterable[Outcome], skipped: int, failed: int, seconds: float) -> str:

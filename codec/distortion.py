@@ -1,12 +1,25 @@
-"""The distortion that rates are set against: what the encoder's targets and the evaluator's metrics share."""
+"""The distortion that rates are set against: what training, the encoder and the evaluator's metrics share."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the luma of ITU-R BT.601."""
+
+
+def squared_error(difference: Tensor, luma: float) -> Tensor:
+    """float [..., 3], a difference of RGB -> float [...]: (1 - luma) times the mean of the squares and `luma` times the
+    square of the luma. Differences of grey weigh the same at any share, those of colour less."""
+    of_luma = (difference @ difference.new_tensor(LUMA)).square()
+    return (1 - luma) * difference.square().mean(-1) + luma * of_luma
 
 
 def psnr(original: npt.NDArray[np.uint8], decoded: npt.NDArray[np.uint8]) -> float:

@@ -15,8 +15,12 @@ from torch import Tensor
 from ..bitstream.container import Header, Rectangle, Tile, latent_size
 from .coder import TileCoder
 from .config import LATENT_FRACTION, PATCH, ROUNDS
+from .distortion import squared_error
 from .frozen import UNIT_ONE, FrozenModel, row_rate
 from .windows import Pixels, analyse, cut
+
+LUMA_SHARE = 0.8
+"""Of the luma's error in the distortion, beside that of RGB, as in training."""
 
 STEP = 0.7
 MOMENTUM = 0.3
@@ -40,8 +44,8 @@ def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, ef
     # A sixteenth of a step in standard deviations, and what takes a gradient with respect to sixteenths of a step to
     # the distance from the optimum.
     unit = (UNIT_ONE / LATENT_FRACTION / model.unit[row].double()).float()
-    scale = 0.5 / (255 * model.sigma).square() / unit
-    price = model.config.rate_weight(row_rate(row)) / 3  # MSE is a mean over three colours
+    scale = 1.5 / (255 * model.sigma).square() / unit
+    price = model.config.rate_weight(row_rate(row))
     latents = known / unit
     velocity = torch.zeros_like(y)
     best: tuple[float, Tile] | None = None
@@ -64,8 +68,8 @@ def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, ef
 def _distortion(
     model: FrozenModel, pixels: Pixels, row: int, latents: Tensor, outer: Rectangle, area: Rectangle, *, slope: bool
 ) -> tuple[float, Tensor | None]:
-    """The squared errors of the pixels of an area, in levels, summed; with `slope` their gradient with respect to the
-    latents of it, float32 [1, h, w, M].
+    """The squared errors of the pixels of an area, in levels and as `squared_error` has them, summed; with `slope`
+    their gradient with respect to the latents of the area, float32 [1, h, w, M].
 
     latents: float32 [1, h, w, M] of the outer area, in sixteenths of a step. What is padded is no error.
     """
@@ -79,7 +83,8 @@ def _distortion(
     with torch.set_grad_enabled(slope):
         x = model.synthesis.levels(latents, model.restore[row], rate, model.sigma)[0]
         x = x[PATCH * (area.top - outer.top) :, PATCH * (area.left - outer.left) :][:height, :width]
-        error = (x.clamp(0, 255) - original[:height, :width]).square().sum(dtype=torch.float64)
+        difference = x.clamp(0, 255) - original[:height, :width]
+        error = squared_error(difference, LUMA_SHARE).sum(dtype=torch.float64)
     gradient = _part(torch.autograd.grad(error, latents)[0], area, outer) if slope else None
     return float(error.detach()), gradient
 

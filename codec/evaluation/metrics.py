@@ -15,15 +15,12 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from ..distortion import psnr, psnr_of
+from ..distortion import LUMA, psnr, psnr_of
 
 Pixels = npt.NDArray[np.uint8]
 
 MS_SSIM_SIDE = 176
 """The shortest side that five scales with a window of 11 pixels can be taken of: (11 - 1) * 2^4 < 176."""
-
-LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in the luma of ITU-R BT.601."""
 
 SSIMULACRA2_SIDE = 8
 """The shortest side that has a first scale."""

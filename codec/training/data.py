@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...bitstream.errors import InputError
+from ..distortion import LUMA
 from ..image import SUFFIXES
 
 Pixels = npt.NDArray[np.uint8]
@@ -23,8 +24,6 @@ GREY_SHARE = 0.05
 DOWNSCALE_SHARE = 0.25
 REFRESH_SECONDS = 20.0
 """How often the sources are listed again."""
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-"""ITU-R BT.601, what Pillow's conversion to "L" uses."""
 
 
 def list_files(source: Path) -> Iterator[Path]:
@@ -110,7 +109,7 @@ class CropSource:
         if side != size:
             crop = np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.LANCZOS))
         if random.random() < GREY_SHARE:
-            crop = np.repeat((crop @ LUMA).round().astype(np.uint8)[..., None], 3, axis=2)
+            crop = np.repeat((crop @ np.array(LUMA, np.float32)).round().astype(np.uint8)[..., None], 3, axis=2)
         if random.random() < 0.5:
             crop = crop[:, ::-1]
         if random.random() < 0.5:

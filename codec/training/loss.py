@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..evaluation.metrics import LUMA, pytorch_msssim
+from ..distortion import squared_error
+from ..evaluation.metrics import pytorch_msssim
 from ..model import CompressionModel, RatedReconstruction
 from .recipe import MS_SSIM_WINDOW
 
@@ -38,15 +39,13 @@ def rate_distortion(
     """x: float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate index of each sample.
 
     ms_ssim: the share s of the distortion (1 - s) E + s MS_SSIM_WEIGHT (1 - MS-SSIM). luma: the share of luma in E, the
-    mean squared error, beside RGB; errors of grey weigh the same at any share, those of colour less.
+    mean squared error.
     """
     pixels = x.shape[1] * x.shape[2]
     bpp = (out.bits_y + out.bits_z) / pixels
     error = out.x.float() - x
     mse = error.square().mean((1, 2, 3))
-    distortion = mse
-    if luma:
-        distortion = (1 - luma) * mse + luma * (error @ error.new_tensor(LUMA)).square().mean((1, 2))
+    distortion = squared_error(error, luma).mean((1, 2))
     if ms_ssim:
         distortion = (1 - ms_ssim) * distortion + ms_ssim * MS_SSIM_WEIGHT * (1 - _ms_ssim(x, out.x.float()))
     weight = model.config.rate_weight(t)
