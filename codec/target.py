@@ -63,6 +63,8 @@ def encode_to_psnr(codec: Codec, picture: Picture, target: float, effort: int = 
 
     Raises TargetError if the best file stays below. `note` says where the smallest one is more than 1 dB above.
     """
+    if not math.isfinite(target):
+        raise InputError(f"a PSNR is a number of dB, not {target}")
     files: dict[int, bytes] = {}
     reached: dict[int, float] = {}
 
@@ -81,10 +83,12 @@ def encode_to_psnr(codec: Codec, picture: Picture, target: float, effort: int = 
 
 
 def bracket(excess: Callable[[int], float], slope: float) -> tuple[int | None, int | None]:
-    """The last row tried with an excess of at most 0 and the first one above it, neighbours unless the trials ran out.
+    """The last row tried with an excess of at most 0 and the first one above it: neighbours, or the row between them
+    was not tried. None stands for an end of the range, whose last row was tried then.
 
-    excess: rises with the row, by about `slope` a row. None stands for an end of the range. At most MAX_CODINGS
-    trials: guesses by the slope, then between the two nearest, halving where that creeps.
+    excess: rises with the row, by about `slope` a row. At most MAX_CODINGS trials: guesses by the slope, then between
+    the two nearest, halving where that creeps; however the curve bends, as many as it takes are left to halve what is
+    left.
     """
     low, high = -1, ROWS  # outside the range
     values: dict[int, float] = {}
@@ -102,5 +106,9 @@ def bracket(excess: Callable[[int], float], slope: float) -> tuple[int | None, i
             guess = (low + high) / 2 if above == was_above else low + share * (high - low)
         else:
             guess = row - values[row] / slope * 2**trial  # a slope that is too steep shows in the next trial
-        row = min(max(round(guess), low + 1), high - 1)
+        # What lies on either side of the row must not be more than the trials after it can halve down to 2, or to 1
+        # at an end.
+        halved = 2 ** (MAX_CODINGS - 1 - trial)
+        most_below, most_above = halved - (low not in values), halved - (high not in values)
+        row = min(max(round(guess), low + 1, high - most_above), high - 1, low + most_below)
     return (low if low in values else None), (high if high in values else None)
