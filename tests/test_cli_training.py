@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -13,6 +14,7 @@ import skimage.data
 from PIL import Image
 
 from cae.codec.checkpoint import load_frozen
+from cae.codec.installed import installed_weights
 from cae.codec.training import loop, release
 
 Run = Callable[..., CompletedProcess[str]]
@@ -81,9 +83,12 @@ def test_train_plot_freeze_and_train_on(cae: Run, tmp_path: Path, data: Path, re
     assert "finished after 3 steps" in again.stdout
     tuned = tmp_path / "tuned"
     assert cae("train", data, "-o", tuned, "--recipe", recipe, "--from", weights, "--device", "cpu").returncode == 0
-    assert cae("freeze", tuned, "-o", tmp_path / "w2" / "tuned.safetensors", "--data", data).returncode == 0
-    origin = json.loads((tmp_path / "w2" / "manifest.json").read_text())["training"]["from"]
+    assert cae("freeze", tuned, "-o", weights / "tuned.safetensors", "--data", data).returncode == 0
+    origin = json.loads((weights / "manifest.json").read_text())["training"]["from"]
     assert origin["training"]["steps"] == 3
+    # Files made with the weights that lay there before still find them.
+    assert [found.path.name for found in installed_weights(weights)] == ["tuned.safetensors", "small.safetensors"]
+    assert load_frozen(weights, fingerprint=fingerprint)[1] == fingerprint
 
 
 def test_nothing_to_train_on(cae: Run, tmp_path: Path) -> None:
@@ -103,20 +108,33 @@ def test_nothing_to_train_on(cae: Run, tmp_path: Path) -> None:
         (("train", "{data}", "-o", "{run}", "--from", "{data}"), "no weights in"),
         (("train", "{data}", "-o", "{run}", "--recipe", "{data}/photo.png"), "photo.png"),
         (("train", "{data}", "-o", "{run}", "--ms-ssim", "2"), "0<=x<=1"),
+        (("train", "{data}", "-o", "{run}", "--ms-ssim", "nan"), "not a finite number"),
         (("train", "{data}", "-o", "{run}", "--eval", "{empty}"), "no image"),
         (("freeze", "{empty}", "-o", "{run}/x.safetensors"), "no training run"),
         (("freeze", "{empty}", "-o", "{run}/x.bin"), "must end in .safetensors"),
         (("plot", "{empty}", "-o", "{run}.png"), "no log"),
+        (("plot", "{empty}", "-o", "{run}.xyz"), "must end in .png or .svg or .pdf"),
+        (("plot", "{empty}", "-o", "{run}/x.png"), "there is no directory"),
     ],
 )
 def test_wrong_use(cae: Run, tmp_path: Path, data: Path, words: tuple[str, ...], message: str) -> None:
     places = {"data": data, "run": tmp_path / "run", "empty": tmp_path / "empty"}
     places["empty"].mkdir()
     result = cae(*(word.format(**places) for word in words))
-    assert result.returncode in (2, 5)
+    assert result.returncode in (2, 5, 6)
     assert message in result.stderr
     assert not places["run"].exists()
     assert "Traceback" not in result.stderr
+
+
+def test_without_the_extra(cae: Run, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    for words in (("train", data, "-o", tmp_path / "run"), ("plot", data, "-o", "x.png"), ("freeze", data, "-o", "x")):
+        result = cae(*words)
+        assert result.returncode == 1
+        assert result.stderr == (
+            f'cae: {words[0]} needs the extra "train": pip install "cae-codec[train]" (missing: scipy)\n'
+        )
 
 
 def test_overfit_check(cae: Run, tmp_path: Path, data: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,16 @@ def test_images_are_found_in_folders_and_archives(images: Path) -> None:
         CropSource([images], smallest=500)
 
 
+def test_images_are_read_as_the_encoder_reads_them(tmp_path: Path) -> None:
+    """Of 16 bits, and no larger than the smallest crop."""
+    grey = np.linspace(0, 65535, 96 * 128, dtype=np.uint16).reshape(96, 128)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    source = CropSource([tmp_path], smallest=64)
+    crop = source.crop(64, np.random.default_rng(0))
+    assert 0 < crop.min() < crop.mean() < crop.max() < 255
+    assert patch_covariance(source, np.random.default_rng(0), crops=3).shape == (768, 768)
+
+
 def test_broken_images_are_named(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG no more")
     with pytest.raises(InputError, match=r"broken\.png"):

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ...bitstream.errors import InputError
+from ...bitstream.errors import ImageError, InputError
 from ..distortion import LUMA
-from ..image import SUFFIXES
+from ..image import SUFFIXES, read_picture, to_rgb
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -60,7 +60,7 @@ class CropSource:
 
     def __init__(self, sources: Sequence[Path], *, smallest: int, cache_bytes: int = 4 << 30) -> None:
         self.sources = list(sources)
-        self._smallest = smallest
+        self.smallest = smallest
         self._cache_bytes = cache_bytes
         self._images: list[bytes | Pixels] = []
         self._read: set[Path] = set()
@@ -86,7 +86,7 @@ class CropSource:
         self._read.add(path)
         for name, data in read_images(path):
             pixels = decode_image(data, name)
-            if min(pixels.shape[:2]) < self._smallest:
+            if min(pixels.shape[:2]) < self.smallest:
                 continue
             keep = pixels.nbytes <= self._cache_bytes
             self._cache_bytes -= pixels.nbytes if keep else 0
@@ -177,11 +177,12 @@ class Prefetch:
 
 def patch_covariance(source: CropSource, random: np.random.Generator, crops: int = 2000) -> npt.NDArray[np.float64]:
     """Second moments of 16x16 patches in -0.5..0.5: float64 [768, 768], in the order (row, column, colour)."""
+    side = min(128, source.smallest // 16 * 16)
     total = np.zeros((768, 768))
     count = 0
     for _ in range(crops):
-        pixels = source.crop(128, random).astype(np.float32) / 255 - 0.5
-        patches = pixels.reshape(8, 16, 8, 16, 3).transpose(0, 2, 1, 3, 4).reshape(64, 768)
+        pixels = source.crop(side, random).astype(np.float32) / 255 - 0.5
+        patches = pixels.reshape(side // 16, 16, side // 16, 16, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 768)
         total += patches.T @ patches
         count += len(patches)
     return total / count
@@ -190,7 +191,6 @@ def patch_covariance(source: CropSource, random: np.random.Generator, crops: int
 def decode_image(data: bytes, name: str) -> Pixels:
     """uint8 [H, W, 3]; InputError, naming the image, if it cannot be read."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
-    except Exception as error:  # Pillow's decoders raise nearly anything
+        return to_rgb(read_picture(io.BytesIO(data)).pixels)
+    except ImageError as error:
         raise InputError(f"{name}: {error}") from error

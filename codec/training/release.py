@@ -17,7 +17,7 @@ from ..checkpoint import parse_frozen, parse_trained, read_weights, serialise
 from ..config import ModelConfig
 from ..freeze import freeze
 from ..image import read_picture
-from ..installed import MANIFEST, find_weights
+from ..installed import MANIFEST, find_weights, installed_weights
 from ..model import CompressionModel
 from ..pipeline import Codec
 from . import state
@@ -36,6 +36,7 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> None:
     Takes the run's best evaluated weights, or where nothing was evaluated its last. Calibration takes random crops of
     `data`, or of what the run was trained on. Raises InputError for a run that is not there, or data that is gone.
     """
+    older = _others(path)
     model, record = load_run(run)
     sources = list(data) or [Path(source) for source in record["data"]]
     missing = [str(source) for source in sources if not source.exists()]
@@ -63,9 +64,22 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> None:
             "from": record["origin"],
         },
     }
+    if older:
+        manifest["older"] = older
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, content)
     _write(path.parent / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
+
+
+def _others(path: Path) -> list[dict[str, str]]:
+    """What a weights file's folder has besides it, for files made with those: objects of the manifest's "older".
+
+    Raises WeightsError for a malformed manifest."""
+    try:
+        known = installed_weights(path.parent)
+    except MissingWeightsError:
+        return []
+    return [{"file": other.path.name, "sha256": other.sha256} for other in known if other.path.name != path.name]
 
 
 def load_run(run: Path) -> tuple[CompressionModel, dict[str, Any]]:
