@@ -58,7 +58,7 @@ def _salvage_chunks(reader: Reader) -> tuple[tuple[Chunk, ...], int]:
     start = reader.position
     count = reader.varint()
     reader.check_seal(start, "number of chunks")
-    chunks: dict[bytes, Chunk] = {}
+    chunks: list[Chunk] = []
     for _ in range(min(count, MAX_CHUNKS)):
         start = reader.position
         try:
@@ -71,8 +71,8 @@ def _salvage_chunks(reader: Reader) -> tuple[tuple[Chunk, ...], int]:
         chunk = Chunk(kind, data)
         if kind not in KNOWN_KINDS and chunk.mandatory:
             raise UnknownChunkError(f"unknown mandatory chunk {kind!r}")
-        chunks[kind] = chunk
-    return tuple(chunks.values()), count - len(chunks)
+        chunks.append(chunk)
+    return tuple(chunks), count - len(chunks)
 
 
 def _end(reader: Reader, start: int, *, before: int, after: int) -> int:

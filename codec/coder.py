@@ -21,7 +21,7 @@ Step = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]
 """(symbols, table rows), both [n]: what the entropy coder takes at a time."""
 
 Watch = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint8]], None]
-"""Called with the symbols and table rows of hyper-latents [1, h, w, Z], then of each step [4, 1, h/2, w/2, M/4]."""
+"""Called with the symbols and table rows of hyper-latents [1, h/4, w/4, Z], then of each step [4, 1, h/2, w/2, M/4]."""
 
 
 def _ignore(symbols: npt.NDArray[np.int32], rows: npt.NDArray[np.uint8]) -> None:

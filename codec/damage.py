@@ -36,6 +36,10 @@ class Damage:
         """Loses another tile."""
         self._lost.flat[tile] = True
 
+    def is_total(self) -> bool:
+        """Whether nothing of the image is intact."""
+        return bool(self._lost.all())
+
     def covers(self, area: Rectangle) -> bool:
         """Whether nothing in an area of latents is intact."""
         rows, columns = (

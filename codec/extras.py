@@ -11,6 +11,7 @@ from ..bitstream.alpha import compress_plane, decompress_plane
 from ..bitstream.container import ALPHA, EXIF, ICC, XMP, Chunk, Header
 from ..bitstream.errors import CorruptError
 from .image import Picture
+from .metadata import upright
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -49,4 +50,6 @@ def from_chunks(chunks: tuple[Chunk, ...], header: Header, damaged: int | None) 
                 raise
             damaged += 1
     notes = (f"chunks of metadata or alpha that are damaged and left out: {damaged}",) if damaged else ()
-    return Extras(alpha, parts.get(ICC), parts.get(EXIF), parts.get(XMP), notes)
+    exif = parts.get(EXIF)
+    # Another encoder may have left an orientation in it; the pixels are upright, and viewers would turn them again.
+    return Extras(alpha, parts.get(ICC), None if exif is None else upright(exif), parts.get(XMP), notes)

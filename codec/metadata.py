@@ -41,7 +41,7 @@ def metadata(image: Image.Image) -> tuple[bytes | None, bytes | None, bytes | No
         xmp = xmp.encode()
     if xmp:
         xmp = re.sub(rb"(tiff:Orientation\s*=\s*[\"']|<tiff:Orientation>\s*)[2-8]", rb"\g<1>1", xmp)
-    return icc or None, _upright(exif.removeprefix(EXIF_PREFIX)) if exif else None, xmp or None
+    return icc or None, upright(exif.removeprefix(EXIF_PREFIX)) if exif else None, xmp or None
 
 
 def _tags(image: Image.Image) -> Image.Exif:
@@ -51,7 +51,7 @@ def _tags(image: Image.Image) -> Image.Exif:
         return Image.Exif()  # a damaged EXIF block says nothing, and is no reason to refuse the pixels
 
 
-def _upright(exif: bytes) -> bytes:
+def upright(exif: bytes) -> bytes:
     """The same EXIF block with orientation 1, changed in place: maker notes hold offsets into the block."""
     order: Literal["little", "big"] = "little" if exif.startswith(b"II") else "big"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +76,7 @@ class Codec:
 
         Raises InputError for a quality outside 0..100 or an effort outside 1..9, ImageSizeError, MemoryLimitError.
         """
-        if not isinstance(effort, int) or not 1 <= effort <= len(ROUNDS):
+        if not isinstance(effort, Integral) or not 1 <= effort <= len(ROUNDS):
             raise InputError(f"the effort is a whole number from 1 to {len(ROUNDS)}, not {effort!r}")
         row = rate_row(quality)
         if max(picture.width, picture.height) > MAX_SIDE or picture.width * picture.height > MAX_PIXELS:
@@ -163,7 +164,7 @@ class Codec:
         rectangles = tile_rectangles(header)
         per_row = tile_grid(header)[1]
         rows, columns = tiles
-        tried = failed = 0
+        tried = 0
         for row in rows:
             indices = [per_row * row + column for column in columns]
             start = rectangles[indices[0]].left
@@ -180,8 +181,7 @@ class Codec:
                         if damage is None:
                             raise
                         damage.add(index)
-                        failed += 1
-                        if failed == len(rectangles):
+                        if damage.is_total():
                             raise
                 tried += 1
                 progress(tried, len(rows) * len(columns))

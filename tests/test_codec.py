@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from PIL import Image
 
 from cae.bitstream.container import Container, Header, Rectangle, Tile, pack, unpack
 from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, WrongWeightsError
 from cae.codec import pipeline, windows
 from cae.codec.distortion import psnr
 from cae.codec.image import Picture, read_picture
+from cae.codec.metadata import EXIF_PREFIX
 from cae.codec.pipeline import Codec, load_codec
 from cae.codec.quality import rate_row
 
@@ -94,6 +96,16 @@ def test_alpha_and_metadata_are_kept(codec: Codec, photo: Bytes) -> None:
     assert decoded.alpha is not None
     assert np.array_equal(decoded.alpha, alpha)
     assert (decoded.icc, decoded.exif, decoded.xmp) == (b"profile", b"exif data", b"<x/>")
+
+
+def test_an_orientation_in_the_file_is_ignored(codec: Codec, photo: Bytes) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Maker"
+    decoded = codec.decode(codec.encode(Picture(photo[:64, :64], exif=exif.tobytes().removeprefix(EXIF_PREFIX)), 0))
+    kept = Image.Exif()
+    assert decoded.exif is not None
+    kept.load(decoded.exif)
+    assert dict(kept) == {0x0112: 1, 0x010F: "Maker"}
 
 
 def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:

@@ -246,6 +246,12 @@ def test_where_nothing_is_intact_the_error_stands(codec: Codec, tiled: bytes) ->
     wrong = tuple(Tile(tile.payload, tile.latents_checksum ^ 1) for tile in container.tiles)
     with pytest.raises(BitstreamError):
         codec.decode(pack(dataclasses.replace(container, tiles=wrong)), allow_damaged=True)
+    # The same where only some of them show it before they are decoded.
+    half = pack(dataclasses.replace(container, tiles=wrong))
+    for tile in wrong[:4]:
+        half = damage(half, tile.payload)
+    with pytest.raises(BitstreamError):
+        codec.decode(half, allow_damaged=True)
 
 
 def test_damaged_chunks_are_left_out(codec: Codec, tiled: bytes) -> None:
@@ -258,6 +264,8 @@ def test_damaged_chunks_are_left_out(codec: Codec, tiled: bytes) -> None:
     picture = codec.decode(pack(dataclasses.replace(container, chunks=chunks)), allow_damaged=True)
     assert picture.alpha is None
     assert len(picture.notes) == 1
+    chunks = (*container.chunks, Chunk(b"more", b"1"), Chunk(b"more", b"2"))
+    assert codec.decode(pack(dataclasses.replace(container, chunks=chunks)), allow_damaged=True).notes == ()
 
 
 def test_salvage_of_any_cut_or_changed_file(tiled: bytes) -> None:
