@@ -44,6 +44,16 @@ def metadata(image: Image.Image) -> tuple[bytes | None, bytes | None, bytes | No
     return icc or None, upright(exif.removeprefix(EXIF_PREFIX)) if exif else None, xmp or None
 
 
+def put_metadata(image: Image.Image, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> None:
+    """Puts those that there are into the `info` of an image, under Pillow's names."""
+    if icc:
+        image.info["icc_profile"] = icc
+    if exif:
+        image.info["exif"] = EXIF_PREFIX + exif
+    if xmp:
+        image.info["xmp"] = xmp
+
+
 def _tags(image: Image.Image) -> Image.Exif:
     try:
         return image.getexif()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from PIL import Image, ImageCms
 
 import cae
 import cae.pillow  # registers the plugin
+from cae.bitstream.container import EXIF, Chunk, Container, pack, unpack
 from cae.codec import pipeline
 
 
@@ -21,7 +26,7 @@ def saved(tmp_path: Path, photo: np.ndarray) -> Path:
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image.save(path, quality=40, icc_profile=icc, exif=exif)
+    image.save(path, quality=40, icc_profile=icc, exif=exif, xmp=b"<x/>")
     return path
 
 
@@ -32,8 +37,6 @@ def test_opening_decodes_nothing(saved: Path, photo: np.ndarray, monkeypatch: py
         assert (image.format, image.mode, image.size) == ("CAE", "RGBA", (200, 120))
         assert image.info["quality"] == pytest.approx(40, abs=0.2)
     image.load()
-    assert image.info["icc_profile"].startswith(b"\0")
-    assert image.getexif()[0x010F] == "Maker"
     assert np.array_equal(np.asarray(image), np.asarray(cae.decode(saved.read_bytes())))
     assert float(np.abs(np.asarray(image)[..., :3].astype(int) - photo).mean()) < 12
 
@@ -47,6 +50,65 @@ def test_open_files_convert_and_save_elsewhere(saved: Path, tmp_path: Path) -> N
     with Image.open(saved) as image:
         image.save(small, "CAE", target_size=2000)
     assert len(small.getvalue()) <= 2000
+
+
+def test_metadata_is_there_before_the_pixels(saved: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from PIL import Image; import cae.pillow\n"
+        f"image = Image.open({str(saved)!r})\n"
+        "assert image.info['icc_profile'].startswith(bytes(1)) and image.info['xmp'] == b'<x/>'\n"
+        "assert image.getexif()[0x010F] == 'Maker'\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with Image.open(saved) as image:
+        before = dict(image.info)
+        image.convert("RGB").save(tmp_path / "photo.jpg", exif=image.getexif())
+        assert image.info == before
+    with Image.open(tmp_path / "photo.jpg") as again:
+        assert again.getexif()[0x010F] == "Maker"
+
+
+def test_an_orientation_in_the_file_is_ignored(saved: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = unpack(saved.read_bytes())
+    chunks = tuple(chunk for chunk in file.chunks if chunk.kind != EXIF)
+    turned = Chunk(EXIF, exif.tobytes().removeprefix(b"Exif\0\0"))
+    with Image.open(BytesIO(pack(Container(file.header, (*chunks, turned), file.tiles)))) as image:
+        assert image.getexif()[0x0112] == 1
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_files_longer_than_their_pixels(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "small.cae"
+    Image.new("RGBA", (16, 16), (200, 100, 50, 250)).convert(mode).save(path, xmp=bytes(3000))
+    with Image.open(path) as image:
+        assert np.array_equal(np.asarray(image), np.asarray(cae.decode(path.read_bytes())))
+        image.putpixel((1, 2), image.getpixel((3, 4)))
+
+
+def test_pickled_and_copied(saved: Path) -> None:
+    expected = np.asarray(Image.open(saved))
+    for again in (pickle.loads(pickle.dumps(Image.open(saved))), copy.deepcopy(Image.open(saved))):
+        assert again.getpixel((0, 0)) == tuple(expected[0, 0])
+        assert np.array_equal(np.asarray(again), expected)
+        assert again.getexif()[0x010F] == "Maker"
+
+
+def test_colours_of_transparent_pixels(photo: np.ndarray) -> None:
+    alpha = np.zeros(photo.shape[:2], np.uint8)
+    alpha[:, :100] = 255
+    noise = np.random.default_rng(0).integers(0, 256, photo.shape, np.uint8)
+    image = Image.fromarray(np.dstack([np.where(alpha[..., None] > 0, photo, noise), alpha]))
+    sizes = {}
+    for exact in (False, True):
+        file = BytesIO()
+        image.save(file, "CAE", exact=exact)
+        assert file.getvalue() == cae.encode(image, exact=exact)
+        sizes[exact] = file.tell()
+    assert sizes[True] > 1.5 * sizes[False]
+    assert cae.encode(image) == cae.encode(image, exact=False)
 
 
 def test_damaged_files(saved: Path) -> None:

@@ -4,21 +4,23 @@
     image = Image.open("photo.cae")
     image.save("small.cae", quality=30)
 
-Opening takes size and mode from the head of the file; pixels are decoded when they are first used. `info` has quality,
-icc_profile, exif and xmp. Saving takes the keywords quality, target_size, target_psnr and effort of `cae.encode`.
+Opening reads the file and verifies its checksums; pixels are decoded when they are first used. `info` has quality,
+icc_profile, exif and xmp at once. Saving takes the keywords quality, target_size, target_psnr, effort and exact of
+`cae.encode`.
 """
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
 import cae
 
-from .bitstream.container import MAGIC
+from .bitstream.container import ALPHA, MAGIC, unpack
+from .codec.extras import from_chunks
 from .codec.info import info
+from .codec.metadata import put_metadata
 
 FORMAT = "CAE"
 
@@ -29,18 +31,21 @@ class CaeImageFile(ImageFile.ImageFile):
     format = FORMAT
     format_description = "cae, a learned image codec"
 
+    _data: bytes | None = None  # what is left to be decoded: nothing in a copy, which is made without `_open`
+
     def _open(self) -> None:
         assert self.fp is not None
-        self._data: bytes | None = self.fp.read()
+        self._data = self.fp.read()
         try:
             about = info(self._data)
+            file = unpack(self._data)
+            metadata = from_chunks(tuple(chunk for chunk in file.chunks if chunk.kind != ALPHA), file.header, None)
         except cae.CaeError as error:
             raise SyntaxError(str(error)) from error  # what Pillow expects of a file that is none of this kind
         self._size = (about.width, about.height)
         self._mode = about.mode
         self.info["quality"] = about.quality
-        # Where Pillow looks for what is left to be decoded; `load` puts the pixels there.
-        self.tile = [ImageFile._Tile("raw", (0, 0, *self.size), 0, self.mode)]
+        put_metadata(self, metadata.icc, metadata.exif, metadata.xmp)
 
     def load(self) -> Any:
         """Decodes the pixels, if they have not been yet. Raises OSError for a damaged file."""
@@ -49,10 +54,11 @@ class CaeImageFile(ImageFile.ImageFile):
                 image = cae.decode(self._data, max_pixels=max(1, self.width * self.height))
             except cae.CaeError as error:
                 raise OSError(str(error)) from error
-            self.info |= image.info
             if self.fp and self._exclusive_fp:
                 self.fp.close()
-            self.fp = BytesIO(image.tobytes())
+            self.fp = None
+            # Not by way of a tile of raw pixels: Pillow would map them from the file of that name, the .cae file.
+            self.im = image.im
             self._data = None
         return super().load()
 
@@ -63,7 +69,9 @@ def _accept(prefix: bytes) -> bool:
 
 def _save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     options: dict[str, Any] = dict(image.encoderinfo)
-    known = {key: options[key] for key in ("quality", "target_size", "target_psnr", "effort") if key in options}
+    known = {
+        key: options[key] for key in ("quality", "target_size", "target_psnr", "effort", "exact") if key in options
+    }
     for key in ("icc_profile", "exif", "xmp"):
         if options.get(key):
             image = image.copy()
