@@ -7,7 +7,7 @@ leaves one plain line in `notes`.
 What is kept and what is not:
     grey stays grey, colour stays colour, an alpha channel stays one even where it is opaque all over;
     a transparent colour (PNG tRNS, GIF) and a palette with transparency become an alpha plane;
-    16-bit samples become round(value / 257), so that 0 and 65535 are exactly 0 and 255;
+    16-bit samples become round(value / 257), so that 0 and 65535 are exactly 0 and 255, and 12-bit ones likewise;
     CMYK, palette, YCbCr and HSV become RGB; an ICC profile of another colour space than RGB is dropped;
     the EXIF orientation is applied to the pixels and set to 1 in the EXIF and XMP data;
     of an animation or a multi-page file the first frame is taken.
@@ -32,7 +32,7 @@ from PIL import Image, UnidentifiedImageError
 from ..bitstream.container import MAGIC
 from ..bitstream.errors import ImageError, ImageSizeError
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
-from .metadata import EXIF_PREFIX, metadata, orientation, turn
+from .metadata import metadata, orientation, put_metadata, turn
 from .netpbm import map_pixels
 from .samples import Bytes, samples
 
@@ -40,6 +40,9 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"
     *(".jp2", ".tga", ".ppm", ".pgm", ".pbm", ".pnm")
 }
 """What files in a folder are taken for images."""
+
+# ICO, ICNS and BLP files hold another image, whose size Pillow compares to its own limit alone before it decodes it.
+_NESTED = (b"\0\0\1\0", b"icns", b"BLP")
 
 _pillow_limit = threading.Lock()
 
@@ -123,12 +126,7 @@ def to_array(picture: Picture) -> Bytes:
 def to_pil(picture: Picture) -> Image.Image:
     """A PIL image of mode L, LA, RGB or RGBA; `info` has icc_profile, exif and xmp if there are any."""
     image = Image.fromarray(to_array(picture))
-    if picture.icc:
-        image.info["icc_profile"] = picture.icc
-    if picture.exif:
-        image.info["exif"] = EXIF_PREFIX + picture.exif
-    if picture.xmp:
-        image.info["xmp"] = picture.xmp
+    put_metadata(image, picture.icc, picture.exif, picture.xmp)
     return image
 
 
@@ -151,10 +149,15 @@ def _from_file(data: bytes, max_pixels: int) -> Picture:
         raise ImageError("the file is empty")
     if data.startswith(MAGIC):
         raise ImageError("a .cae file already, not an image to be encoded")
-    with _pillow_errors(max_pixels):
+    with _pillow_errors(max_pixels) as is_strict:
+        if data.startswith(_NESTED) and not is_strict:
+            raise ImageSizeError(
+                f"it holds another image, of which cannot be said whether it has {max_pixels:,} pixels at most; "
+                "convert it to PNG first"
+            )
         image = Image.open(BytesIO(data))
-    if image.format == "EPS":
-        raise ImageError("EPS is a program, which is not run here; convert it to an image first")
+    if image.format in ("EPS", "IPTC"):
+        raise ImageError("EPS is a program, and IPTC may hold one, which is not run here; convert it to an image first")
     with image:
         return _from_image(image, data, max_pixels)
 
@@ -171,6 +174,7 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Pict
         rawmode = rawmode if isinstance(rawmode, str) else ""
         before = orientation(image)
         image.load()
+        _check_size(*image.size, max_pixels)  # some formats have another size once they are loaded
         left_to_do = orientation(image)  # Pillow turns TIFF files itself while loading
         values, alpha = samples(image, data, rawmode, notes)
         icc, exif, xmp = metadata(image)
@@ -206,23 +210,28 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 @contextmanager
-def _pillow_errors(max_pixels: int) -> Iterator[None]:
-    """Turn whatever Pillow raises into an ImageError. Its own limit, checked at many places, follows ours inside."""
+def _pillow_errors(max_pixels: int) -> Iterator[bool]:
+    """Turn whatever Pillow raises into an ImageError. Yields whether Pillow itself refuses what is above `max_pixels`.
+
+    Pillow refuses what has more than twice its own limit. That one belongs to all threads of the process: it is raised
+    where it is below ours, and never lowered.
+    """
     try:
         with _pillow_limit, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             before = Image.MAX_IMAGE_PIXELS
-            Image.MAX_IMAGE_PIXELS = max_pixels
+            ours = (max_pixels + 1) // 2
+            if before is not None:
+                Image.MAX_IMAGE_PIXELS = max(before, ours)
             try:
-                yield
+                yield ours == Image.MAX_IMAGE_PIXELS
             finally:
                 Image.MAX_IMAGE_PIXELS = before
     except ImageError:
         raise
     except UnidentifiedImageError as exc:
         raise ImageError("not an image in a format that can be read here") from exc
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as exc:
+    except Image.DecompressionBombError as exc:
         raise ImageSizeError(f"more than the {max_pixels:,} pixels that are accepted") from exc
     except MemoryError as exc:
         raise ImageError("too large for the memory of this machine") from exc

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, ImageCms
 
 from ..bitstream.errors import ImageError
 
 Bytes = npt.NDArray[np.uint8]
+
+_BITS, _PHOTOMETRIC = 258, 262  # tags of a TIFF file
 
 
 def samples(image: Image.Image, data: bytes | None, rawmode: str, notes: list[str]) -> tuple[Bytes, Bytes | None]:
@@ -36,7 +39,7 @@ def samples(image: Image.Image, data: bytes | None, rawmode: str, notes: list[st
         # 257 is odd, so no value lies half way: this is the nearest, and never above 255.
         values = ((wide.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if wide is not None or ";16" in rawmode:
-        notes.append("16 bit reduced to 8 bit")
+        notes.append(f"{12 if _tiff_bits(image) == 12 else 16} bit reduced to 8 bit")
     return values, alpha
 
 
@@ -59,7 +62,7 @@ def _sixteen_bits(image: Image.Image, data: bytes | None, rawmode: str) -> npt.N
             raise ImageError("32-bit samples outside 0..65535; convert to 8 or 16 bit first")
         return values.astype(np.uint16)
     if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)
+        return _by_tags(image, np.asarray(image).astype(np.uint16))
     if data is None:
         return None
     # Pillow has no mode for 16-bit colour: it unpacks the high byte of each sample. Opened once more, with an
@@ -78,10 +81,28 @@ def _join(high: Bytes, low: Bytes) -> npt.NDArray[np.uint16]:
     return np.left_shift(high, 8, dtype=np.uint16) | low
 
 
+def _by_tags(image: Image.Image, values: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    """Grey from 0, black, to 65535, white: of a TIFF file Pillow hands on 12 bits, and 0 for white, as they are."""
+    if _tiff_bits(image) == 12:
+        values = (values << 4 | values >> 8).astype(np.uint16)  # 4095 becomes 65535
+    return ~values if _tiff_tags(image).get(_PHOTOMETRIC) == 0 else values
+
+
+def _tiff_bits(image: Image.Image) -> int:
+    """Bits a sample of a TIFF file, 0 of other images."""
+    bits: tuple[int, ...] = _tiff_tags(image).get(_BITS, (0,))
+    return max(bits)
+
+
+def _tiff_tags(image: Image.Image) -> Mapping[int, Any]:
+    """Those of a TIFF file; other images have none, nor have copies of one."""
+    return getattr(image, "tag_v2", {})
+
+
 def _misread(image: Image.Image, rawmode: str) -> bool:
     """Whether this is a TIFF file of 16 bits a sample that Pillow takes, without a word, for one of 8."""
     planar = rawmode in ("R", "C")  # the unpacker of the first of several planes, for 8 bits a sample
-    return planar and isinstance(image, TiffImagePlugin.TiffImageFile) and max(image.tag_v2[258]) > 8
+    return planar and _tiff_bits(image) > 8
 
 
 def _load_as(data: bytes, rawmode: str) -> Image.Image:

@@ -30,6 +30,9 @@ FORMATS = {
 }
 _WITHOUT_ALPHA = {"JPEG", "BMP", "PPM"}
 
+_SEGMENT = 65533  # bytes in one of a JPEG file; EXIF and XMP have one each, with a name in front, a profile up to 255
+_JPEG_BYTES = {"exif": _SEGMENT - len(EXIF_PREFIX), "xmp": _SEGMENT - 29, "icc": 255 * (_SEGMENT - 14)}
+
 
 def output_format(path: str | os.PathLike[str]) -> str:
     """The key of FORMATS that the suffix of an output file asks for; ImageError where it names none."""
@@ -54,16 +57,21 @@ def check_holds(format: str, grey: bool, alpha: Bytes | None) -> None:
         raise ImageError(f"{format.upper()} cannot hold transparency; write png, webp or tiff")
 
 
-def save_picture(picture: Picture, file: BinaryIO, format: str, png_compression: int = 6) -> None:
+def save_picture(picture: Picture, file: BinaryIO, format: str, png_compression: int = 6) -> tuple[str, ...]:
     """Write the picture, with the metadata the format can hold. `format` is a key of FORMATS; png_compression: 0..9.
 
-    JPEG is written at quality 95 without chroma subsampling, everything else without loss. Raises ImageError
-    where the format cannot hold the picture: transparency in JPEG, BMP or PPM, colour in PGM, a long side.
+    JPEG is written at quality 95 without chroma subsampling, everything else without loss. Returns a line for each
+    part of the metadata that is too long for JPEG and left out. Raises ImageError where the format cannot hold the
+    picture: transparency in JPEG, BMP or PPM, colour in PGM, a long side.
     """
     name = FORMATS[format]
     check_holds(format, picture.grey, picture.alpha)
     if name in _WITHOUT_ALPHA:
         picture = replace(picture, alpha=None)
+    too_long: dict[str, Any] = {}
+    if name == "JPEG":
+        too_long = {part: None for part, most in _JPEG_BYTES.items() if len(getattr(picture, part) or b"") > most}
+        picture = replace(picture, **too_long)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that was damaged in the source already
@@ -74,6 +82,7 @@ def save_picture(picture: Picture, file: BinaryIO, format: str, png_compression:
         if isinstance(exc, MemoryError) or (isinstance(exc, OSError) and exc.errno is not None):
             raise
         raise ImageError(f"cannot be written as {name}: {exc}") from exc
+    return tuple(f"{part.upper()} left out: JPEG holds {_JPEG_BYTES[part]:,} bytes of it at most" for part in too_long)
 
 
 def _save_options(picture: Picture, name: str, png_compression: int) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from subprocess import CompletedProcess
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import BufrStubImagePlugin, EpsImagePlugin, Image, ImageFile
 
-from cae.bitstream.errors import ImageError
+from cae.bitstream.errors import ImageError, ImageSizeError
 from cae.codec.image import read_picture
 
 Bytes = npt.NDArray[np.uint8]
@@ -92,6 +92,53 @@ def test_every_cut_is_an_image_error_or_an_image(photo: Bytes, format: str) -> N
         except ImageError as error:
             assert "\n" not in str(error)  # noqa: PT017
     assert read < 40
+
+
+def ico(inner: bytes) -> bytes:
+    return struct.pack("<HHH", 0, 1, 1) + struct.pack("<BBBBHHII", 128, 128, 0, 0, 1, 32, len(inner), 22) + inner
+
+
+def icns(inner: bytes) -> bytes:
+    return b"icns" + struct.pack(">I", len(inner) + 16) + b"ic07" + struct.pack(">I", len(inner) + 8) + inner
+
+
+@pytest.mark.parametrize("outer", [ico, icns])
+def test_images_in_images(outer: Callable[[bytes], bytes]) -> None:
+    """What they say of the size is not true; Pillow holds the inner image to its own limit."""
+    assert read_picture(BytesIO(outer(saved(Image.new("RGB", (128, 128)), "PNG")))).width == 128
+    with pytest.raises(ImageSizeError, match=r"another image.* 100,000 pixels"):
+        read_picture(BytesIO(outer(png(5000, 5000, rows=bytes(100)))), 100_000)
+    with pytest.raises(ImageSizeError, match="178,956,970"):
+        read_picture(BytesIO(outer(png(20_000, 10_000, rows=bytes(100)))))
+
+
+def test_images_that_grow_while_they_are_loaded() -> None:
+    class Handler(ImageFile.StubHandler):
+        def open(self, im: ImageFile.StubImageFile) -> None:
+            im._mode, im._size = "RGB", (1, 1)
+
+        def load(self, im: ImageFile.StubImageFile) -> Image.Image:
+            return Image.new("RGB", (200, 100))
+
+    BufrStubImagePlugin.register_handler(Handler())
+    try:
+        assert read_picture(BytesIO(b"BUFR")).width == 200
+        with pytest.raises(ImageSizeError, match="200 x 100"):
+            read_picture(BytesIO(b"BUFR"), 19_999)
+    finally:
+        BufrStubImagePlugin.register_handler(None)
+
+
+def test_programs_in_images_are_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPTC files hold images of any format, among them EPS."""
+
+    def field(record: int, number: int, data: bytes) -> bytes:
+        return struct.pack(">BBBH", 0x1C, record, number, len(data)) + data
+
+    parts = [(3, 60, b"\1\0"), (3, 20, b"\0\x0a"), (3, 30, b"\0\x0a"), (3, 120, b"\5"), (8, 10, BAD["eps"])]
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_: pytest.fail("run"))
+    with pytest.raises(ImageError, match="not run here"):
+        read_picture(BytesIO(b"".join(field(*part) for part in parts)))
 
 
 def test_animations_give_their_first_frame(cae: Run, photo: Bytes, tmp_path: Path, stand_in: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import struct
 import zlib
 from io import BytesIO
@@ -15,6 +16,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from cae.bitstream.errors import ImageError, ImageSizeError
 from cae.codec.image import Picture, read_picture, to_array, to_pil
+from cae.codec.samples import samples
 from cae.codec.save import FORMATS, output_format, save_picture
 
 RNG = np.random.default_rng(5)
@@ -130,6 +132,41 @@ def test_16_bit_tiff() -> None:
     tifffile.imwrite(file, wide.transpose(2, 0, 1).copy(), photometric="rgb", planarconfig="separate")
     with pytest.raises(ImageError, match="plane for each colour"):
         read_picture(BytesIO(file.getvalue()))
+
+
+def tiff(samples: bytes, bits: int, photometric: int) -> BytesIO:
+    """A grey TIFF file of 8x8 pixels made by hand; photometric: 0 where 0 is white, 1 where it is black."""
+    size = 10 + 12 * 8 + 4
+    tags = {256: 8, 257: 8, 258: bits, 259: 1, 262: photometric, 273: size, 278: 8, 279: len(samples)}
+    entries = b"".join(struct.pack("<HHII", tag, 4 if tag == 273 else 3, 1, value) for tag, value in tags.items())
+    return BytesIO(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + samples)
+
+
+def test_12_bit_tiff() -> None:
+    levels = np.append(np.arange(0, 4095, 65), 4095)
+    pairs = levels.reshape(-1, 2)
+    packed = np.stack([pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], axis=1)
+    file = tiff(packed.astype(np.uint8).tobytes(), 12, 1)
+    loaded = Image.open(BytesIO(file.getvalue()))
+    loaded.load()
+    for source in (file, loaded):
+        picture = read_picture(source)
+        assert np.array_equal(picture.pixels.ravel(), np.round(levels * 255 / 4095))
+        assert picture.notes == ("12 bit reduced to 8 bit",)
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_16_bit_tiff_with_0_for_white_or_black(photometric: int) -> None:
+    wide = np.linspace(0, 65535, 64).astype("<u2").reshape(8, 8)
+    picture = read_picture(tiff(wide.tobytes(), 16, photometric))
+    assert np.array_equal(picture.pixels, np.round((wide if photometric else 65535 - wide.astype(int)) / 257))
+    assert picture.notes == (REDUCED,)
+
+
+def test_copies_of_open_images() -> None:
+    for file in (tiff(bytes(128), 16, 1), saved(Image.fromarray(RGB), "TIFF"), saved(Image.fromarray(RGB), "PNG")):
+        with Image.open(BytesIO(file.getvalue())) as image:
+            assert np.array_equal(read_picture(copy.deepcopy(image)).pixels, read_picture(file).pixels)
 
 
 def test_samples_without_a_range_are_refused() -> None:
@@ -310,6 +347,28 @@ def test_metadata_is_written(format: str) -> None:
     assert b"Maker" in again.exif
 
 
+@pytest.mark.parametrize("format", ["png", "jpg", "webp", "tiff"])
+def test_long_metadata(format: str) -> None:
+    """What JPEG cannot hold is left out and named; all else is kept, and the image is written."""
+    limits = {"exif": 65533 - 6, "xmp": 65533 - 29, "icc": 255 * (65533 - 14)}
+    maker = Image.Exif()
+    maker[0x010F] = "Maker"
+    exif = maker.tobytes().removeprefix(b"Exif\0\0")
+    for over in (0, 1):
+        blocks = {name: bytes(limit + over) for name, limit in limits.items() if format == "jpg" or name != "icc"}
+        blocks["exif"] = exif + bytes(limits["exif"] + over - len(exif))
+        file = BytesIO()
+        notes = save_picture(Picture(RGB, **blocks), file, format)
+        dropped = format == "jpg" and over == 1
+        assert [note.split()[0] for note in notes] == (["EXIF", "XMP", "ICC"] if dropped else [])
+        with Image.open(file) as again:
+            again.load()
+            assert len(again.info.get("xmp", b"")) == (0 if dropped else len(blocks["xmp"]))
+            assert again.getexif().get(0x010F) == (None if dropped else "Maker")
+            if format == "jpg":
+                assert len(again.info.get("icc_profile", b"")) == (0 if dropped else len(blocks["icc"]))
+
+
 def test_jpeg_output(photo: npt.NDArray[np.uint8]) -> None:
     file = BytesIO()
     opaque = np.full(photo.shape[:2], 255, np.uint8)
@@ -373,3 +432,22 @@ def test_decompression_bombs(factor: float, tmp_path: Path) -> None:
             read_picture(source, limit)
         assert read_picture(RGB, 77).width == 7
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("limit", [77, 10**9])
+def test_other_threads_keep_their_limit(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's limit is one for the process: while an image is read, others still open what they could open before."""
+    seen: list[int | None] = []
+
+    def look(*arguments: Any) -> Any:
+        seen.append(Image.MAX_IMAGE_PIXELS)
+        Image.open(BytesIO(b"P6 10000 9000 255\n"))  # more than the limit, at which Pillow only warns
+        return samples(*arguments)
+
+    monkeypatch.setattr("cae.codec.image.samples", look)
+    for before in (Image.MAX_IMAGE_PIXELS, None):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", before)
+        read_picture(saved(Image.fromarray(RGB), "PNG"), limit)
+        least = seen.pop()
+        assert least is None if before is None else (least is not None and least >= before)
+        assert before == Image.MAX_IMAGE_PIXELS

@@ -95,7 +95,7 @@ def test_limits_of_the_command(cae: Run, photo_png: Path, tmp_path: Path) -> Non
     coded, out = tmp_path / "a.cae", tmp_path / "b.png"
     run = cae("encode", photo_png, coded, "--max-pixels", 23_999)
     assert (run.returncode, run.stdout) == (7, "")
-    assert run.stderr == f"cae: {photo_png}: more than the 23,999 pixels that are accepted\n"
+    assert run.stderr == f"cae: {photo_png}: 200 x 120 pixels, at most 23,999 are accepted\n"
     assert cae("encode", photo_png, coded, "--max-pixels", 24_000).returncode == 0
     run = cae("decode", coded, out, "--max-pixels", 23_999)
     assert (run.returncode, run.stdout) == (7, "")

@@ -36,6 +36,7 @@ def encode(
     target_size: int | None = None,
     target_psnr: float | None = None,
     effort: int = DEFAULT_EFFORT,
+    exact: bool = False,
     device: str = "auto",
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> bytes:
@@ -44,18 +45,21 @@ def encode(
     image: a path, a binary file, a PIL image, or a uint8 array [H, W] (grey), [H, W, 3] or [H, W, 4] (RGBA).
     quality: 0 (smallest file) to 100 (best picture). Instead of it may be given, one of them: target_size, for the best
     file of at most so many bytes; target_psnr, for the smallest file with at least so many dB. Either takes up to eight
-    codings. effort: 1 (fastest) to 9 (smallest file at the same PSNR). device: auto, cpu or cuda. max_pixels: larger
-    images are refused before they are read; the default is that of Pillow.
+    codings. effort: 1 (fastest) to 9 (smallest file at the same PSNR). exact: keep the colours of fully transparent
+    pixels, which become smooth ones otherwise. device: auto, cpu or cuda. max_pixels: larger images are refused before
+    they are read; the default is that of Pillow.
     Raises CaeError: ImageError, InputError (TargetError for a target out of reach), WeightsError or MemoryLimitError of
     cae.bitstream.errors.
     """
     from .codec.image import read_picture
     from .codec.pipeline import load_codec
     from .codec.target import encode_to_psnr, encode_to_size
+    from .codec.transparency import clear_transparent
 
     if target_size is not None and target_psnr is not None:
         raise InputError("give target_size or target_psnr, not both")
     picture = read_picture(image, max_pixels)
+    picture = picture if exact else clear_transparent(picture)
     codec = load_codec(device)
     if target_size is not None:
         return encode_to_size(codec, picture, target_size, effort).data
