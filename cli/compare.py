@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .extras import check_evaluation
-from .failures import NO_OUTPUT, about
-from .files import check_output, write_file
+from .failures import BAD_CAE_FILE, BAD_IMAGE, NO_OUTPUT, about
+from .files import check_output, utf8, write_file
 from .options import FILE
+
+if TYPE_CHECKING:
+    from ..codec.evaluation.comparison import Version
 
 
 @click.command()
@@ -23,19 +27,20 @@ from .options import FILE
     help="Write a page to look at them: sliders, differences, and for .cae files where the bits went.",
 )
 def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
-    """Measure what each FILE (.cae or any image) has lost against the image ORIGINAL."""
+    """Measure what each FILE (.cae or any image) has lost against the image ORIGINAL.
+
+    Transparent images are measured on white.
+    """
     check_evaluation("compare")
-    from ..codec.evaluation.comparison import check_sizes, make_page, open_version, table
+    from ..codec.evaluation.comparison import check_sizes, make_page, table
 
     if page is not None:
         with about(page, NO_OUTPUT):
             check_output(page, original)
-    with about(original):
-        first = open_version(original, maps=False)
+    first = _open(original, maps=False)
     versions = []
     for path in files:
-        with about(path):
-            versions.append(open_version(path, maps=page is not None))
+        versions.append(_open(path, maps=page is not None))
         check_sizes(first, versions[-1])
     heads, rows = table(first, versions)
     widths = [max(len(line[column]) for line in [heads, *rows]) for column in range(len(heads))]
@@ -47,4 +52,17 @@ def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
         click.echo("  ".join(cells).rstrip())
     if page is not None:
         with about(page, NO_OUTPUT):
-            write_file(page, make_page(first, versions, heads, rows).encode("utf-8"))
+            write_file(page, utf8(make_page(first, versions, heads, rows)))
+
+
+def _open(path: Path, maps: bool) -> Version:
+    """Reads a file, and says what was converted. Raises Failure."""
+    from ..codec.evaluation.comparison import open_version
+
+    with about(path, BAD_CAE_FILE if path.suffix.lower() == ".cae" else BAD_IMAGE):
+        data = path.read_bytes()
+    with about(path):
+        version = open_version(path.name, data, maps)
+    for note in version.notes:
+        click.echo(f"cae: {path}: {note}", err=True)
+    return version

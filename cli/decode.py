@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -49,16 +50,30 @@ def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     if value is None:
         return None
     parts = value.split(",")
-    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+    if len(parts) != 4 or not all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts):
         raise click.BadParameter(f"{value!r} is not X,Y,WIDTH,HEIGHT in pixels, such as 100,0,640,480", ctx, param)
     x, y, width, height = map(int, parts)
     return x, y, width, height
+
+
+def _format(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The suffix of a format."""
+    if value is None:
+        return None
+    from ..bitstream.errors import ImageError
+    from ..codec.save import FORMATS, check_format
+
+    try:
+        return check_format(value)
+    except ImageError as error:
+        raise click.BadParameter(f"{value!r} is not one of {', '.join(FORMATS)}", ctx, param) from error
 
 
 @click.command()
 @options.inputs
 @click.option(
     "--format",
+    callback=_format,
     metavar="FORMAT",
     help="png, webp (lossless), tiff, bmp, ppm, pgm or jpg (quality 95); by default what the suffix of OUT says, "
     "and png with --out.",
@@ -111,10 +126,6 @@ def decode(
 
     "-" is standard input or output; a URL such as s3://bucket/x.cae is what fsspec takes it for.
     """
-    from ..codec.save import check_format
-
-    if format is not None:
-        format = check_format(format)
     settings = Settings(
         format, region, SCALE_WORDS[scale], precision, compression, allow_damaged, device, threads, max_pixels, quiet
     )
@@ -140,6 +151,7 @@ def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
         header = read_header(data)
     with about(job.source):
         codec = options.load_codec(settings.device, settings.threads, header.fingerprint, settings.precision)
+    left_out: tuple[str, ...] = ()
     start = time.perf_counter()
     if format in ("ppm", "pgm") and isinstance(job.output, Path) and job.output != STREAM and not is_stream(job.output):
         picture = _decode_rows(codec, data, header, settings, job, format)
@@ -151,7 +163,7 @@ def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
         seconds = time.perf_counter() - start
         with about(job.output, NO_OUTPUT):
             file = BytesIO()
-            save_picture(picture, file, format, settings.compression)
+            left_out = save_picture(picture, file, format, settings.compression)
             write_output(job.output, file.getvalue())
             written = file.tell()
     pixels = header.width * header.height
@@ -160,8 +172,9 @@ def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
         f"{8 * len(data) / pixels:.3f} bpp, {pixels * len(picture.mode) / len(data):.1f}:1 (8-bit pixels), "
         f"{seconds:.2f} s"
     )
-    notes = tuple(f"{job.source}: {note}" for note in picture.notes)
-    return jobs.Outcome(job, line, notes, len(data), written, pixels, code=DAMAGED if notes else 0)
+    notes = (*(f"{job.source}: {note}" for note in picture.notes), *(f"{job.output}: {note}" for note in left_out))
+    code = DAMAGED if picture.notes else 0
+    return jobs.Outcome(job, line, notes, len(data), written, len(data), pixels, code=code)
 
 
 def _decode(codec: Codec, data: bytes, settings: Settings, report: Progress, write: Write | None = None) -> Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import time
 from dataclasses import dataclass, replace
@@ -52,10 +53,10 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     if value is None:
         return None
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)(k|m|ki|mi|)b?", value.strip().lower())
-    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
-    if size < 1:
+    size = float(match[1]) * _UNITS[match[2]] if match else 0
+    if not 1 <= size < math.inf:
         raise click.BadParameter(f"{value!r} is not a size, such as 50000, 50k or 1.5M", ctx, param)
-    return size
+    return int(size)
 
 
 @click.command()
@@ -64,6 +65,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     "-q",
     "--quality",
     type=click.FloatRange(0, 100),
+    callback=options.finite,
     metavar="Q",
     default=50,
     show_default=True,
@@ -75,7 +77,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 @click.option(
     "--target-bpp",
     "bpp",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, 1e9, min_open=True),  # far above any file, and below what overflows
+    callback=options.finite,
     metavar="BPP",
     help="The same in bits per pixel, every byte counted.",
 )
@@ -83,6 +86,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     "--target-psnr",
     "psnr",
     type=click.FloatRange(0, 100, min_open=True),
+    callback=options.finite,
     metavar="DB",
     help="The smallest file with at least this PSNR.",
 )
@@ -161,7 +165,7 @@ def encode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
     notes = [f"{job.source}: {note}" for note in picture.notes]
     notes += [f"{job.output}: {coded.note}"] if coded.note else []
     notes += [f"{job.output}: larger than {job.source}"] if size > before else []
-    return jobs.Outcome(job, line, tuple(notes), before, size, pixels)
+    return jobs.Outcome(job, line, tuple(notes), before, size, size, pixels)
 
 
 def _read(source: Place, max_pixels: int) -> tuple[Picture, int]:

@@ -77,6 +77,11 @@ def write_file(output: Path, data: bytes) -> None:
         file.write(data)
 
 
+def utf8(text: str) -> bytes:
+    """What a file of text holds. Names of files need not be text: their other bytes are written as "\\udcff"."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 @contextmanager
 def new_file(output: Path) -> Iterator[BinaryIO]:
     """What `write_file` writes to, put in place of `output` at the end: for what comes in pieces."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .extras import check_training
+
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -26,9 +28,10 @@ import click
 )
 def freeze(run: Path, path: Path, data: tuple[Path, ...]) -> None:
     """Make a weights file of the training run RUN: the best weights evaluated, or else the last."""
-    from ..codec.training.release import release
-
+    check_training("freeze")
     if path.suffix != ".safetensors":
         raise click.UsageError(f"the weights file must end in .safetensors, not {path.name!r}")
+    from ..codec.training.release import release
+
     release(run, path, data)
     click.echo(f"{path}: {path.stat().st_size:,} bytes")

@@ -29,14 +29,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job. line: for the user; notes: further lines, for stderr; error: the line that says why there
-    is no output, and code: its exit code."""
+    """What became of a job. line: for the user; notes: further lines, for stderr; bytes_cae: of the .cae file,
+    whichever side it is on; error: the line that says why there is no output, and code: its exit code."""
 
     job: Job
     line: str = ""
     notes: tuple[str, ...] = ()
     bytes_in: int = 0
     bytes_out: int = 0
+    bytes_cae: int = 0
     pixels: int = 0
     error: str = ""
     code: int = 0
@@ -54,13 +55,17 @@ def plan(
 
     Folders among the inputs stand for the files in them with one of `suffixes`, and with `recursive` for those of
     their subfolders too, whose paths are kept. Outputs in a folder get `suffix`.
-    Raises UsageError, also where two inputs would have the same output.
+    Raises UsageError, also where two inputs would have the same output, or OUT the name of an input.
     """
     if folder is None:
         if len(sources) != 2:
             raise click.UsageError("give IN and OUT, or any number of inputs and --out FOLDER")
         if sources[0].is_dir():
             raise click.UsageError(f"{sources[0]} is a folder: say where its files go by --out FOLDER")
+        if sources[1].suffix.lower() in suffixes:  # a shell's * stands for two files as well
+            raise click.UsageError(
+                f"{sources[1]} is named as an input: name OUT otherwise, or say where the outputs go by --out FOLDER"
+            )
         return [Job(sources[0], sources[1])]
     if STREAM in sources:
         raise click.UsageError("standard input has no name for a file in --out FOLDER")
@@ -178,11 +183,11 @@ def _start_worker(processes: int) -> None:
 
 def _summary(done: Iterable[Outcome], skipped: int, failed: int, seconds: float) -> str:
     good = [outcome for outcome in done if not outcome.error]
-    sizes = [sum(outcome.bytes_in for outcome in good), sum(outcome.bytes_out for outcome in good)]
-    pixels = sum(outcome.pixels for outcome in good)
-    words = [f"{len(good)} files, {sizes[1]:,} bytes (from {sizes[0]:,})"]
+    bytes_in, bytes_out = sum(outcome.bytes_in for outcome in good), sum(outcome.bytes_out for outcome in good)
+    bits, pixels = 8 * sum(outcome.bytes_cae for outcome in good), sum(outcome.pixels for outcome in good)
+    words = [f"{len(good)} files, {bytes_out:,} bytes (from {bytes_in:,})"]
     if pixels:
-        words.append(f"{8 * min(sizes) / pixels:.3f} bpp, {pixels / 1e6 / seconds:.1f} MP/s")
+        words.append(f"{bits / pixels:.3f} bpp, {pixels / 1e6 / seconds:.1f} MP/s")
     words.append(f"{seconds:.1f} s")
     words += [f"{skipped} skipped: there already"] if skipped else []
     words += [f"{failed} FAILED"] if failed else []

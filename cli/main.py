@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import signal
+import sys
+from io import TextIOWrapper
 from types import FrameType
 
 import click
@@ -43,6 +45,9 @@ def main() -> None:
     """cae, a learned image codec: photographs in fewer bytes, decoded alike on every machine."""
     # Pillow logs some damages besides raising an error; one line is enough.
     logging.getLogger("PIL").addHandler(logging.NullHandler())
+    # Names of files need not be text in the encoding of the terminal; stderr takes them as they are already.
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
 
 

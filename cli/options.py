@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +34,19 @@ def _place(ctx: click.Context, param: click.Parameter, value: str | None) -> Pla
 
 def _places(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[Place | None, ...]:
     return tuple(_place(ctx, param, value) for value in values)
+
+
+def finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """The callback of fractional numbers: "nan" is read as one, and is in every range. Raises BadParameter."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number", ctx, param)
+    return value
+
+
+def check_suffix(path: Path, *suffixes: str) -> None:
+    """Raises UsageError where the name of an output ends in none of these."""
+    if path.suffix.lower() not in suffixes:
+        raise click.UsageError(f"{path}: the name must end in {' or '.join(suffixes)}")
 
 
 sources = click.argument(

@@ -7,6 +7,9 @@ from pathlib import Path
 import click
 
 from . import options
+from .extras import check_training
+from .failures import NO_OUTPUT, about
+from .files import check_output
 
 
 @click.command()
@@ -20,6 +23,10 @@ from . import options
 )
 def plot(run: Path, path: Path, anchors: Path | None) -> None:
     """Draw the loss of the training run RUN, and what its evaluations reached."""
+    check_training("plot")
+    options.check_suffix(path, ".png", ".svg", ".pdf")
+    with about(path, NO_OUTPUT):
+        check_output(path, run)
     from ..codec.training.plot import plot_run, read_curves
 
     plot_run(run, path, read_curves(anchors) if anchors else [])

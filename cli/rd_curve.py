@@ -19,7 +19,7 @@ import click
 from . import options
 from .extras import check_evaluation
 from .failures import NO_OUTPUT, UNEXPECTED, Failure, about
-from .files import check_output, write_file
+from .files import check_output, utf8, write_file
 
 if TYPE_CHECKING:
     from ..codec.evaluation.images import TestImage
@@ -160,8 +160,8 @@ def rd_curve(
 def _check_outputs(report: Path | None, plot: Path | None, *others: Path | None) -> None:
     """Before anything is measured: can it be written, and is it what its name says?"""
     for path, suffixes in ((report, (".html", ".htm")), (plot, (".png", ".svg"))):
-        if path is not None and path.suffix.lower() not in suffixes:
-            raise click.UsageError(f"{path}: the name must end in {' or '.join(suffixes)}")
+        if path is not None:
+            options.check_suffix(path, *suffixes)
     for path in (report, plot, *others):
         if path is not None:
             with about(path, NO_OUTPUT):
@@ -245,4 +245,4 @@ def _facts(jobs: int, threads: int) -> dict[str, Any]:
 
 def _write(path: Path, content: str | bytes) -> None:
     with about(path, NO_OUTPUT):
-        write_file(path, content.encode("utf-8") if isinstance(content, str) else content)
+        write_file(path, utf8(content) if isinstance(content, str) else content)

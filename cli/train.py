@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .extras import check_training
 
 if TYPE_CHECKING:
     from ..codec.training.report import Row
@@ -41,6 +42,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--ms-ssim",
     metavar="SHARE",
     type=click.FloatRange(0, 1),
+    callback=options.finite,
     help="Of the distortion, beside the mean squared error; instead of the recipe's.",
 )
 @click.option("--seed", type=int, help="Instead of the recipe's.")
@@ -89,6 +91,7 @@ def train(
 
     Ctrl-C saves the run; the same command continues it. Start it by torchrun to use several GPUs or machines.
     """
+    check_training("train")
     import torch
 
     from ..codec.device import resolve_device

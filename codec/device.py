@@ -32,7 +32,7 @@ def memory_errors() -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise MemoryLimitError("the memory of this machine does not suffice") from error
     except RuntimeError as error:
-        # What torch raises on a CPU has no type of its own; the second is oneDNN's, where it finds no room for its code.
+        # What torch raises on a CPU has no type of its own; oneDNN says the second where it has no room for its code.
         if not any(words in str(error) for words in ("memory", "could not create a primitive")):
             raise
         raise MemoryLimitError("the memory of this machine does not suffice") from error

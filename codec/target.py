@@ -38,7 +38,7 @@ def encode_to_size(codec: Codec, picture: Picture, limit: int, effort: int = DEF
 
     Raises TargetError if the smallest file is larger. `note` says where the largest one is below 97 % of the limit.
     """
-    if limit < 1:
+    if not 1 <= limit < math.inf:
         raise InputError(f"a size is at least 1 byte, not {limit}")
     files: dict[int, bytes] = {}
 

@@ -77,6 +77,15 @@ def test_as_a_module() -> None:
         ["encode", "a.png", "b.cae", "-q", "101"],
         ["encode", "a.png", "b.cae", "-q", "-1"],
         ["encode", "a.png", "b.cae", "-q", "good"],
+        ["encode", "a.png", "b.cae", "-q", "nan"],
+        ["encode", "a.png", "b.cae", "--target-bpp", "nan"],
+        ["encode", "a.png", "b.cae", "--target-bpp", "inf"],
+        ["encode", "a.png", "b.cae", "--target-bpp", "1e308"],
+        ["encode", "a.png", "b.cae", "--target-psnr", "nan"],
+        ["encode", "a.png", "b.cae", "--target-psnr", "-inf"],
+        ["encode", "a.png", "b.cae", "--target-size", "9" * 400],
+        ["decode", "a.cae", "b.png", "--region", f"0,0,nan,{'9' * 5000}"],
+        ["decode", "a.cae", "b.png", "--region", f"0,0,1,{'9' * 5000}"],
         ["decode", "a.cae", "b.png", "--threads", "0"],
         ["decode", "a.cae", "b.png", "--device", "abacus"],
         ["recode"],
@@ -86,7 +95,15 @@ def test_wrong_usage(cae: Run, arguments: list[str]) -> None:
     run = cae(*arguments)
     assert run.returncode == 2
     assert run.stdout == ""
+    assert run.stderr.startswith("Usage: cae ")
     assert "Traceback" not in run.stderr
+
+
+def test_format_that_is_none(cae: Run, photo_cae: Path, tmp_path: Path) -> None:
+    run = cae("decode", photo_cae, tmp_path / "out.png", "--format", "gif")
+    assert run.returncode == 2
+    assert "'--format': 'gif' is not one of png, jpg" in run.stderr
+    assert not (tmp_path / "out.png").exists()
 
 
 # The way there and back, and its report.
@@ -165,6 +182,17 @@ def test_info_of_all_parts(cae: Run, photo: Bytes, tmp_path: Path, stand_in: obj
     assert set(facts["chunk_bytes"]) == {"alpha", "exif", "xmp"}
     text = cae("info", tmp_path / "a.cae").stdout
     assert "  XMP                     4 bytes\n" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_names_that_are_not_text(cae: Run, photo: Bytes, tmp_path: Path, stand_in: object) -> None:
+    source, coded = (tmp_path / os.fsdecode(name) for name in (b"caf\xe9.bmp", b"caf\xe9.cae"))
+    Image.fromarray(photo).save(source)
+    for arguments in (("encode", source, coded), ("info", coded)):
+        run = cae(*arguments)
+        assert run.returncode == 0
+        assert run.stderr == ""
+        assert run.stdout.startswith(f"{tmp_path}/caf\\udce9.cae: ")
 
 
 # Bad input: one line, the right exit code, nothing left behind.
@@ -281,14 +309,26 @@ def test_directory_that_is_not_writable(
 
 
 def test_output_that_is_the_input(cae: Run, photo_cae: Path, photo_png: Path, tmp_path: Path) -> None:
-    hard, soft = tmp_path / "hard.png", tmp_path / "soft.png"
-    hard.hardlink_to(photo_png)
-    soft.symlink_to(photo_png)
-    data = photo_png.read_bytes()
-    for other in (photo_png, hard, soft, tmp_path / ".." / tmp_path.name / "photo.png"):
-        fails(cae("encode", photo_png, other), 6, "input and output are the same file")
-        fails(cae("decode", other, photo_png), 6, "input and output are the same file")
-    assert photo_png.read_bytes() == data
+    photo, hard, soft = photo_png.rename(tmp_path / "photo"), tmp_path / "hard", tmp_path / "soft"
+    hard.hardlink_to(photo)
+    soft.symlink_to(photo)
+    data = photo.read_bytes()
+    for other in (photo, hard, soft, tmp_path / ".." / tmp_path.name / "photo"):
+        fails(cae("encode", photo, other), 6, "input and output are the same file")
+        fails(cae("decode", other, photo, "--format", "png"), 6, "input and output are the same file")
+    assert photo.read_bytes() == data
+
+
+def test_output_that_is_named_as_an_input(cae: Run, photo_cae: Path, photo_png: Path, tmp_path: Path) -> None:
+    """What a shell makes of * in a folder with two files."""
+    other_image, other_cae = tmp_path / "other.JPG", tmp_path / "other.cae"
+    for path in (other_image, other_cae):
+        path.write_bytes(b"as it was")
+    for words in (("encode", photo_png, other_image), ("decode", photo_cae, other_cae, "--format", "png")):
+        run = cae(*words)
+        assert run.returncode == 2
+        assert f"{words[2]} is named as an input: name OUT otherwise, or say" in run.stderr
+    assert other_image.read_bytes() == other_cae.read_bytes() == b"as it was"
 
 
 def test_transparency_into_jpeg(cae: Run, photo: Bytes, tmp_path: Path, stand_in: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -36,6 +38,45 @@ def test_the_table(cae: Run, photo_png: Path, photo: np.ndarray, versions: list[
     expected = psnr(photo, np.asarray(api.decode(versions[0].read_bytes())))
     assert float(lines[2][3]) == pytest.approx(expected, abs=0.006)
     assert int(lines[2][1].replace(",", "")) == versions[0].stat().st_size
+
+
+def test_what_nobody_sees_is_not_counted(cae: Run, tmp_path: Path, photo: np.ndarray) -> None:
+    """Noise under transparent pixels, which encoding replaces; half transparent ones count by what is seen of them."""
+    alpha = np.full(photo.shape[:2], 255, np.uint8)
+    alpha[:, 60:120], alpha[:, 120:] = 128, 0
+    noise = np.random.default_rng(0).integers(0, 256, photo.shape, np.uint8)
+    original, coded, opaque = (tmp_path / name for name in ("original.png", "coded.cae", "opaque.png"))
+    Image.fromarray(np.dstack([np.where(alpha[..., None] > 0, photo, noise), alpha])).save(original)
+    coded.write_bytes(api.encode(original, 60))
+    white = Image.new("RGBA", (200, 120), "white")
+    with Image.open(original) as image:
+        seen = Image.alpha_composite(white, image).convert("RGB")
+    seen.save(opaque)
+    result = cae("compare", original, coded, opaque)
+    assert result.returncode == 0
+    assert result.stderr.splitlines() == [f"cae: {path}: transparent, measured on white" for path in (original, coded)]
+    values = [float(line.split()[3]) for line in result.stdout.splitlines()[2:]]
+    decoded = Image.alpha_composite(white, api.decode(coded.read_bytes())).convert("RGB")
+    assert values[0] == pytest.approx(psnr(np.asarray(seen), np.asarray(decoded)), abs=0.1)
+    assert values[0] > 32
+    assert values[1] > 60  # but for how Pillow rounds
+
+
+def test_opaque_alpha_says_nothing(cae: Run, photo_png: Path, tmp_path: Path) -> None:
+    with Image.open(photo_png) as image:
+        image.convert("RGBA").save(tmp_path / "a.png")
+    result = cae("compare", photo_png, tmp_path / "a.png")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[2].split()[3] == "inf"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_names_that_are_not_text(cae: Run, photo_png: Path, tmp_path: Path) -> None:
+    original, page = photo_png.rename(tmp_path / os.fsdecode(b"caf\xe9.png")), tmp_path / "page.html"
+    result = cae("compare", original, original, "--html", page)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("caf\\udce9.png") == 2
+    assert "caf\\udce9.png" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -73,11 +114,21 @@ def test_what_cannot_be_compared(cae: Run, tmp_path: Path, photo_png: Path, vers
     Image.new("RGB", (10, 10)).save(small)
     damaged = tmp_path / "damaged.cae"
     damaged.write_bytes(versions[0].read_bytes()[:-5])
+    other = versions[0].rename(tmp_path / "other.bin")
+    damaged_other = tmp_path / "damaged.bin"
+    damaged_other.write_bytes(damaged.read_bytes())
+    text = tmp_path / "text.png"
+    text.write_text("no image")
+    (tmp_path / "text.cae").write_text("no image")
     for words, code, message in (
         ((photo_png, small), 2, "small.png has 10x10 pixels, photo.png 200x120"),
         ((photo_png, damaged), 4, "damaged.cae"),
-        ((tmp_path / "none.png", versions[0]), 1, "none.png"),
-        ((photo_png, versions[0], "--html", tmp_path / "none" / "page.html"), 6, "no directory"),
+        ((photo_png, damaged_other), 4, "damaged.bin"),
+        ((photo_png, tmp_path / "none.cae"), 4, "none.cae: No such file"),
+        ((photo_png, tmp_path / "text.cae"), 4, "text.cae: not a .cae file"),
+        ((tmp_path / "none.png", other), 3, "none.png: No such file"),
+        ((text, other), 3, f"cae: {text}: not an image"),
+        ((photo_png, other, "--html", tmp_path / "none" / "page.html"), 6, "no directory"),
         ((photo_png,), 2, "FILE"),
     ):
         result = cae("compare", *words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -131,6 +132,20 @@ def test_many_files_and_back(cae: Run, tmp_path: Path, folder: Path) -> None:
     assert pixels(decoded / "a.webp").shape == (64, 96, 3)
 
 
+def test_the_rate_of_many_files(cae: Run, tmp_path: Path, photo: np.ndarray) -> None:
+    """It is that of the .cae files, which may be larger than the images."""
+    images, coded = tmp_path / "images", tmp_path / "coded"
+    images.mkdir()
+    for index in range(2):
+        Image.fromarray(photo[:64, index : index + 64]).save(images / f"{index}.jpg", quality=10)
+    result = cae("encode", images, "--out", coded, "-q", 100)
+    size = sum(path.stat().st_size for path in coded.iterdir())
+    assert size > sum(path.stat().st_size for path in images.iterdir())
+    rate = f", {8 * size / (2 * 64 * 64):.3f} bpp, "
+    assert rate in result.stdout
+    assert rate in cae("decode", coded, "--out", tmp_path / "decoded").stdout
+
+
 def test_several_processes(tmp_path: Path, folder: Path) -> None:
     (folder / "broken.png").write_bytes(b"\x89PNG no more")
     command = [sys.executable, "-m", "cae", "encode", folder, "-o", tmp_path / "coded", "-r", "--jobs", "2"]
@@ -178,7 +193,7 @@ def test_pipes(tmp_path: Path, photo_png: Path) -> None:
     with Image.open(BytesIO(decoded.stdout)) as image:
         assert (image.format, image.size) == ("PPM", (200, 120))
     assert run("decode", "-", "-", data=encoded.stdout).returncode == 2
-    assert run("decode", "-", "-", "--format", "doc", data=encoded.stdout).returncode != 0
+    assert run("decode", "-", "-", "--format", "doc", data=encoded.stdout).returncode == 2
     assert run("encode", "-", "-", data=b"no image").returncode == 3
 
 
@@ -283,8 +298,23 @@ def test_targets_of_the_api(cat: Path) -> None:
         api.encode(cat, target_size=30)
     with pytest.raises(InputError, match="at least 1 byte"):
         api.encode(cat, target_size=0)
+    for size in (math.nan, math.inf):
+        with pytest.raises(InputError, match="at least 1 byte"):
+            api.encode(cat, target_size=size)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="number of dB"):
+            api.encode(cat, target_psnr=size)
     with pytest.raises(InputError, match="not both"):
         api.encode(cat, target_size=5000, target_psnr=30)
+
+
+def test_metadata_too_long_for_jpeg_is_left_out(cae: Run, tmp_path: Path, cat: Path) -> None:
+    with Image.open(cat) as image:
+        xmp = b"<x:xmpmeta>" + b" " * 70000 + b"</x:xmpmeta>"
+        image.save(tmp_path / "a.webp", xmp=xmp, lossless=True)
+    assert cae("encode", tmp_path / "a.webp", tmp_path / "a.cae", "-e", "1").returncode == 0
+    decoded = cae("decode", tmp_path / "a.cae", tmp_path / "a.jpg")
+    assert decoded.returncode == 0
+    assert decoded.stderr == f"cae: {tmp_path / 'a.jpg'}: XMP left out: JPEG holds 65,504 bytes of it at most\n"
 
 
 def test_grey_is_smaller_than_colour(cat: Path) -> None:
@@ -305,6 +335,7 @@ def test_effort(cae: Run, tmp_path: Path, cat: Path) -> None:
     assert len(api.encode(cat, target_size=5000, effort=1)) <= 5000
     with pytest.raises(InputError, match="effort"):
         api.encode(cat, effort=0)
+    assert api.encode(cat, effort=np.int64(1)) == (tmp_path / "1.cae").read_bytes()
 
 
 def test_precision(cae: Run, tmp_path: Path, cat: Path) -> None:

@@ -279,6 +279,16 @@ def test_without_the_extra(cae: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_names_that_are_not_text(cae: Run, folder: Path, tmp_path: Path) -> None:
+    (folder / "wide.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
+    table, page = tmp_path / "points.csv", tmp_path / "report.html"
+    run = cae("rd-curve", folder, *FAST, "--csv", table, "-o", page)
+    assert (run.returncode, run.stderr) == (0, "")
+    for path in (table, page):
+        assert "caf\\udce9.png" in path.read_text(encoding="utf-8")
+
+
 def test_list_codecs(cae: Run) -> None:
     run = cae("rd-curve", "--list-codecs")
     assert run.returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from string import Template
 
@@ -14,10 +15,9 @@ from PIL import Image
 
 from ...bitstream.container import MAGIC, read_header, unpack
 from ...bitstream.errors import InputError
-from ..image import to_rgb
+from ..image import Picture, read_picture, to_rgb
 from ..pipeline import load_codec
 from ..spent import bits_map, spent
-from .images import read_rgb
 from .metrics import METRICS
 from .slider import PAGE, SCRIPT, STYLE, SliderImage, slider
 
@@ -29,12 +29,13 @@ GAIN = 8
 
 @dataclass(frozen=True)
 class Version:
-    """A file of an image: pixels uint8 RGB [H, W, 3]; bits: where they went, as a picture, for .cae files, and what its
-    brightest colour stands for in bits per pixel."""
+    """A file of an image: pixels uint8 RGB [H, W, 3]; notes of what was converted; bits: where they went, as a picture,
+    for .cae files, and what its brightest colour stands for in bits per pixel."""
 
     name: str
     bytes: int
     pixels: Pixels
+    notes: tuple[str, ...] = ()
     bits: tuple[Image.Image, float] | None = None
 
     @property
@@ -47,16 +48,25 @@ class Version:
         return {name: metric.measure(original, self.pixels) for name, metric in METRICS.items()}
 
 
-def open_version(path: Path, maps: bool) -> Version:
-    """An image file, or a .cae file, decoded; `maps`: with the map of its bits. Raises CaeError or OSError."""
-    data = path.read_bytes()
-    if not data.startswith(MAGIC):
-        return Version(path.name, len(data), read_rgb(path)[0])
+def open_version(name: str, data: bytes, maps: bool) -> Version:
+    """What is seen of an image file, or of a .cae file, decoded; `maps`: with the map of its bits. Raises CaeError."""
+    if not data.startswith(MAGIC) and Path(name).suffix.lower() != ".cae":
+        return Version(name, len(data), *_on_white(read_picture(BytesIO(data))))
     header = read_header(data)
     codec = load_codec(fingerprint=header.fingerprint)
-    pixels = to_rgb(codec.decode(data).pixels)
+    seen = _on_white(codec.decode(data))
     bits = bits_map(spent(codec, unpack(data)), header.width, header.height) if maps else None
-    return Version(path.name, len(data), pixels, bits)
+    return Version(name, len(data), *seen, bits)
+
+
+def _on_white(picture: Picture) -> tuple[Pixels, tuple[str, ...]]:
+    """uint8 RGB [H, W, 3], and notes. Colours that nobody sees are not counted: encoding replaces them by others."""
+    pixels = to_rgb(picture.pixels)
+    if picture.alpha is None or picture.alpha.min() == 255:
+        return pixels, picture.notes
+    alpha = picture.alpha[..., None].astype(np.uint16)
+    blended = (pixels * alpha + 255 * (255 - alpha) + 127) // 255
+    return blended.astype(np.uint8), (*picture.notes, "transparent, measured on white")
 
 
 def check_sizes(original: Version, version: Version) -> None:
