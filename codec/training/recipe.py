@@ -77,6 +77,8 @@ class Recipe:
                 raise InputError(f"{key} is a share from 0 to 1, not {getattr(self, key)}")
         if self.ms_ssim and min(stage.crop for stage in self.stages) < MS_SSIM_SIDE:
             raise InputError(f"MS-SSIM needs crops of at least {MS_SSIM_SIDE} pixels in every stage")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"a seed is a whole number from 0 to 2^63 - 1, not {self.seed}")
         if not 0 <= self.ema_decay < 1:
             raise InputError(f"ema_decay must be in [0, 1), not {self.ema_decay}")
 
