@@ -42,11 +42,11 @@ def compare(folder: Path) -> None:
     """Decodes the files in a folder, which fails where latents are others, and compares their pixels."""
     sys.modules["constriction"] = MagicMock()
     from cae.bitstream.tables import ProbabilityTables
-    from cae.codec import pipeline
+    from cae.codec import coder, pipeline
 
-    coder: Any = runpy.run_path(str(REFERENCE))["Coder"]
+    plain: Any = runpy.run_path(str(REFERENCE))["Coder"]
 
-    class PlainDecoder(coder):  # type: ignore[misc]
+    class PlainDecoder(plain):  # type: ignore[misc]
         """What `bitstream.entropy.StepDecoder` is."""
 
         def __init__(self, tables: ProbabilityTables, payload: bytes) -> None:
@@ -56,9 +56,9 @@ def compare(folder: Path) -> None:
         def decode(self, rows: Any) -> Any:
             return self.step(rows).astype(np.int32)
 
-        finish = coder.end
+        finish = plain.end
 
-    pipeline.StepDecoder = PlainDecoder  # type: ignore[misc]
+    coder.StepDecoder = PlainDecoder  # type: ignore[misc]
     codec = pipeline.load_codec("cpu")
     files = sorted(folder.glob("*.cae"))
     worst = 0
