@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ...bitstream.errors import ImageError, InputError
+from ...bitstream.errors import InputError
 from ..distortion import LUMA
 from ..image import SUFFIXES, read_picture, to_rgb
 
@@ -191,6 +191,9 @@ def patch_covariance(source: CropSource, random: np.random.Generator, crops: int
 def decode_image(data: bytes, name: str) -> Pixels:
     """uint8 [H, W, 3]; InputError, naming the image, if it cannot be read."""
     try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode in ("L", "RGB"):  # `read_picture` lets one thread in at a time, the loader has several
+                return np.asarray(image.convert("RGB"))
         return to_rgb(read_picture(io.BytesIO(data)).pixels)
-    except ImageError as error:
+    except Exception as error:  # Pillow's decoders raise nearly anything
         raise InputError(f"{name}: {error}") from error
