@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..bitstream.container import ALPHA, EXIF, ICC, TILE_UNIT, VERSION, XMP, unpack
+from ..bitstream.container import ALPHA, EXIF, ICC, TILE_UNIT, VERSION, XMP, Container, unpack
 from .installed import is_installed
 from .quality import quality_of, rate_row
 
@@ -53,7 +53,11 @@ class Info:
 
 def info(data: bytes) -> Info:
     """Parse a file and verify its checksums, without decoding it. Raises BitstreamError."""
-    container = unpack(data)
+    return describe(unpack(data), len(data))
+
+
+def describe(container: Container, file_bytes: int) -> Info:
+    """The same of a file that is parsed already."""
     header = container.header
     chunks: dict[str, int] = {}
     for chunk in container.chunks:  # unknown kinds may occur more than once
@@ -68,10 +72,10 @@ def info(data: bytes) -> Info:
         row=header.row,
         tiles=len(container.tiles),
         tile_side=header.tile * TILE_UNIT,
-        file_bytes=len(data),
+        file_bytes=file_bytes,
         tile_bytes=tile_bytes,
         chunk_bytes=chunks,
-        overhead_bytes=len(data) - tile_bytes - sum(chunks.values()),
+        overhead_bytes=file_bytes - tile_bytes - sum(chunks.values()),
         fingerprint=header.fingerprint.hex(),
         weights_installed=is_installed(header.fingerprint),
     )

@@ -19,7 +19,7 @@ import cae
 
 from .bitstream.container import ALPHA, MAGIC, unpack
 from .codec.extras import from_chunks
-from .codec.info import info
+from .codec.info import describe
 from .codec.metadata import put_metadata
 
 FORMAT = "CAE"
@@ -37,8 +37,8 @@ class CaeImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         self._data = self.fp.read()
         try:
-            about = info(self._data)
             file = unpack(self._data)
+            about = describe(file, len(self._data))
             metadata = from_chunks(tuple(chunk for chunk in file.chunks if chunk.kind != ALPHA), file.header, None)
         except cae.CaeError as error:
             raise SyntaxError(str(error)) from error  # what Pillow expects of a file that is none of this kind
