@@ -1,4 +1,4 @@
-"""The same files decode to the same latents whatever the machine does: threads, instruction sets, libraries.
+"""The same files decode to the same latents and pixels whatever the machine does: threads, instruction sets, libraries.
 
     python benchmarks/exactness.py FOLDER
 
@@ -30,24 +30,28 @@ QUALITIES = (10, 50, 90)
 CAPABILITIES = ("default", "avx2", "avx512")
 """Of torch, from the least to the most."""
 
+ONEDNN = ("SSE41", "AVX2", "AVX2_VNNI", "AVX512_CORE", "ALL")
+"""Of oneDNN; the third and the last have 8-bit dot products, where the processor has."""
+
 BEST = torch.backends.cpu.get_cpu_capability().lower()
 
 SETTINGS = [
     {"OMP_NUM_THREADS": threads, "ATEN_CPU_CAPABILITY": aten, "ONEDNN_MAX_CPU_ISA": onednn}
-    for threads, aten, onednn in itertools.product(("1", "2"), CAPABILITIES, ("SSE41", "AVX2", "AVX512_CORE"))
+    for threads, aten, onednn in itertools.product(("1", "2"), CAPABILITIES, ONEDNN)
     # torch takes the variable at its word, and would run instructions that the processor does not have.
     if aten == "default" or (BEST in CAPABILITIES and CAPABILITIES.index(aten) <= CAPABILITIES.index(BEST))
 ]
 
 
 def digest(codec: Codec, path: Path) -> str:
-    """SHA-256 of a file's decoded latents."""
-    latents = codec.decode_latents(unpack(path.read_bytes()))
-    return hashlib.sha256(latents.cpu().numpy().tobytes()).hexdigest()
+    """SHA-256 of a file's decoded latents and pixels."""
+    data = path.read_bytes()
+    latents = codec.decode_latents(unpack(data))
+    return hashlib.sha256(latents.cpu().numpy().tobytes() + codec.decode(data).pixels.tobytes()).hexdigest()
 
 
 def decode(paths: Sequence[Path], device: str = "cpu") -> list[str]:
-    """Digests of the latents of several files, in this process."""
+    """Digests of several files, in this process."""
     codec = load_codec(device)
     return [digest(codec, path) for path in paths]
 
@@ -80,7 +84,7 @@ def main(paths: tuple[Path, ...], digests: bool) -> None:
             wrong += differing(expected, decode_elsewhere(files, setting), str(setting))
         if torch.cuda.is_available():
             wrong += differing(expected, decode(files, "cuda"), "cuda")
-    print(f"{len(images)} images x {len(QUALITIES)} qualities: {wrong} decodings with other latents")
+    print(f"{len(images)} images x {len(QUALITIES)} qualities: {wrong} decodings with other latents or pixels")
     sys.exit(wrong > 0)
 
 

@@ -1,10 +1,11 @@
 """How near to this machine's own limit the codec runs: multiply-adds and bytes of each part, and the time they need.
 
-    python benchmarks/roofline.py IMAGE [--threads 2] [--precision bfloat16] [--check]
+    python benchmarks/roofline.py IMAGE [--threads 2] [--check]
 
-The limit is measured in the same run: the rate of 1x1 convolutions on matrices of the codec's sizes, and of copies in
-memory. What is timed is checked: the decoded latents are the encoder's, by the file's own checksum. With --check the
-exit code is 1 where a ratio has become worse than `BOUNDS`, which no other load on the machine should bring about.
+The limit is measured in the same run: the rates of 1x1 convolutions on matrices of the codec's sizes, in float32 and in
+8 bits, and of copies in memory. What is timed is checked: the decoded latents are the encoder's, by the file's own
+checksum. With --check the exit code is 1 where a ratio has become worse than `BOUNDS`, which no other load on the
+machine should bring about.
 """
 
 from __future__ import annotations
@@ -18,18 +19,17 @@ from typing import Any
 import click
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from cae.bitstream.container import tile_rectangles, unpack
 from cae.bitstream.entropy import StepDecoder, encode_steps
 from cae.codec import windows
-from cae.codec.config import BFLOAT16, FLOAT32, PRECISIONS
 from cae.codec.image import read_picture
 from cae.codec.layers import pointwise
+from cae.codec.narrow import NarrowPointwise, operands
 from cae.codec.pipeline import load_codec
 
 BOUNDS = {"synthesis": 0.6, "decode": 0.45, "analysis": 0.5, "encode, effort 1": 0.4}
-"""Least part of the limit that each part may reach, in float32 and for an image of 768x512 pixels."""
+"""Least part of the limit that each part may reach, for an image of 768x512 pixels."""
 
 SIZES = ((128, 512, 6144), (256, 128, 6144), (192, 768, 1536), (192, 192, 1536))
 """(inputs, outputs, positions) of the most frequent matrices, for such an image."""
@@ -46,12 +46,15 @@ def seconds(function: Callable[[], Any], rounds: int) -> float:
     return statistics.median(times)
 
 
-def convolution_rate(dtype: torch.dtype, rounds: int) -> float:
-    """Multiply-adds a second of 1x1 convolutions, a mean over `SIZES`."""
+def convolution_rate(rounds: int, *, narrow: bool = False) -> float:
+    """Multiply-adds a second of 1x1 convolutions in float32, or in 8 bits, a mean over `SIZES`."""
     work = spent = 0.0
     for inputs, outputs, positions in SIZES:
-        x, weight = torch.randn(1, 1, positions, inputs, dtype=dtype), torch.randn(outputs, inputs, dtype=dtype)
-        spent += seconds(lambda: pointwise(x, weight), rounds)  # noqa: B023
+        x, weight = torch.rand(1, 1, positions, inputs), torch.rand(outputs, inputs)
+        layer = NarrowPointwise(weight, weight[:, 0])
+        layer.settle()
+        u = operands(200 * x)
+        spent += seconds(lambda: layer.sums(u) if narrow else pointwise(x, weight), rounds)  # noqa: B023
         work += inputs * outputs * positions
     return work / spent
 
@@ -63,33 +66,33 @@ def copy_rate(rounds: int) -> float:
     return 2 * source.nbytes / seconds(lambda: target.copy_(source), rounds)
 
 
-class Traffic(TorchDispatchMode):
-    """Adds up the bytes that operations read and write; views are free."""
+class Work(TorchDispatchMode):
+    """Adds up multiply-adds, in float32 and in 8 bits, and the bytes that operations read and write; views are free."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.bytes = 0
+        self.bytes = self.full = self.narrow = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if not func.is_view:
             tensors = [item for item in (*args, result) if isinstance(item, torch.Tensor)]
-            self.bytes += sum(tensor.nbytes for tensor in tensors)
+            self.bytes += sum(tensor.nbytes for tensor in tensors if tensor.layout is torch.strided)
+        name = func._schema.name
+        if name in ("aten::mkldnn_convolution", "aten::convolution"):
+            self.full += result.numel() * args[1][0].numel()
+        elif name == "onednn::qlinear_pointwise":
+            self.narrow += result.numel() * args[0].shape[-1]
+        elif name == "onednn::qconv2d_pointwise":
+            self.narrow += 9 * result.numel()
         return result
 
 
-def counted(function: Callable[[], Any]) -> tuple[float, float]:
-    """Multiply-adds and bytes of a call."""
-    mapping = {torch.ops.aten.mkldnn_convolution: _convolution}
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=mapping) as flops:
+def counted(function: Callable[[], Any]) -> Work:
+    """What a call does."""
+    with torch.no_grad(), Work() as work:
         function()
-    with torch.no_grad(), Traffic() as traffic:
-        function()
-    return flops.get_total_flops() / 2, traffic.bytes
-
-
-def _convolution(x: Any, weight: Any, *rest: Any, out_shape: Any = None, **_: Any) -> int:
-    return int(conv_flop_count(x, weight, out_shape))
+    return work
 
 
 @click.command()
@@ -97,13 +100,12 @@ def _convolution(x: Any, weight: Any, *rest: Any, out_shape: Any = None, **_: An
 @click.option("--threads", default=2, show_default=True)
 @click.option("--rounds", default=15, show_default=True)
 @click.option("--quality", default=50, show_default=True)
-@click.option("--precision", type=click.Choice(PRECISIONS), default=FLOAT32, show_default=True)
 @click.option("--check", is_flag=True, help="Fail where a ratio is out of bounds.")
 @click.pass_context
-def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: int, precision: str, check: bool) -> None:
+def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: int, check: bool) -> None:
     """Measure the codec on IMAGE, of one tile."""
     torch.set_num_threads(threads)
-    codec = load_codec("cpu", precision=precision)
+    codec = load_codec("cpu")
     picture = read_picture(image)
     data = codec.encode(picture, quality, effort=1)
     container = unpack(data)
@@ -135,20 +137,20 @@ def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: in
         "  entropy coding": lambda: encode_steps(codec.coder.tables, steps),
         "encode, effort 2": lambda: codec.encode(picture, quality, effort=2),
     }
-    rate, bandwidth = convolution_rate(torch.float32, rounds), copy_rate(rounds)
-    print(f"{picture.width}x{picture.height}, quality {quality}, {threads} threads, {precision} synthesis")
-    print(f"1x1 convolutions: {rate / 1e9:.0f} G multiply-adds/s, copies: {bandwidth / 1e9:.1f} GB/s", end="")
-    if precision == BFLOAT16:
-        print(f"; in bfloat16 {convolution_rate(torch.bfloat16, rounds) / 1e9:.0f} G", end="")
-    print("\n                      ms  G mul-add     MB   at the limit, ms   reached")
+    rate, narrow_rate = convolution_rate(rounds), convolution_rate(rounds, narrow=True)
+    print(f"{picture.width}x{picture.height}, quality {quality}, {threads} threads")
+    print(f"1x1 convolutions: {rate / 1e9:.0f} G multiply-adds/s in float32, {narrow_rate / 1e9:.0f} G in 8 bits;")
+    print(f"copies: {copy_rate(rounds) / 1e9:.1f} GB/s")
+    print("                      ms  G in float32  G in 8 bits     MB   at the limit, ms   reached")
     reached = {}
     for name, function in parts.items():
         spent = seconds(function, rounds)
-        work, traffic = counted(function)
-        limit = work / rate
+        work = counted(function)
+        limit = work.full / rate + work.narrow / narrow_rate
         reached[name.strip()] = limit / spent
-        share = f"{100 * limit / spent:6.0f} %" if work else ""
-        print(f"{name:18} {1e3 * spent:6.1f} {work / 1e9:10.2f} {traffic / 1e6:6.0f} {1e3 * limit:18.1f}   {share}")
+        share = f"{100 * limit / spent:6.0f} %" if limit else ""
+        print(f"{name:18} {1e3 * spent:6.1f} {work.full / 1e9:13.2f} {work.narrow / 1e9:12.2f}", end="")
+        print(f" {work.bytes / 1e6:6.0f} {1e3 * limit:18.1f}   {share}")
     worse = [name for name, bound in BOUNDS.items() if reached[name] < bound]
     if check and worse:
         print(f"below their bounds: {', '.join(worse)}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..codec.config import FLOAT32, PRECISIONS, SCALES
+from ..codec.config import SCALES
 from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
 from .files import STREAM, check_output, is_stream, new_file, read_input, write_output
@@ -31,12 +31,11 @@ SCALE_WORDS = {f"1/{scale}": scale for scale in SCALES}
 @dataclass(frozen=True)
 class Settings:
     """What is asked of each decoding. format: of the output, None for what its suffix says; region: x, y, width, height
-    in pixels; scale: how many pixels to a side become one; precision: of the synthesis."""
+    in pixels; scale: how many pixels to a side become one."""
 
     format: str | None
     region: tuple[int, int, int, int] | None
     scale: int
-    precision: str
     compression: int
     allow_damaged: bool
     device: str
@@ -87,13 +86,6 @@ def _format(ctx: click.Context, param: click.Parameter, value: str | None) -> st
     help="Reduce the image while it is decoded.",
 )
 @click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default=FLOAT32,
-    show_default=True,
-    help="bfloat16 is faster on processors that have it, and changes a few pixel values, nearly always by one level.",
-)
-@click.option(
     "--png-compression",
     "compression",
     type=click.IntRange(0, 9),
@@ -111,7 +103,6 @@ def decode(
     format: str | None,
     region: tuple[int, int, int, int] | None,
     scale: str,
-    precision: str,
     compression: int,
     allow_damaged: bool,
     engine: str,
@@ -127,7 +118,7 @@ def decode(
     "-" is standard input or output; a URL such as s3://bucket/x.cae is what fsspec takes it for.
     """
     settings = Settings(
-        format, region, SCALE_WORDS[scale], precision, compression, allow_damaged, device, threads, max_pixels, quiet
+        format, region, SCALE_WORDS[scale], compression, allow_damaged, device, threads, max_pixels, quiet
     )
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
@@ -150,7 +141,7 @@ def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
         data = read_input(job.source)
         header = read_header(data)
     with about(job.source):
-        codec = options.load_codec(settings.device, settings.threads, header.fingerprint, settings.precision)
+        codec = options.load_codec(settings.device, settings.threads, header.fingerprint)
     left_out: tuple[str, ...] = ()
     start = time.perf_counter()
     if format in ("ppm", "pgm") and isinstance(job.output, Path) and job.output != STREAM and not is_stream(job.output):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
-from ..codec.config import FLOAT32
 from . import jobs
 from .remote import Place, place
 
@@ -132,10 +131,10 @@ inputs = _together(sources, folder, recursive)
 running = _together(engine, processes, skip_existing, device, threads, max_pixels, quiet)
 
 
-def load_codec(device: str, threads: int | None, fingerprint: bytes | None = None, precision: str = FLOAT32) -> Codec:
+def load_codec(device: str, threads: int | None, fingerprint: bytes | None = None) -> Codec:
     """The codec with the weights of this fingerprint, or those for new files if None.
 
-    precision: of the synthesis. Raises WeightsError, or InputError for a missing device."""
+    Raises WeightsError, or InputError for a missing device."""
     # Imported here, not above: this takes a second, and `cae --help` has no use for it.
     import torch
 
@@ -143,4 +142,4 @@ def load_codec(device: str, threads: int | None, fingerprint: bytes | None = Non
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return load_codec(device, fingerprint, precision)
+    return load_codec(device, fingerprint)

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from ..bitstream.errors import MissingWeightsError, WeightsError
 from .config import ModelConfig
-from .exact import Integer, IntegerGate, check_multiplier
 from .frozen import UNIT_LIMIT, FrozenModel
 from .installed import Weights, find_weights
 from .model import CompressionModel
+from .twins import settle
 
 MAX_BYTES = 2**28
-"""A weights file beyond this is refused before it is read; today's have 20 MB."""
+"""A weights file beyond this is refused before it is read; today's have 21 MB."""
 
 TRAINING_PREFIX = "training."
 """Tensors that only training needs: the floating-point prior and the rate tables before they were rounded."""
@@ -28,7 +28,8 @@ TRAINING_PREFIX = "training."
 _SHARED = {"analysis", "hyper_analysis", "synthesis", "sigma"}
 """What the two models have in common."""
 
-_PRIOR_TYPES = {"weight": torch.int16, "bias": torch.int32, "rows": torch.int16, "multiplier": torch.float32}
+_INTEGERS = {"prior", "pixels"}
+"""Networks of integers."""
 
 
 def load_frozen(folder: Path | None = None, *, fingerprint: bytes | None = None) -> tuple[FrozenModel, bytes]:
@@ -70,11 +71,9 @@ def parse_frozen(data: bytes, name: str) -> FrozenModel:
         model.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
         raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
-    for layer in model.prior.modules():
-        if isinstance(layer, Integer):
-            layer.settle()
-        elif isinstance(layer, IntegerGate):
-            check_multiplier(layer.multiplier)
+    settle(model)
+    if not all(table.isfinite().all() for table in model.pixels.buffers(recurse=False)):
+        raise WeightsError(f"{name}: a table of the synthesis is not finite")
     for table in (model.unit, model.inverse_unit):
         if table.min() < 0 or table.max() > UNIT_LIMIT:
             raise WeightsError(f"{name}: a table of units is out of range")
@@ -113,9 +112,10 @@ def serialise(frozen: FrozenModel, trained: CompressionModel) -> bytes:
 def _compact(key: str, value: Tensor) -> Tensor:
     """The type that a tensor is stored in; integers that floats held are exact in it."""
     parts = key.split(".")
-    if parts[0] == "prior":
-        value = value.to(_PRIOR_TYPES[parts[-1]])
-    elif value.is_floating_point() and parts[-1] not in ("knots", "sigma", "restore"):
+    if parts[0] in _INTEGERS and parts[-1] in ("weight", "bias", "rows"):
+        sizes = {"weight": torch.int8 if value.abs().max() < 2**7 else torch.int16, "bias": torch.int32}
+        value = value.to(sizes.get(parts[-1], torch.int16))
+    elif parts[0] not in _INTEGERS and value.is_floating_point() and parts[-1] not in ("knots", "sigma", "restore"):
         value = value.half()
     return value.contiguous()
 

@@ -19,17 +19,17 @@ HYPER_PATCH = 64
 ROWS = 256
 """Rows of the rate tables: the file names one of them in a byte."""
 
-ACTIVATION_LIMIT = 1024
-"""Largest magnitude of an activation in the integer prior."""
+ACTIVATION_LIMIT = 1023
+"""Largest magnitude of an activation in the integer networks."""
+
+OPERAND_LIMIT, OPERAND_ZERO, OPERAND_STEP = 255, 128, 8
+"""Operands of the narrow layers are whole numbers from 0 to 255; of activations, 128 stands for 0 and 1 for 8."""
 
 LATENT_FRACTION = 16
 """Decoded latents are whole multiples of 1/16 of a quantisation step."""
 
 SCALES = (1, 2, 4, 8, 16)
 """How many pixels to a side a decoder can make into one: divisors of a latent position's."""
-
-FLOAT32, BFLOAT16 = PRECISIONS = ("float32", "bfloat16")
-"""What the synthesis can calculate in."""
 
 ROUNDS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
 DEFAULT_EFFORT = 2
@@ -86,8 +86,8 @@ class ModelConfig:
         for name in ("blocks_8", "blocks_16", "context_blocks"):
             if not (isinstance(getattr(self, name), int) and 1 <= getattr(self, name) <= MAX_DEPTH):
                 raise ValueError(f"{name} must be a whole number from 1 to {MAX_DEPTH}, not {getattr(self, name)}")
-        if self.latent_channels % 4:
-            raise ValueError(f"latent_channels must be a multiple of 4, not {self.latent_channels}")
+        if self.latent_channels % 4 or self.latent_channels > 640:  # more could not be summed up exactly
+            raise ValueError(f"latent_channels must be a multiple of 4 up to 640, not {self.latent_channels}")
         if not 0 < self.lambda_low < self.lambda_high:
             raise ValueError("lambda_low and lambda_high must be positive and rising")
 

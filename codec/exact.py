@@ -1,7 +1,8 @@
 """Integer twins of the layers, exact on every device.
 
 Activations are integers held in float32, at most ACTIVATION_LIMIT in magnitude; weights and biases are integers too,
-small enough that sum |w| * ACTIVATION_LIMIT + |bias| < 2^24 for every output. Every partial sum is then a whole number
+small enough that sum |w| * ACTIVATION_LIMIT + |bias| < 2^24 for every output (narrow.py has layers with smaller
+inputs and weights). Every partial sum is then a whole number
 that float32 holds exactly, so neither the order of summation nor fused multiply-adds can change a result. What follows
 each convolution is a multiplication by a power of two (exact, so the weights and biases may be multiplied instead),
 rounding half to even (exact) and clamping.
@@ -12,24 +13,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..bitstream.errors import WeightsError
-from .config import ACTIVATION_LIMIT, ROWS, ModelConfig
-from .layers import LEAKY_SLOPE, Add, ClassPointwise, Depthwise, Gate, Leaky, Pointwise, pointwise
-from .prior import Prior
-from .transforms import RateTable
+from .config import ACTIVATION_LIMIT, ROWS
+from .layers import pointwise
 
 ACCUMULATOR_LIMIT = 2**24
 """float32 holds every integer up to here."""
 
 
-MAX_EXPONENT = 24
-"""Multipliers are 2^0 to 2^-24: what leaves a layer is no larger than its sums."""
+MIN_EXPONENT, MAX_EXPONENT = -20, 24
+"""Multipliers are powers of two: 2^20, for channels that are all but dead, to 2^-24."""
 
 _lock = threading.RLock()
 
@@ -57,18 +56,16 @@ def exact_arithmetic() -> Iterator[None]:
         yield
 
 
-def check_multiplier(multiplier: Tensor) -> None:
-    """Raises WeightsError unless all are powers of two from 2^-MAX_EXPONENT to 1."""
-    exponents = -multiplier.double().log2()
-    if not (torch.equal(exponents, exponents.round()) and 0 <= exponents.min() <= exponents.max() <= MAX_EXPONENT):
-        raise WeightsError(f"a multiplier of the prior is not a power of two from 2^-{MAX_EXPONENT} to 1")
-
-
 class Integer(nn.Module):
     """A layer whose buffers are set by `freeze` or read from the weights file; `settle` then makes it ready."""
 
     input_axes: tuple[int, ...]
     """The axes of `weight` that a sum runs over."""
+    input_limit: int = ACTIVATION_LIMIT
+    weight_limit: int = 2**15 - 1
+    """Weights are stored as int16, or int8."""
+    room: int = 0
+    """What is added to the sums, times their multipliers, before they are rounded."""
     weight: Tensor
     bias: Tensor
     multiplier: Tensor
@@ -77,10 +74,10 @@ class Integer(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.zeros_like(weight, requires_grad=False))
-        self.register_buffer("bias", torch.zeros_like(bias, requires_grad=False))
+        self.register_buffer("weight", torch.zeros(weight.shape))
+        self.register_buffer("bias", torch.zeros(bias.shape))
         # Powers of two, one an output.
-        self.register_buffer("multiplier", torch.ones_like(bias, requires_grad=False))
+        self.register_buffer("multiplier", torch.ones(bias.shape))
         # The weights and biases times those.
         self.register_buffer("scaled_weight", None, persistent=False)
         self.register_buffer("scaled_bias", None, persistent=False)
@@ -88,14 +85,31 @@ class Integer(nn.Module):
     def settle(self) -> None:
         """To be called when the buffers have their values. Raises WeightsError unless every output's sums are exact
         whatever their order."""
+        exponents = -self.multiplier.double().log2()
+        within = MIN_EXPONENT <= exponents.min() <= exponents.max() <= MAX_EXPONENT
+        if not (within and torch.equal(exponents, exponents.round())):
+            raise WeightsError(f"a multiplier is not a power of two from 2^-{MAX_EXPONENT} to 2^{-MIN_EXPONENT}")
         sums = self.weight.double().abs().sum(self.input_axes, keepdim=True)
-        if (sums.reshape(self.bias.shape) * ACTIVATION_LIMIT + self.bias.double().abs()).max() >= ACCUMULATOR_LIMIT:
-            raise WeightsError("weights of the prior are too large for exact arithmetic")
+        largest = sums.reshape(self.bias.shape) * self.input_limit + self.bias.double().abs()
+        within = (largest + self.room / self.multiplier.double()).max() < ACCUMULATOR_LIMIT
+        if not within or self.weight.abs().max() > self.weight_limit:
+            raise WeightsError("integer weights are too large for exact arithmetic")
         if not (torch.equal(self.weight, self.weight.round()) and torch.equal(self.bias, self.bias.round())):
-            raise WeightsError("weights of the prior are not integers")
-        check_multiplier(self.multiplier)
+            raise WeightsError("weights of an integer layer are not integers")
         self.scaled_weight = self.weight * self.multiplier.reshape(sums.shape)
         self.scaled_bias = self.bias * self.multiplier
+
+
+@cache
+def check_sums(device: str) -> None:
+    """Raises WeightsError where float32 sums of a device are not exact after all, as when the environment has oneDNN
+    take bfloat16 for them on a processor that can."""
+    x, weight = torch.full((64, 192), 1023.0), torch.full((192, 192), 85.0)
+    x[1::2], weight[1::2] = 1021, -83
+    with exact_arithmetic():
+        found = pointwise(x[None, None].to(device), weight.to(device))[0, 0].cpu()
+    if not torch.equal(found.double(), x.double() @ weight.double().T):
+        raise WeightsError(f"sums on {device} are not exact: is ONEDNN_DEFAULT_FPMATH_MODE set?")
 
 
 def limited(x: Tensor) -> Tensor:
@@ -104,57 +118,17 @@ def limited(x: Tensor) -> Tensor:
 
 
 class IntegerPointwise(Integer):
-    """1x1 convolution on integers."""
+    """1x1 convolution of activations: [..., inputs] -> float32 [..., outputs]."""
 
     input_axes = (1,)
 
     def forward(self, x: Tensor) -> Tensor:
-        return limited(pointwise(x, self.scaled_weight, self.scaled_bias))
+        """Activations to activations."""
+        return limited(self.sums(x))
 
-
-class IntegerDepthwise(Integer):
-    """Depthwise 3x3 convolution on integers."""
-
-    input_axes = (1, 2, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        channels = self.weight.shape[0]
-        out = F.conv2d(x.permute(0, 3, 1, 2), self.scaled_weight, self.scaled_bias, padding=1, groups=channels)
-        return limited(out.permute(0, 2, 3, 1))
-
-
-class IntegerClassPointwise(Integer):
-    """A 1x1 convolution for each position class; its outputs are parameters, rounded but not clamped."""
-
-    input_axes = (1,)
-
-    def forward(self, x: Tensor) -> Tensor:
-        layers = zip(x, self.scaled_weight, self.scaled_bias, strict=True)
-        return torch.stack([pointwise(part, weight.T, bias[0]) for part, weight, bias in layers]).round_()
-
-
-class IntegerLeaky(nn.Module):
-    """Negative values are divided by 2^7 and rounded."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        # Rounding leaves what is not negative as it is.
-        return F.leaky_relu_(x, LEAKY_SLOPE).round_()
-
-
-class IntegerGate(nn.Module):
-    """The second half's limit, ACTIVATION_LIMIT, stands for the 6 of relu6."""
-
-    multiplier: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("multiplier", torch.ones(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        value, gate = x.chunk(2, dim=-1)
-        # The product is contiguous, as the next layer needs it.
-        product = value * gate.clamp_(min=0)
-        return limited(product.mul_(self.multiplier))
+    def sums(self, x: Tensor) -> Tensor:
+        """As they are, neither rounded nor limited."""
+        return pointwise(x, self.scaled_weight, self.scaled_bias)
 
 
 class IntegerAdd(nn.Module):
@@ -176,29 +150,3 @@ class IntegerRateTable(nn.Module):
     def forward(self, row: Tensor) -> Tensor:
         """row: int64 [B] -> float32 [B, 1, 1, C]."""
         return self.rows[row][:, None, None, :]
-
-
-def integer_prior(config: ModelConfig) -> Prior:
-    """A prior with the structure of the trained one and integer layers, all zero."""
-    with torch.device("meta"):  # the floating point layers give only their shapes
-        prior = Prior(config)
-    for parent in list(prior.modules()):
-        for name, layer in list(parent.named_children()):
-            twin = _twin(layer)
-            if twin is not None:
-                setattr(parent, name, twin)
-    return prior.to_empty(device="cpu").requires_grad_(False).eval()
-
-
-def _twin(layer: nn.Module) -> nn.Module | None:
-    kinds: dict[type[nn.Module], Any] = {
-        Pointwise: lambda p: IntegerPointwise(p.weight, p.bias),
-        ClassPointwise: lambda p: IntegerClassPointwise(p.weight, p.bias),
-        Depthwise: lambda p: IntegerDepthwise(p.weight, p.bias),
-        Leaky: lambda _: IntegerLeaky(),
-        Gate: lambda g: IntegerGate(g.channels),
-        Add: lambda _: IntegerAdd(),
-        RateTable: lambda r: IntegerRateTable(r.knots.shape[1]),
-    }
-    make = kinds.get(type(layer))
-    return make(layer) if make else None

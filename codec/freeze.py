@@ -1,11 +1,11 @@
-"""`freeze`: a trained model to the shipped codec. Integer prior, fixed-point tables, probability tables."""
+"""`freeze`: a trained model to the shipped codec. Integer networks, fixed-point tables, probability tables."""
 
 from __future__ import annotations
 
 import copy
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,28 +13,42 @@ import torch
 from torch import Tensor, nn
 
 from ..bitstream.tables import ProbabilityTables, quantise_counts
+from .calibration import Ranges, activation_ranges
 from .coder import TileCoder
-from .config import ACTIVATION_LIMIT, LATENT_FRACTION, ROWS, SCALE_MIN, SCALE_STEP, TABLE_ROWS
-from .exact import ACCUMULATOR_LIMIT, MAX_EXPONENT, Integer, IntegerGate, IntegerRateTable
+from .config import (
+    ACTIVATION_LIMIT,
+    LATENT_FRACTION,
+    OPERAND_LIMIT,
+    OPERAND_STEP,
+    OPERAND_ZERO,
+    ROWS,
+    SCALE_MIN,
+    SCALE_STEP,
+    TABLE_ROWS,
+)
+from .exact import ACCUMULATOR_LIMIT, MAX_EXPONENT, MIN_EXPONENT, Integer, IntegerRateTable
 from .frozen import INPUT_ONE, MEAN_ONE, SCALE_ONE, UNIT_LIMIT, UNIT_ONE, FrozenModel, row_rate
-from .layers import Add, ClassPointwise, Depthwise, DepthwiseBlock, Gate, Leaky, Pointwise
+from .layers import Depthwise, DepthwiseBlock, Pointwise
 from .model import CompressionModel
+from .narrow import IntegerBlock, NarrowClassPointwise
 from .prior import HyperSynthesis
+from .synthesis import DEVIATION_ONE, HALF, LEVEL_ONE, LinearSynthesis
+from .transforms import MAX_REACH, base_step, typed
 from .windows import analyse
 
 LAPLACE_WEIGHT = 500
 """Symbols' worth of belief in the Laplace distribution when a row's table is made from counted symbols."""
 
-WEIGHT_LIMIT = 2**15 - 1
-"""Weights are stored as int16."""
-
 ESCAPE_PROBABILITY = 1e-6
+
+CALIBRATED = 96
+"""Crops that ranges of activations are taken from."""
 
 
 def freeze(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> FrozenModel:
     """The shipped form of a model, calibrated on crops uint8 [S, S, 3], S a multiple of 64.
 
-    Takes the ranges of activations from the first 32 crops, each at several rates; then codes all crops and makes the
+    Takes the ranges of activations from the first 96 crops, each at several rates; then codes all crops and makes the
     probability tables from what occurs, twice, since the quantiser's choices depend on the tables.
     """
     model = copy.deepcopy(model).cpu().float().requires_grad_(False).eval()
@@ -46,7 +60,9 @@ def freeze(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> F
     )
     frozen.sigma = model.sigma
     _freeze_tables(model, frozen)
-    _freeze_prior(model, frozen, _activation_ranges(model, crops[:32]))
+    ranges = activation_ranges(model, crops[:CALIBRATED])
+    _freeze_prior(model, frozen, ranges)
+    _freeze_synthesis(model, frozen, ranges)
     _set_tables(frozen, [_laplace(row) for row in range(1, TABLE_ROWS)])
     for _ in range(2):
         counted = _count_symbols(frozen, crops)
@@ -75,134 +91,159 @@ def _table_row(log_scale: Tensor) -> Tensor:
     return (log_scale - math.log(SCALE_MIN)) / SCALE_STEP + 1
 
 
-class _Ranges:
-    """Largest magnitudes of each layer's outputs, a channel."""
+class Operands(NamedTuple):
+    """What stands for 1 in the integers of each channel, float64 [C], beyond what stands for 0."""
 
-    def __init__(self, root: nn.Module) -> None:
-        self._seen: dict[nn.Module, Tensor] = {}
-        self._handles = [
-            layer.register_forward_hook(self._observe)
-            for layer in root.modules()
-            if isinstance(layer, Pointwise | ClassPointwise | Depthwise | Leaky | Gate | Add)
-        ]
-
-    def _observe(self, layer: nn.Module, _: Any, output: Tensor) -> None:
-        largest = output.abs().flatten(0, -2).amax(0)
-        before = self._seen.get(layer)
-        self._seen[layer] = largest if before is None else torch.maximum(before, largest)
-
-    def close(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def of(self, *layers: nn.Module) -> Tensor:
-        """The larger of several layers' ranges, float64 [C]; dead channels count as tiny, not as nothing."""
-        ranges = [self._seen[layer].double() for layer in layers]
-        return torch.stack(ranges).amax(0).clamp(min=1e-3)
+    scale: Tensor
+    zero: float
 
 
-@torch.no_grad()
-def _activation_ranges(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> _Ranges:
-    ranges = _Ranges(model.prior)
-    for crop in crops:
-        x = torch.from_numpy(crop)[None].float() / 255 - 0.5
-        for t in (0.0, 0.25, 0.5, 0.75, 1.0):
-            model(x, torch.tensor([t]))
-    ranges.close()
-    return ranges
-
-
-def _freeze_prior(model: CompressionModel, frozen: FrozenModel, ranges: _Ranges) -> None:
+def _freeze_prior(model: CompressionModel, frozen: FrozenModel, ranges: Ranges) -> None:
     """Weights to integers. A scale is what stands for 1 in a channel of integers."""
     source, target = model.prior, frozen.prior
     hyper, steps = source.hyper_synthesis, source.context_steps
-    stream_32 = _scale(ranges, hyper.add_rate, *_adds(hyper.blocks_32))
+    stream_32 = _scale(ranges, hyper.add_rate, *_activations(hyper.blocks_32))
     # Hyper features and the steps' own add up, so that all of them share one scale.
     known = [step.add for step in steps[1:]]
-    stream_16 = _scale(ranges, *_adds(hyper.blocks_16), *known, *(a for s in steps for a in _adds(s.blocks)))
+    stream_16 = _scale(
+        ranges, *_activations(hyper.blocks_16), *known, *(a for s in steps for a in _activations(s.blocks))
+    )
     _freeze_hyper(hyper, target.hyper_synthesis, stream_32, stream_16, ranges)
     group = model.config.latent_channels // 4
     parameters = torch.tensor([float(MEAN_ONE)] * group + [SCALE_ONE / SCALE_STEP] * group).double()
     for index, (step, twin) in enumerate(zip(steps, target.context_steps, strict=True)):
         if index:
             inputs = torch.full((model.config.latent_channels,), float(INPUT_ONE)).double()
-            _freeze_layer(step.enter, twin.enter, inputs, stream_16)
+            _freeze_layer(step.enter, twin.enter, Operands(inputs, 0), Operands(stream_16, 0))
         _freeze_blocks(step.blocks, twin.blocks, stream_16, ranges)
-        _freeze_layer(step.leave, twin.leave, stream_16, parameters)
+        for k, layer in enumerate(cast(NarrowClassPointwise, cast(nn.Module, twin.leave)).classes):
+            weight, bias = step.leave.weight[k].T, step.leave.bias[k, 0]
+            _freeze_tensors(weight, bias, layer, _narrowed(stream_16), Operands(parameters, 0))
 
 
 def _freeze_hyper(
-    source: HyperSynthesis, target: HyperSynthesis, stream_32: Tensor, stream_16: Tensor, ranges: _Ranges
+    source: HyperSynthesis, target: HyperSynthesis, stream_32: Tensor, stream_16: Tensor, ranges: Ranges
 ) -> None:
     z = torch.ones(source.enter.weight.shape[1]).double()  # hyper-latents are integers already
-    _freeze_layer(source.enter, target.enter, z, stream_32.repeat(4))
+    _freeze_layer(source.enter, target.enter, Operands(z, OPERAND_ZERO), Operands(stream_32.repeat(4), 0))
     assert isinstance(target.rate, IntegerRateTable)
     t = torch.tensor([row_rate(row) for row in range(ROWS)])
     table = (source.rate(t)[:, 0, 0] * stream_32).round()
     target.rate.rows.copy_(table.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT))
     _freeze_blocks(source.blocks_32, target.blocks_32, stream_32, ranges)
-    _freeze_layer(source.up, target.up, stream_32, stream_16.repeat(4))
+    _freeze_layer(source.up, target.up, _narrowed(stream_32), Operands(stream_16.repeat(4), 0))
     _freeze_blocks(source.blocks_16, target.blocks_16, stream_16, ranges)
 
 
-def _blocks(sequence: nn.Sequential) -> list[DepthwiseBlock]:
-    return [cast(DepthwiseBlock, block) for block in sequence]
+def _activations(sequence: nn.Sequential) -> list[nn.Module]:
+    """All of a row of blocks, whose residuals share a scale."""
+    return [layer for block in typed(sequence) for layer in (block, block.add_spatial)]
 
 
-def _adds(sequence: nn.Sequential) -> list[nn.Module]:
-    return [add for block in _blocks(sequence) for add in (block.add_spatial, block.add_channel)]
+def _freeze_synthesis(model: CompressionModel, frozen: FrozenModel, ranges: Ranges) -> None:
+    source, target = model.synthesis, frozen.pixels
+    t = torch.tensor([row_rate(row) for row in range(ROWS)])
+    target.levels.copy_(255 * LEVEL_ONE * model.sigma * frozen.restore)
+    target.deviations.copy_(DEVIATION_ONE * frozen.restore)
+    target.gain_16.copy_(source.gain_16(t)[:, 0, 0].exp())
+    target.gain_8.copy_(source.gain_8(t)[:, 0, 0].exp())
+    target.reach.copy_(base_step(model.config, t)[:, 0, 0].clamp(max=MAX_REACH))
+    _freeze_linear(source.linear.inner, target.linear)
+    stream_16, stream_8 = (_scale(ranges, *_activations(blocks)) for blocks in (source.blocks_16, source.blocks_8))
+    inputs = torch.full_like(model.sigma, DEVIATION_ONE).double()
+    _freeze_layer(source.enter.inner, target.enter, Operands(inputs, 0), Operands(stream_16, 0))
+    _freeze_blocks(source.blocks_16, target.blocks_16, stream_16, ranges)
+    _freeze_layer(source.up, target.up, Operands(stream_16, 0), Operands(stream_8.repeat(4), 0))
+    _freeze_blocks(source.blocks_8, target.blocks_8, stream_8, ranges)
+    levels = torch.full_like(source.leave.inner.bias, 255).double()
+    _freeze_layer(source.leave.inner, target.leave, Operands(stream_8, 0), Operands(levels, 0))
 
 
-def _scale(ranges: _Ranges, *layers: nn.Module) -> Tensor:
-    return ACTIVATION_LIMIT / ranges.of(*layers)
+def _freeze_linear(layer: Pointwise, twin: LinearSynthesis) -> None:
+    """Latents in eighths of a level to levels."""
+    weight, bias = layer.weight.double(), 255 * layer.bias.double() + 127.5
+    exponent = ((2**15 - HALF) / weight.abs().amax(1)).log2().floor()
+    whole = (weight * torch.exp2(exponent)[:, None]).round()
+    upper = (whole / HALF).round()
+    lower = (whole - HALF * upper).clamp(-127, 127)
+    unit = torch.exp2(-exponent) / LEVEL_ONE
+    bias = bias / unit
+    above = (bias / HALF**2).round()
+    for part, weights, biases, factor in (
+        (twin.top, upper, above - OPERAND_ZERO * upper.sum(1), HALF**2),
+        (twin.middle, torch.cat([lower, upper], dim=1), -OPERAND_ZERO * lower.sum(1), HALF),
+        (twin.bottom, lower, (bias - HALF**2 * above).round(), 1),
+    ):
+        part.weight.copy_(weights)
+        part.bias.copy_(biases)
+        part.multiplier.copy_(unit * factor)
+        part.settle()
 
 
-def _freeze_blocks(source: nn.Sequential, target: nn.Sequential, stream: Tensor, ranges: _Ranges) -> None:
-    for block, twin in zip(_blocks(source), _blocks(target), strict=True):
-        _freeze_block(block, twin, stream, ranges)
+def _scale(ranges: Ranges, *layers: nn.Module) -> Tensor:
+    return ACTIVATION_LIMIT / ranges.of(*layers, steps=ACTIVATION_LIMIT // OPERAND_STEP)
 
 
-def _freeze_block(block: DepthwiseBlock, twin: DepthwiseBlock, stream: Tensor, ranges: _Ranges) -> None:
-    mixed, spatial = _scale(ranges, block.leaky), _scale(ranges, block.spatial)
-    _freeze_layer(block.mix, twin.mix, stream, mixed)
+def _freeze_blocks(source: nn.Sequential, target: nn.Sequential, stream: Tensor, ranges: Ranges) -> None:
+    for block, twin in zip(typed(source), target, strict=True):
+        _freeze_block(block, cast(IntegerBlock, twin), stream, ranges)
+
+
+def _freeze_block(block: DepthwiseBlock, twin: IntegerBlock, stream: Tensor, ranges: Ranges) -> None:
+    """stream: the scale of the activations, float64 [C]."""
+    activations = _narrowed(stream)
+    mixed = Operands(OPERAND_LIMIT / ranges.of(block.rectifier, steps=OPERAND_LIMIT), 0)
+    spatial = _around_zero(ranges, block.spatial)
+    gated = _around_zero(ranges, block.gate)
+    _freeze_layer(block.mix, twin.mix, activations, mixed)
     _freeze_layer(block.spatial, twin.spatial, mixed, spatial)
-    _freeze_layer(block.project, twin.project, spatial, stream)
-    gated = ranges.of(block.gate)
-    value = ACTIVATION_LIMIT / ranges.of(block.expand)[: len(gated)]
-    gate = torch.full_like(value, ACTIVATION_LIMIT / 6)  # the limit stands for the 6 of relu6
-    _freeze_layer(block.expand, twin.expand, stream, torch.cat([value, gate]))
-    # The largest power of two that keeps the product within the limit.
-    exponent = (ACTIVATION_LIMIT / gated / (value * gate)).log2().floor().clamp(-MAX_EXPONENT, 0)
-    assert isinstance(twin.gate, IntegerGate)
-    twin.gate.multiplier.copy_(torch.exp2(exponent))
-    _freeze_layer(block.contract, twin.contract, value * gate * torch.exp2(exponent), stream)
+    _freeze_layer(block.project, twin.project, spatial, Operands(stream, 0))
+    # Values are in operands of what they give with a gate of 1; gates are themselves.
+    parts = zip(block.expand.weight.chunk(2), block.expand.bias.chunk(2), strict=True)
+    scales = (twin.value, gated.scale), (twin.gate, torch.ones_like(gated.scale))
+    for (weight, bias), (layer, scale) in zip(parts, scales, strict=True):
+        _freeze_tensors(weight, bias, layer, activations, Operands(scale, 0))
+    _freeze_layer(block.contract, twin.contract, gated, Operands(stream, 0))
 
 
-def _freeze_layer(
-    layer: Pointwise | ClassPointwise | Depthwise, twin: nn.Module, inputs: Tensor, outputs: Tensor
-) -> None:
-    """Weights in units of outputs / inputs, as integers times the finest power of two that keeps the sums exact.
+def _narrowed(stream: Tensor) -> Operands:
+    """What `narrowed` makes of activations: an operand stands for the middle of the eight that become it."""
+    return Operands(stream / OPERAND_STEP, OPERAND_ZERO - (OPERAND_STEP - 1) / 2 / OPERAND_STEP)
 
-    inputs, outputs: scales, float64 [C]; a depthwise layer has an input for each output.
-    """
+
+def _around_zero(ranges: Ranges, layer: nn.Module) -> Operands:
+    """Of both signs."""
+    return Operands(OPERAND_ZERO / ranges.of(layer, steps=OPERAND_ZERO), OPERAND_ZERO)
+
+
+def _freeze_layer(layer: Pointwise | Depthwise, twin: nn.Module, inputs: Operands, outputs: Operands) -> None:
+    _freeze_tensors(layer.weight, layer.bias, twin, inputs, outputs)
+
+
+def _freeze_tensors(weight: Tensor, bias: Tensor, twin: nn.Module, inputs: Operands, outputs: Operands) -> None:
+    """Weights in units of outputs / inputs, as integers times the finest power of two that keeps the sums exact."""
     assert isinstance(twin, Integer)
-    weight, bias = layer.weight.double(), layer.bias.double() * outputs
-    if isinstance(layer, ClassPointwise):
-        weight = weight * outputs / inputs[:, None]
-    elif isinstance(layer, Depthwise):
-        weight = weight * (outputs / inputs)[:, None, None, None]
+    weight, bias = weight.double(), bias.double() * outputs.scale
+    if weight.ndim == 4:
+        # An input for each output.
+        weight = weight * (outputs.scale / inputs.scale)[:, None, None, None]
     else:
-        weight = weight * outputs[:, None] / inputs
+        weight = weight * outputs.scale[:, None] / inputs.scale
     axes = twin.input_axes
     terms = math.prod(weight.shape[axis] for axis in axes)
+    # What is added for the zeros, a bit more than it can be.
+    bias = bias + outputs.zero
+    zeros = abs(inputs.zero) * weight.sum(axes).abs().reshape(bias.shape)
     # Rounding adds at most 1/2 to each weight and to the bias.
-    room = ACCUMULATOR_LIMIT - 1 - ACTIVATION_LIMIT * terms / 2 - 1
-    sums = weight.abs().sum(axes).reshape(bias.shape) * ACTIVATION_LIMIT + bias.abs()
+    room = ACCUMULATOR_LIMIT - 2 - (twin.input_limit + abs(inputs.zero)) * terms / 2
+    sums = weight.abs().sum(axes).reshape(bias.shape) * twin.input_limit + bias.abs() + zeros + twin.room
     largest = weight.abs().amax(axes).reshape(bias.shape)
-    exponent = torch.minimum(room / sums, WEIGHT_LIMIT / largest).log2().floor().clamp(0, MAX_EXPONENT)
+    exponent = torch.minimum(room / sums, twin.weight_limit / largest).log2().floor().clamp(MIN_EXPONENT, MAX_EXPONENT)
     factor = torch.exp2(exponent)
     twin.weight.copy_((weight * factor.reshape(weight.sum(axes, keepdim=True).shape)).round())
-    twin.bias.copy_((bias * factor).round())
+    # What inputs of 0 must give, with the weights as they are now.
+    rounded = twin.weight.double().sum(axes).reshape(bias.shape)
+    twin.bias.copy_((bias * factor - inputs.zero * rounded).round())
     twin.multiplier.copy_(1 / factor)
     twin.settle()
 

@@ -1,8 +1,8 @@
-"""The codec's networks and tables as they are shipped: float transforms around an integer prior.
+"""The codec's networks and tables as they are shipped. What a decoder needs is integer arithmetic: prior and synthesis.
 
-Fixed-point numbers of the prior (all exact; products in float64 stay below 2^53):
+Fixed-point numbers around the prior (all exact; products in float64 stay below 2^53):
     latents         int32, sixteenths of a quantisation step
-    network input   latents in 1/128 of the channel's standard deviation, clamped to +-1024
+    network input   latents in 1/128 of the channel's standard deviation, clamped to +-1023
     network output  means in 2^-12 of the standard deviation; log-scales in 2^-8 of a row of the scale table
 """
 
@@ -14,16 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from ..bitstream.tables import ProbabilityTables
-from .config import ACTIVATION_LIMIT, CONTEXT_CLAMP, LATENT_FRACTION, ROWS, TABLE_ROWS, ModelConfig
-from .exact import exact_arithmetic, integer_prior
+from .config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP, ROWS, TABLE_ROWS, ModelConfig
+from .exact import exact_arithmetic
+from .layers import allocate
 from .model import HyperAnalysis
 from .prior import select_step, write_step
+from .synthesis import IntegerSynthesis
 from .transforms import AnalysisTransform, SynthesisTransform
+from .twins import integer_prior
 
 MEAN_ONE = 2**12
 SCALE_ONE = 2**8
 UNIT_ONE = 2**16
-INPUT_ONE = int(ACTIVATION_LIMIT / CONTEXT_CLAMP)
+INPUT_ONE = 2**7
 """What stands for 1 in the network's means, the network's log-scales, the tables of units, the network's input."""
 
 UNIT_LIMIT = 2**28
@@ -61,8 +64,9 @@ class FrozenModel(nn.Module):
             self.analysis = AnalysisTransform(config)
             self.hyper_analysis = HyperAnalysis(config)
             self.synthesis = SynthesisTransform(config)
-        self.to_empty(device="cpu")
-        self.prior = integer_prior(config)
+            self.prior = integer_prior(config)
+            self.pixels = IntegerSynthesis(config)
+        allocate(self)
         for name, shape, dtype in (
             ("sigma", (m,), torch.float32),  # standard deviation in units of the pixel range
             ("unit", (ROWS, m), torch.int32),  # the standard deviation in quantisation steps, times UNIT_ONE
@@ -115,9 +119,8 @@ class FrozenModel(nn.Module):
         The one loop of encoder and decoder: `resolve` gives the symbols of each step, by quantising or by decoding.
         """
         with exact_arithmetic():
-            features = self.prior.hyper_synthesis(
-                z.float().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT), torch.tensor([row], device=z.device)
-            )
+            start = (OPERAND_STEP * z.float()).clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+            features = self.prior.hyper_synthesis(start, torch.tensor([row], device=z.device))
             shape = (1, *features.shape[1:3], self.config.latent_channels)
             latents = torch.zeros(shape, dtype=torch.int32, device=z.device)
             known = torch.zeros(shape, device=z.device)
@@ -133,10 +136,10 @@ class FrozenModel(nn.Module):
                 write_step(known, value.round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT), step)
             return latents
 
-    @torch.inference_mode()
     def synthesise(self, latents: Tensor, row: int) -> Tensor:
         """int32 [1, h, w, M] in sixteenths of a step -> pixels, float32 [1, 16h, 16w, 3], about 0..255, not rounded."""
-        return self.synthesis.levels(latents, self.restore[row], self._rate(row), self.sigma)
+        pixels: Tensor = self.pixels(latents, row)
+        return pixels
 
     def _rate(self, row: int) -> Tensor:
         return torch.tensor([row_rate(row)], device=self.sigma.device)

@@ -1,21 +1,18 @@
 """Layers on channels-last tensors [B, H, W, C]: 1x1 and depthwise 3x3 convolutions, and the block made of them.
 
-The leaves (`Pointwise`, `ClassPointwise`, `Depthwise`, `Leaky`, `Gate`, `Add`) are separate modules because
-`freeze` replaces each of them by an integer twin; the structure around them is written once and serves both. Without
+The leaves (`Pointwise`, `ClassPointwise`, `Depthwise`, `Rectifier`, `Gate`, `Add`) are separate modules, so that
+calibration sees what each of them gives; blocks and the leaves around them have integer twins (narrow.py). Without
 gradients, leaves that follow another layer change its result in place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-LEAKY_SLOPE = 2.0**-7
-"""A power of two, so that the integer twin of the activation is a shift."""
-
 
 CACHED_POSITIONS = 1536
 """On a CPU and outside training, a block's 1x1 layers take this many positions at a time, so that what the widest of
@@ -29,6 +26,13 @@ def start_normal(weight: nn.Parameter, std: float) -> None:
     """Normally distributed initial weights; nothing on the meta device, where drawing them takes torch a second."""
     if not weight.is_meta:
         nn.init.normal_(weight, std=std)
+
+
+def allocate(module: nn.Module) -> None:
+    """Gives a module that was made on the meta device memory on the CPU, as `Module.to_empty` does; but that has torch
+    import a computer algebra system, for a third of a second."""
+    apply: Any = module._apply
+    apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
 
 
 class _WithGradient(torch.autograd.Function):
@@ -57,7 +61,7 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         with_gradient: Any = _WithGradient.apply
         result: Tensor = with_gradient(x, weight, bias)
         return result
-    own_choice = x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16)
+    own_choice = x.device.type != "cpu" or x.dtype != torch.float32
     if own_choice or not ONEDNN or torch.is_autocast_enabled("cpu"):
         out = F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias)
         return out.permute(0, 2, 3, 1)
@@ -117,11 +121,11 @@ class Depthwise(nn.Module):
         return out.permute(0, 2, 3, 1)
 
 
-class Leaky(nn.Module):
-    """Leaky rectifier with slope 2^-7."""
+class Rectifier(nn.Module):
+    """max(x, 0)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(x, LEAKY_SLOPE, inplace=not torch.is_grad_enabled())
+        return F.relu(x, inplace=not torch.is_grad_enabled())
 
 
 class Gate(nn.Module):
@@ -146,16 +150,57 @@ class Add(nn.Module):
         return x + y if torch.is_grad_enabled() or y.dtype != x.dtype else y.add_(x)
 
 
+def in_parts(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """function(x), of CACHED_POSITIONS at a time on a CPU: [B, H, W, C] to the same, position by position."""
+    if x.device.type != "cpu":
+        return function(x)
+    parts = torch.split(x.reshape(1, 1, -1, x.shape[-1]), CACHED_POSITIONS, dim=2)
+    return torch.cat([function(part) for part in parts], dim=2).reshape(x.shape)
+
+
+class _Rounded(torch.autograd.Function):
+    """To whole multiples of a step; gradients pass straight through."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, step: Tensor) -> Tensor:
+        return (x / step).round_().mul_(step)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+class Narrow(nn.Module):
+    """While training, what 8 bits make of a tensor [B, H, W, C]: whole multiples of a part of the largest magnitude
+    that a channel has in the batch. The integer twins of the layers that follow take 8 bits, with steps of that size.
+    """
+
+    def __init__(self, steps: int = 127) -> None:
+        """steps: from 0 to the largest magnitude; 255 where nothing is negative."""
+        super().__init__()
+        self.steps = steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        step = x.detach().abs().amax((0, 1, 2)).clamp_(min=1e-6) / self.steps
+        rounded: Tensor = _Rounded.apply(x, step)  # type: ignore[no-untyped-call]
+        return rounded
+
+
 class DepthwiseBlock(nn.Module):
     """Two residual branches on [B, H, W, C]; (8 C^2 + 9 C) multiply-adds a position; starts as the identity.
 
-    x += project(spatial(leaky(mix(x)))); then x += contract(gate(expand(x))).
+    x += project(spatial(max(mix(x), 0))); then x += contract(gate(expand(x))).
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, narrow: bool = False) -> None:
+        """narrow: whether its 1x1 layers learn to live with inputs of 8 bits."""
         super().__init__()
+        self.narrow = Narrow() if narrow else nn.Identity()
+        self.narrow_rectified = Narrow(255) if narrow else nn.Identity()
         self.mix = Pointwise(channels, channels)
-        self.leaky = Leaky()
+        self.rectifier = Rectifier()
         self.spatial = Depthwise(channels)
         self.project = Pointwise(channels, channels, gain=0.0)
         self.add_spatial = Add()
@@ -165,14 +210,12 @@ class DepthwiseBlock(nn.Module):
         self.add_channel = Add()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.add_spatial(x, self.project(self.spatial(self.leaky(self.mix(x)))))
-        if self.expand.weight.requires_grad or x.device.type != "cpu":
-            return self._mix_channels(x)
-        parts = torch.split(x.reshape(1, 1, -1, x.shape[-1]), CACHED_POSITIONS, dim=2)
-        return torch.cat([self._mix_channels(part) for part in parts], dim=2).reshape(x.shape)
+        mixed = self.narrow_rectified(self.rectifier(self.mix(self.narrow(x))))
+        x = self.add_spatial(x, self.project(self.narrow(self.spatial(mixed))))
+        return self._mix_channels(x) if self.expand.weight.requires_grad else in_parts(self._mix_channels, x)
 
     def _mix_channels(self, x: Tensor) -> Tensor:
-        mixed: Tensor = self.add_channel(x, self.contract(self.gate(self.expand(x))))
+        mixed: Tensor = self.add_channel(x, self.contract(self.narrow(self.gate(self.expand(self.narrow(x))))))
         return mixed
 
 

@@ -39,9 +39,10 @@ from ..bitstream.salvage import Salvage, salvage
 from . import refine, windows
 from .checkpoint import load_frozen
 from .coder import TileCoder
-from .config import BFLOAT16, DEFAULT_EFFORT, FLOAT32, PRECISIONS, ROUNDS
+from .config import DEFAULT_EFFORT, ROUNDS
 from .damage import Damage
 from .device import memory_errors, resolve_device
+from .exact import check_sums
 from .extras import from_chunks, to_chunks
 from .frozen import FrozenModel
 from .image import Picture
@@ -61,11 +62,9 @@ def _silent(done: int, total: int) -> None:
 class Codec:
     """A model on a device, which codes whole files. Make it by `load_codec`."""
 
-    def __init__(self, model: FrozenModel, fingerprint: bytes, device: str = "cpu", precision: str = FLOAT32) -> None:
-        """precision: of the synthesis, one of PRECISIONS; decoded latents do not depend on it."""
+    def __init__(self, model: FrozenModel, fingerprint: bytes, device: str = "cpu") -> None:
+        check_sums(device)
         self.model = model.to(device)
-        if precision == BFLOAT16:
-            self.model.synthesis.use_bfloat16()
         self.fingerprint = fingerprint
         self.coder = TileCoder(self.model)
 
@@ -106,7 +105,7 @@ class Codec:
         max_pixels: an image with more of them is refused before anything is allocated for it. allow_damaged: tiles
         that are damaged become grey, and metadata or an alpha plane that is damaged is left out; `notes` names them.
         region: x, y, width and height in pixels of the part that is wanted; only the tiles that it depends on are
-        decoded, and its pixels are within 1 level of those of the whole. scale: 1, 2, 4, 8 or 16 pixels to a side
+        decoded, and its pixels are those of the whole. scale: 1, 2, 4, 8 or 16 pixels to a side
         become one, their mean. write: takes the pixels as they are decoded, in rows from the top, and those of the
         picture are blank.
         Raises BitstreamError (LimitError for too many pixels), WeightsError, MemoryLimitError, or InputError for a
@@ -196,18 +195,16 @@ class Codec:
             top += len(part)
 
 
-def load_codec(device: str = "auto", fingerprint: bytes | None = None, precision: str = FLOAT32) -> Codec:
+def load_codec(device: str = "auto", fingerprint: bytes | None = None) -> Codec:
     """An installed model on a device, loaded once for each: the one with this fingerprint, or the one for new files if
-    None. precision: of PRECISIONS, for the synthesis. Raises as `resolve_device`, InputError, WeightsError."""
-    if precision not in PRECISIONS:
-        raise InputError(f"the precision is one of {', '.join(PRECISIONS)}, not {precision}")
-    return _load_codec(resolve_device(device), fingerprint or find_weights().fingerprint, precision)
+    None. Raises as `resolve_device`, InputError, WeightsError."""
+    return _load_codec(resolve_device(device), fingerprint or find_weights().fingerprint)
 
 
 @functools.cache
 @torch.inference_mode(False)  # whatever the first caller is in: tensors made in it can never have gradients
-def _load_codec(device: str, fingerprint: bytes, precision: str) -> Codec:
-    return Codec(*load_frozen(fingerprint=fingerprint), device, precision)
+def _load_codec(device: str, fingerprint: bytes) -> Codec:
+    return Codec(*load_frozen(fingerprint=fingerprint), device)
 
 
 def _to_grey(pixels: Pixels) -> Pixels:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import ModelConfig
-from .layers import Add, ClassPointwise, Pointwise, depth_to_space
+from .layers import Add, ClassPointwise, Narrow, Pointwise, depth_to_space
 from .transforms import RateTable, blocks
 
 STEPS = 4
@@ -64,13 +64,14 @@ class HyperSynthesis(nn.Module):
         self.enter = Pointwise(config.hyper_channels, 4 * p)
         self.rate = RateTable(torch.zeros(config.knots, p))
         self.add_rate = Add()
-        self.blocks_32 = blocks(1, p)
+        self.blocks_32 = blocks(1, p, narrow=True)
+        self.narrow = Narrow()
         self.up = Pointwise(p, 4 * p)
-        self.blocks_16 = blocks(1, p)
+        self.blocks_16 = blocks(1, p, narrow=True)
 
     def forward(self, z: Tensor, t: Tensor) -> Tensor:
         features = self.add_rate(self.rate(t), depth_to_space(self.enter(z), 2))
-        features = depth_to_space(self.up(self.blocks_32(features)), 2)
+        features = depth_to_space(self.up(self.narrow(self.blocks_32(features))), 2)
         result: Tensor = self.blocks_16(features)
         return result
 
@@ -81,10 +82,11 @@ class ContextStep(nn.Module):
     def __init__(self, config: ModelConfig, step: int) -> None:
         super().__init__()
         p, m = config.prior_width, config.latent_channels
+        self.narrow = Narrow()
         if step:
             self.enter = Pointwise(m, p, gain=0.5)
             self.add = Add()
-        self.blocks = blocks(config.context_blocks, p)
+        self.blocks = blocks(config.context_blocks, p, narrow=True)
         self.leave = ClassPointwise(p, m // 2, gain=0.1)
 
     def forward(self, features: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -95,7 +97,7 @@ class ContextStep(nn.Module):
         """
         if known is not None:
             features = self.add(features, self.enter(known))
-        mean, log_scale = self.leave(to_classes(self.blocks(features))).chunk(2, dim=-1)
+        mean, log_scale = self.leave(to_classes(self.narrow(self.blocks(features)))).chunk(2, dim=-1)
         return mean, log_scale
 
 

@@ -68,8 +68,9 @@ def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, ef
 def _distortion(
     model: FrozenModel, pixels: Pixels, row: int, latents: Tensor, outer: Rectangle, area: Rectangle, *, slope: bool
 ) -> tuple[float, Tensor | None]:
-    """The squared errors of the pixels of an area, in levels and as `squared_error` has them, summed; with `slope`
-    their gradient with respect to the latents of the area, float32 [1, h, w, M].
+    """The squared errors of the decoder's pixels of an area, in levels and as `squared_error` has them, summed; with
+    `slope` the gradient with respect to the latents of the area, float32 [1, h, w, M]: that of the floating-point
+    synthesis, as integers have none.
 
     latents: float32 [1, h, w, M] of the outer area, in sixteenths of a step. What is padded is no error.
     """
@@ -79,14 +80,18 @@ def _distortion(
     original = torch.from_numpy(cut(pixels, rows, columns)).to(device)
     height = min(PATCH * area.height, pixels.shape[0] - PATCH * area.top)
     width = min(PATCH * area.width, pixels.shape[1] - PATCH * area.left)
-    latents = latents.clone().requires_grad_(slope)
-    with torch.set_grad_enabled(slope):
-        x = model.synthesis.levels(latents, model.restore[row], rate, model.sigma)[0]
-        x = x[PATCH * (area.top - outer.top) :, PATCH * (area.left - outer.left) :][:height, :width]
-        difference = x.clamp(0, 255) - original[:height, :width]
-        error = squared_error(difference, LUMA_SHARE).sum(dtype=torch.float64)
-    gradient = _part(torch.autograd.grad(error, latents)[0], area, outer) if slope else None
-    return float(error.detach()), gradient
+
+    def measured(pixels: Tensor) -> Tensor:
+        x = pixels[0, PATCH * (area.top - outer.top) :, PATCH * (area.left - outer.left) :][:height, :width]
+        return squared_error(x.clamp(0, 255) - original[:height, :width], LUMA_SHARE).sum(dtype=torch.float64)
+
+    error = float(measured(model.synthesise(latents.int(), row).round()))
+    if not slope:
+        return error, None
+    latents = latents.clone().requires_grad_()
+    with torch.enable_grad():
+        floating = measured(model.synthesis.levels(latents, model.restore[row], rate, model.sigma))
+    return error, _part(torch.autograd.grad(floating, latents)[0], area, outer)
 
 
 def _grown(part: Rectangle, margin: int, limits: Rectangle) -> Rectangle:

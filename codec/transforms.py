@@ -8,6 +8,7 @@ transforms serve every rate.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -50,9 +51,14 @@ def base_step(config: ModelConfig, t: Tensor) -> Tensor:
     return (12 * distortion).sqrt()[:, None, None, None]
 
 
-def blocks(count: int, channels: int) -> nn.Sequential:
+def blocks(count: int, channels: int, *, narrow: bool = False) -> nn.Sequential:
     """`count` depthwise blocks in a row."""
-    return nn.Sequential(*(DepthwiseBlock(channels) for _ in range(count)))
+    return nn.Sequential(*(DepthwiseBlock(channels, narrow=narrow) for _ in range(count)))
+
+
+def typed(sequence: nn.Sequential) -> list[DepthwiseBlock]:
+    """What `blocks` put into it."""
+    return [cast(DepthwiseBlock, block) for block in sequence]
 
 
 class Full(nn.Module):
@@ -111,10 +117,10 @@ class SynthesisTransform(nn.Module):
         self.linear = Full(Pointwise(config.latent_channels, 3 * PATCH * PATCH))
         self.enter = Full(Pointwise(config.latent_channels, wide))
         self.gain_16 = RateTable(torch.zeros(config.knots, wide))
-        self.blocks_16 = blocks(config.blocks_16, wide)
+        self.blocks_16 = blocks(config.blocks_16, wide, narrow=True)
         self.up = Pointwise(wide, 4 * n)
         self.gain_8 = RateTable(torch.zeros(config.knots, n))
-        self.blocks_8 = blocks(config.blocks_8, n)
+        self.blocks_8 = blocks(config.blocks_8, n, narrow=True)
         self.leave = Full(Pointwise(n, 3 * 64, gain=0.0))
 
     def forward(self, w: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
@@ -130,28 +136,24 @@ class SynthesisTransform(nn.Module):
         result: Tensor = linear + correction * base_step(self.config, t).clamp(max=MAX_REACH)
         return result
 
-    def use_bfloat16(self) -> None:
-        """Has `levels` run the blocks, four fifths of the work, in bfloat16."""
-        for part in (self.blocks_16, self.up, self.blocks_8):
-            part.bfloat16()
-
     def levels(self, latents: Tensor, restore: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
         """What `forward` gives for latents times `restore`, for one rate and in levels of 8 bits, without a pass over
-        the features or pixels for any of the factors: they are multiplied into the weights.
+        the features or pixels for any of the factors: they are multiplied into the weights. The encoder follows its
+        gradient; what a decoder gives is integer arithmetic (synthesis.py).
 
         latents: int32 or float32 [1, h, w, M]; restore: float32 [M], what their unit is in standard deviations;
         t: float32 [1].
-        Returns float32 [1, 16h, 16w, 3], about 0..255, not rounded yet. The blocks run in the type of their weights.
+        Returns float32 [1, 16h, 16w, 3], about 0..255, not rounded yet.
         """
         with torch.autocast(latents.device.type, enabled=False):
             x = latents.float()
             gain_16, gain_8 = self.gain_16(t).flatten().exp(), self.gain_8(t).flatten().exp().repeat(4)
             linear, enter, leave = self.linear.inner, self.enter.inner, self.leave.inner
             features = pointwise(x, enter.weight * restore * gain_16[:, None], enter.bias * gain_16)
-            features = self.blocks_16(features.to(self.up.weight.dtype))
+            features = self.blocks_16(features)
             weight, bias = self.up.weight * gain_8[:, None], self.up.bias * gain_8
-            features = pointwise(features, weight.to(features), bias.to(features))
-            features = self.blocks_8(depth_to_space(features, 2)).float()
+            features = pointwise(features, weight, bias)
+            features = self.blocks_8(depth_to_space(features, 2))
             reach = 255 * base_step(self.config, t).clamp(max=MAX_REACH).flatten()
             weight, bias = 255 * linear.weight * (sigma * restore), 255 * linear.bias + 127.5
             pixels = depth_to_space(pointwise(x, weight, bias), PATCH)

@@ -14,14 +14,13 @@ import json
 import sys
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-LIMIT = 1024  # A of section 8
+A = 1023  # of section 8
 
 
 class Rejected(Exception):
@@ -224,10 +223,9 @@ class Weights:
         """data: a safetensors file: the length of a JSON header as u64, the header, the tensors."""
         start = 8 + int.from_bytes(data[:8], "little")
         header = json.loads(data[8:start])
-        config = json.loads(header.pop("__metadata__")["config"])
-        self.lambda_low, self.lambda_high = config["lambda_low"], config["lambda_high"]
+        del header["__metadata__"]
         self.fingerprint = hashlib.sha256(data).digest()[:4]
-        kinds = {"F16": "<f2", "F32": "<f4", "I16": "<i2", "I32": "<i4", "U8": "u1"}
+        kinds = {"F16": "<f2", "F32": "<f4", "I16": "<i2", "I32": "<i4", "I8": "i1", "U8": "u1"}
         self.tensors: dict[str, Array] = {}
         for name, entry in header.items():
             begin, end = entry["data_offsets"]
@@ -244,50 +242,40 @@ class Weights:
     def __getitem__(self, name: str) -> Array:
         return self.tensors[name]
 
-    # Layers on [h, w, channels]. Those of the prior have a multiplier, and are integers; the others are plain.
+    # Layers on [h, w, channels].
 
-    def finish(self, name: str, sums: Array) -> Array:
-        if f"{name}.multiplier" not in self.tensors:
-            return sums
-        return np.clip(np.rint(sums * self[f"{name}.multiplier"]), -LIMIT, LIMIT)
+    def pointwise(self, name: str, u: Array) -> Array:
+        sums = u @ self[f"{name}.weight"].T + self[f"{name}.bias"]
+        return np.asarray(sums * self[f"{name}.multiplier"])
 
-    def pointwise(self, name: str, x: Array) -> Array:
-        return self.finish(name, x @ self[f"{name}.weight"].T + self[f"{name}.bias"])
-
-    def depthwise(self, name: str, x: Array) -> Array:
-        height, width, _ = x.shape
-        padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+    def depthwise(self, name: str, u: Array) -> Array:
+        height, width, _ = u.shape
+        padded = np.pad(u, ((1, 1), (1, 1), (0, 0)))
         weight = self[f"{name}.weight"]
         sums = self[f"{name}.bias"] + sum(
             padded[dy : dy + height, dx : dx + width] * weight[:, 0, dy, dx] for dy in range(3) for dx in range(3)
         )
-        return self.finish(name, sums)
-
-    def gate(self, name: str, x: Array) -> Array:
-        value, gate = np.split(np.asarray(x), 2, axis=-1)
-        if f"{name}.multiplier" in self.tensors:
-            return self.finish(name, value * np.maximum(gate, 0))
-        return value * np.clip(gate, 0, 6)
+        return np.asarray(sums * self[f"{name}.multiplier"])
 
     def block(self, name: str, x: Array) -> Array:
-        exact = f"{name}.mix.multiplier" in self.tensors
-        add: Callable[[Array, Array], Array] = add_integers if exact else np.add
-        mixed = self.pointwise(f"{name}.mix", x)
-        leaky = np.maximum(mixed, np.rint(mixed / 128) if exact else mixed / 128)
-        x = add(x, self.pointwise(f"{name}.project", self.depthwise(f"{name}.spatial", leaky)))
-        gated = self.gate(f"{name}.gate", self.pointwise(f"{name}.expand", x))
-        return add(x, self.pointwise(f"{name}.contract", gated))
-
-    def rate(self, name: str, row: int) -> Array:
-        """table(T) of section 8."""
-        u = 32 * row / 255
-        k = min(int(u), 31)
-        knots = self[f"synthesis.{name}.knots"]
-        return np.asarray(knots[k] * (k + 1 - u) + knots[k + 1] * (u - k))
+        u = operands(self.pointwise(f"{name}.mix", narrowed(x)))
+        u = operands(self.depthwise(f"{name}.spatial", u))
+        x = limited(x + self.pointwise(f"{name}.project", u))
+        value, gate = (np.float32(self.pointwise(f"{name}.{part}", narrowed(x))) for part in ("value", "gate"))
+        product = value * np.clip(gate, 0, np.float32(6)) + np.float32(128.5)
+        return limited(x + self.pointwise(f"{name}.contract", np.floor(np.clip(product, 0, 255)).astype(float)))
 
 
-def add_integers(x: Array, y: Array) -> Array:
-    return np.clip(x + y, -LIMIT, LIMIT)
+def limited(x: Array) -> Array:
+    return np.clip(np.rint(x), -A, A)
+
+
+def operands(x: Array) -> Array:
+    return np.clip(np.rint(x), 0, 255)
+
+
+def narrowed(x: Array) -> Array:
+    return np.asarray(np.floor((x + 1024) / 8))
 
 
 def unfold(x: Array, factor: int) -> Array:
@@ -305,9 +293,9 @@ def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: 
     z = coder.step(np.tile(hyper_rows, cells)).reshape(height // 4, width // 4, len(hyper_rows))
 
     prior = "prior.hyper_synthesis"
-    f = unfold(weights.pointwise(f"{prior}.enter", np.clip(z, -LIMIT, LIMIT).astype(float)), 2)
-    f = add_integers(f, weights[f"{prior}.rate.rows"][row])
-    f = unfold(weights.pointwise(f"{prior}.up", weights.block(f"{prior}.blocks_32.0", f)), 2)
+    f = unfold(limited(weights.pointwise(f"{prior}.enter", narrowed(np.clip(8.0 * z, -A, A)))), 2)
+    f = limited(f + weights[f"{prior}.rate.rows"][row])
+    f = unfold(limited(weights.pointwise(f"{prior}.up", narrowed(weights.block(f"{prior}.blocks_32.0", f)))), 2)
     f = weights.block(f"{prior}.blocks_16.0", f)
 
     unit, inverse, log_unit = (weights[name][row] for name in ("unit", "inverse_unit", "log_unit"))
@@ -316,14 +304,13 @@ def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: 
     group = len(unit) // 4
     for s in range(4):
         prior = f"prior.steps.{s}"
-        x = f if s == 0 else add_integers(f, weights.pointwise(f"{prior}.enter", known))
-        x = weights.block(f"{prior}.blocks.0", x)
+        x = f if s == 0 else limited(f + limited(weights.pointwise(f"{prior}.enter", known)))
+        x = narrowed(weights.block(f"{prior}.blocks.0", x))
         places, means, rows = [], [], []
         for k, (dy, dx) in enumerate(((0, 0), (1, 1), (0, 1), (1, 0))):
             first = (k - s) % 4 * group
             part = slice(first, first + group)
-            sums = x[dy::2, dx::2] @ weights[f"{prior}.leave.weight"][k] + weights[f"{prior}.leave.bias"][k]
-            out = np.rint(sums * weights[f"{prior}.leave.multiplier"][k])
+            out = np.rint(weights.pointwise(f"{prior}.leave.classes.{k}", x[dy::2, dx::2]))
             mean = np.rint(out[..., :group] * unit[part] / 2**24)
             means.append(np.clip(mean, -(2**20), 2**20))
             rows.append(np.clip(np.rint((out[..., group:] + log_unit[part]) / 2**8), 0, 63).astype(int))
@@ -331,24 +318,34 @@ def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: 
         symbols = coder.step(np.stack(rows).ravel()).reshape(np.shape(means))
         for place, mean, symbol in zip(places, means, symbols, strict=True):
             latents[place] = mean + 16 * symbol
-            known[place] = np.clip(np.rint(latents[place] * inverse[place[2]] / 2**16), -LIMIT, LIMIT)
+            known[place] = np.clip(np.rint(latents[place] * inverse[place[2]] / 2**16), -A, A)
     coder.end()
     return latents.astype(np.int64)
 
 
 def synthesise(weights: Weights, latents: Array, row: int) -> Array:
-    """The padded image, float64 [H, W, 3], 0 to 255."""
-    w = latents * weights["restore"][row]
-    f = weights.pointwise("synthesis.enter.inner", w) * np.exp(weights.rate("gain_16", row))
-    f = weights.block("synthesis.blocks_16.1", weights.block("synthesis.blocks_16.0", f))
-    f = unfold(weights.pointwise("synthesis.up", f), 2) * np.exp(weights.rate("gain_8", row))
+    """The padded image, float32 [H, W, 3], whole numbers from 0 to 255. Sums are exact; what is not, is in float32."""
+
+    def single(name: str, u: Array) -> Array:
+        return np.float32(weights.pointwise(f"pixels.{name}", u))
+
+    def table(name: str) -> Array:
+        return np.float32(weights[f"pixels.{name}"][row])
+
+    steps = np.float32(latents)
+    levels = np.clip(np.rint(steps * table("levels")), -(2**15), 2**15 - 1).astype(int) + 2**15
+    high, low = levels // 256, levels % 256
+    linear = single("linear.top", high) + single("linear.middle", np.concatenate([high, low], axis=-1))
+    linear = linear + single("linear.bottom", low)
+
+    deviations = np.clip(np.rint(steps * table("deviations")), -2047, 2047)
+    f = limited(single("enter", deviations) * table("gain_16")).astype(float)
+    f = weights.block("pixels.blocks_16.1", weights.block("pixels.blocks_16.0", f))
+    f = unfold(limited(single("up", f) * np.tile(table("gain_8"), 4)).astype(float), 2)
     for name in ("blocks_8.0", "blocks_8.1", "blocks_8.2"):
-        f = weights.block(f"synthesis.{name}", f)
-    weight = weights.lambda_low * (weights.lambda_high / weights.lambda_low) ** (row / 255)
-    step = np.sqrt(12 * 3 / (2 * np.log(2) * weight * 255**2))
-    x = unfold(weights.pointwise("synthesis.linear.inner", w * weights["sigma"]), 16)
-    x = x + min(step, 1 / 4) * unfold(weights.pointwise("synthesis.leave.inner", f), 8)
-    return np.clip(np.rint(255 * (x + 1 / 2)), 0, 255)
+        f = weights.block(f"pixels.{name}", f)
+    x = unfold(linear, 16) + unfold(single("leave", f) * table("reach"), 8)
+    return np.clip(np.rint(x), 0, 255)
 
 
 def decode(data: bytes, weights: Weights) -> tuple[Array, Array, Array | None]:

@@ -60,12 +60,13 @@ def test_other_files_are_refused(tmp_path: Path, shipped: bytes) -> None:
         load_frozen(folder_with(tmp_path, b"something else"))
     tensors = load(shipped)
     config = json.dumps(load_frozen()[0].config.to_dict())
-    name = next(key for key in tensors if key.startswith("prior.") and key.endswith("expand.weight"))
-    gate = next(key for key in tensors if key.endswith("gate.multiplier"))
+    name = next(key for key in tensors if key.startswith("prior.") and key.endswith("value.weight"))
+    gate = next(key for key in tensors if key.endswith("value.multiplier"))
     for change, reason in (
         ({name: None}, "does not hold"),
         ({"extra": torch.zeros(1)}, "does not hold"),
-        ({name: torch.full_like(tensors[name], 32767)}, "too large"),
+        ({name: torch.full_like(tensors[name], -128)}, "too large"),
+        ({"pixels.levels": tensors["pixels.levels"] * float("nan")}, "not finite"),
         ({"unit": torch.full_like(tensors["unit"], 2**30)}, "out of range"),
         ({"counts": tensors["counts"] + 1}, "sum"),
         ({"hyper_rows": tensors["hyper_rows"] * 0}, "hyper-latents"),

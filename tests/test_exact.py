@@ -1,4 +1,4 @@
-"""Exactness: the integer prior gives the same latents however it is computed."""
+"""Exactness: integer layers give the same latents and pixels however they are computed."""
 
 from __future__ import annotations
 
@@ -12,128 +12,206 @@ import torch
 
 from cae.bitstream.container import unpack
 from cae.bitstream.errors import WeightsError
-from cae.codec import exact
+from cae.codec import exact, narrow
 from cae.codec.config import ACTIVATION_LIMIT
-from cae.codec.exact import (
-    ACCUMULATOR_LIMIT,
-    MAX_EXPONENT,
-    Integer,
-    IntegerClassPointwise,
-    IntegerDepthwise,
-    IntegerGate,
-    IntegerLeaky,
-    IntegerPointwise,
-    exact_arithmetic,
-)
+from cae.codec.exact import MAX_EXPONENT, MIN_EXPONENT, Integer, IntegerPointwise, exact_arithmetic, limited
 from cae.codec.image import read_picture
+from cae.codec.narrow import NarrowDepthwise, NarrowPointwise, narrowed, operands
 from cae.codec.pipeline import load_codec
+from cae.codec.synthesis import LinearSynthesis
 
 Bytes = npt.NDArray[np.uint8]
 
 EXACTNESS = Path(__file__).parent.parent / "benchmarks" / "exactness.py"
 
 
-def largest(layer: Integer, beyond: float = 1) -> Integer:
-    """Random weights that fill the bound (or go beyond it), with multipliers of all sizes."""
+def fill(layer: Integer, multiplier: float | None = None) -> Integer:
+    """Random weights up to the layer's limit, with multipliers of all sizes unless it is given."""
     generator = torch.Generator().manual_seed(2)
-    terms = int(np.prod([layer.weight.shape[axis] for axis in layer.input_axes]))
-    weight = torch.rand(layer.weight.shape, generator=generator, dtype=torch.float64) - 0.5
-    # Rounding adds at most 1/2 to each.
-    room = beyond * (ACCUMULATOR_LIMIT / ACTIVATION_LIMIT - terms / 2 - 2)
-    layer.weight.copy_((weight * room / weight.abs().sum(layer.input_axes, keepdim=True)).round())
-    limit = ACTIVATION_LIMIT
-    layer.bias.copy_(torch.randint(1 - limit, limit, layer.bias.shape, generator=generator))
-    layer.multiplier.copy_(2.0 ** -torch.randint(0, MAX_EXPONENT + 1, layer.bias.shape, generator=generator))
+    limit = layer.weight_limit
+    layer.weight.copy_(torch.randint(-limit, limit + 1, layer.weight.shape, generator=generator))
+    layer.bias.copy_(torch.randint(-5000, 5001, layer.bias.shape, generator=generator))
+    exponents = torch.randint(MIN_EXPONENT, MAX_EXPONENT + 1, layer.bias.shape, generator=generator)
+    layer.multiplier.copy_(2.0**-exponents if multiplier is None else torch.full(layer.bias.shape, multiplier))
     layer.settle()
     return layer
 
 
-def sums(layer: Integer, x: torch.Tensor) -> torch.Tensor:
-    """What the layer is to round, in float64, which is exact: from the weights as they are stored."""
-    weight, bias, x = layer.weight.double(), layer.bias.double(), x.double()
-    if isinstance(layer, IntegerPointwise):
-        return (x @ weight.T + bias) * layer.multiplier
-    if isinstance(layer, IntegerClassPointwise):
-        parts = zip(x, weight, bias, layer.multiplier, strict=True)
-        return torch.stack([(part @ w + b) * m for part, w, b, m in parts])
-    out = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=1, groups=len(bias))
-    return out.permute(0, 2, 3, 1) * layer.multiplier
+@pytest.fixture(params=["kernels", "float32"])
+def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With 8-bit kernels where this machine has them, and without."""
+    if request.param == "float32":
+        monkeypatch.setattr(narrow, "kernels_are_exact", lambda: False)
+    elif not narrow.kernels_are_exact():
+        pytest.skip("no 8-bit kernels here")
+    return str(request.param)
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape"),
-    [
-        (IntegerPointwise(torch.empty(768, 192), torch.empty(768)), (1, 24, 40, 192)),
-        (IntegerDepthwise(torch.empty(192, 1, 3, 3), torch.empty(192)), (1, 24, 40, 192)),
-        (IntegerClassPointwise(torch.empty(4, 192, 160), torch.empty(4, 1, 160)), (4, 1, 12, 20, 192)),
-    ],
-    ids=["pointwise", "depthwise", "class"],
-)
-def test_layers_equal_float64_at_the_bound(
-    layer: Integer, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    largest(layer)
-    generator = torch.Generator().manual_seed(3)
-    signs = torch.randint(0, 2, shape, generator=generator) * 2 - 1
-    x = (signs * torch.randint(ACTIVATION_LIMIT - 3, ACTIVATION_LIMIT + 1, shape, generator=generator)).float()
-    if isinstance(layer, IntegerPointwise):
-        x[0, 0, 0] = layer.weight[0].sign() * ACTIVATION_LIMIT  # all terms of one sign: the largest sum
-    expected = sums(layer, x)
-    if not isinstance(layer, IntegerClassPointwise):
-        with monkeypatch.context() as patch, exact_arithmetic():
-            patch.setattr(exact, "limited", lambda sums: sums)
-            assert torch.equal(layer(x.clone()).double(), expected)  # before rounding can hide anything
-        expected = expected.round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+def hardest(shape: tuple[int, ...]) -> torch.Tensor:
+    """Operands as float32: 0 and 255 at random, and 255 throughout at one position."""
+    u = torch.randint(0, 2, shape, generator=torch.Generator().manual_seed(3)) * 255.0
+    u[0, 0, 0] = 255
+    return u
+
+
+@pytest.mark.parametrize("inputs", [8, 192, 500])
+def test_narrow_pointwise_equals_float64(arithmetic: str, inputs: int) -> None:
+    layer = NarrowPointwise(torch.empty(96, inputs), torch.empty(96))
+    fill(layer)
+    layer.weight[0] = 127  # the largest sums, of one sign
+    layer.settle()
+    u = hardest((1, 12, 20, inputs))
+    expected = (u.double() @ layer.weight.double().T + layer.bias.double()) * layer.multiplier
     with exact_arithmetic():
-        assert torch.equal(layer(x.clone()).double(), expected.round())
+        given = operands(u.clone())
+        assert given.dtype == (torch.uint8 if arithmetic == "kernels" else torch.float32)
+        assert torch.equal(layer.sums(given).double(), expected)
+        assert torch.equal(layer.operands(given).double(), expected.round().clamp(0, 255))
 
 
-def test_rounding_is_half_to_even_and_clamped() -> None:
-    layer = IntegerPointwise(torch.empty(1, 1), torch.empty(1))
+def test_narrow_sums_are_added_exactly(arithmetic: str) -> None:
+    layer = NarrowPointwise(torch.empty(192, 384), torch.empty(192), added=True)
+    fill(layer, 2.0**-10)
+    u = hardest((1, 12, 20, 384))
+    x = torch.randint(-1023, 1024, (1, 12, 20, 192), generator=torch.Generator().manual_seed(4)).float()
+    expected = (u.double() @ layer.weight.double().T + layer.bias.double()) * 2.0**-10 + x.double()
+    with exact_arithmetic():
+        assert torch.equal(layer.add(operands(u), x).double(), expected.round().clamp(-1023, 1023))
+
+
+def test_narrow_depthwise_equals_float64(arithmetic: str) -> None:
+    layer = NarrowDepthwise(torch.empty(192, 1, 3, 3), torch.empty(192))
+    fill(layer, 2.0**-8)
+    u = hardest((1, 24, 40, 192))
+    image, weight = u.permute(0, 3, 1, 2).double(), layer.weight.double()
+    sums = torch.nn.functional.conv2d(image, weight, layer.bias.double(), padding=1, groups=192) * 2.0**-8
+    with exact_arithmetic():
+        found = layer.operands(operands(u))
+    assert torch.equal(found.permute(0, 3, 1, 2).double(), sums.round().clamp(0, 255))
+
+
+def test_wide_pointwise_equals_float64() -> None:
+    layer = IntegerPointwise(torch.empty(192, 320), torch.empty(192))
+    layer.weight.copy_(torch.randint(-51, 52, layer.weight.shape, generator=torch.Generator().manual_seed(2)))
+    layer.weight[0] = 51  # 320 * 51 * 1023 is nearly 2^24
+    layer.settle()
+    x = torch.randint(-1023, 1024, (1, 12, 20, 320), generator=torch.Generator().manual_seed(3)).float()
+    x[0, 0, 0] = 1023
+    with exact_arithmetic():
+        assert torch.equal(layer.sums(x).double(), x.double() @ layer.weight.double().T)
+
+
+def test_linear_synthesis_multiplies_16_bits(arithmetic: str) -> None:
+    linear = LinearSynthesis(torch.empty(768, 320), torch.empty(768))
+    generator = torch.Generator().manual_seed(6)
+    upper = torch.randint(-60, 61, (768, 320), generator=generator)
+    lower = torch.randint(-60, 61, (768, 320), generator=generator)
+    for part, weight, bias, exponent in (
+        (linear.top, upper, -128 * upper.sum(1), -2),
+        (linear.middle, torch.cat([lower, upper], dim=1), -128 * lower.sum(1), -10),
+        (linear.bottom, lower, torch.zeros(768), -18),
+    ):
+        part.weight.copy_(weight)
+        part.bias.copy_(bias)
+        part.multiplier.fill_(2.0**exponent)
+        part.settle()
+    x = torch.randint(-(2**15), 2**15, (1, 4, 4, 320), generator=generator).float()
+    x[0, 0, 0, 0], x[0, 0, 0, 1] = 2**15 - 1, -(2**15)
+    expected = x.double() @ (256 * upper + lower).double().T * 2.0**-18
+    with exact_arithmetic():
+        # Two roundings of float32.
+        assert (linear(x).double() - expected).abs().max() <= 2.0**-23 * expected.abs().max()
+
+
+def test_networks_do_not_depend_on_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not narrow.kernels_are_exact():
+        pytest.skip("no 8-bit kernels here")
+    model = load_codec("cpu").model
+    generator = torch.Generator().manual_seed(5)
+    latents = torch.randint(-300, 301, (1, 40, 52, model.config.latent_channels), generator=generator).int()
+    x = torch.randint(-1023, 1024, (1, 40, 52, model.config.prior_width), generator=generator).float()
+    blocks = model.prior.context_steps[2].blocks
+    with exact_arithmetic():
+        features, pixels = blocks(x.clone()), model.synthesise(latents, 70)
+        monkeypatch.setattr(narrow, "kernels_are_exact", lambda: False)
+        assert torch.equal(blocks(x.clone()), features)
+        assert torch.equal(model.synthesise(latents, 70), pixels)
+
+
+def test_kernels_that_overflow_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those do that add pairs of products in 16 bits, without VNNI."""
+    if not narrow.kernels_are_exact():
+        pytest.skip("no 8-bit kernels here")
+    assert narrow._kernels_agree()
+    sums = NarrowPointwise.sums
+    monkeypatch.setattr(NarrowPointwise, "sums", lambda *given: sums(*given).clamp(max=2.0**7))
+    assert not narrow._kernels_agree()
+
+
+def test_rounding_is_half_to_even_and_limited(arithmetic: str) -> None:
+    assert limited(torch.tensor([0.5, 1.5, -0.5, -1.5, 2000, -2000])).tolist() == [0, 2, 0, -2, 1023, -1023]
+    given = torch.tensor([-1023.0, -1.0, 0.0, 7.0, 8.0, 1023.0])
+    assert narrowed(given).tolist() == [0, 127, 128, 128, 129, 255]
+    layer = NarrowPointwise(torch.empty(1, 1), torch.empty(1))
     layer.weight.fill_(1)
     layer.multiplier.fill_(0.5)
     layer.settle()
-    x = torch.tensor([[1.0], [3.0], [-1.0], [-3.0], [1024.0]])
-    assert layer(x).flatten().tolist() == [0, 2, 0, -2, 512]
-    layer.multiplier.fill_(1)
-    layer.settle()
-    assert layer(x + 100).flatten().tolist() == [101, 103, 99, 97, 1024]
-    assert IntegerLeaky()(torch.tensor([-1000.0, -64.0, -65.0, 7.0])).tolist() == [-8, 0, -1, 7]
-    gate = IntegerGate(1)
-    gate.multiplier.fill_(2.0**-10)
-    assert gate(torch.tensor([[1024.0, 1024.0], [100.0, -5.0]])).flatten().tolist() == [1024, 0]
+    assert layer.operands(operands(torch.tensor([[1.0], [3.0], [255.0]]))).flatten().tolist() == [0, 2, 128]
 
 
 def test_layers_that_are_not_exact_are_refused() -> None:
     layer = IntegerPointwise(torch.empty(4, 8), torch.empty(4))
+    layer.weight.fill_(2**21 // ACTIVATION_LIMIT + 1)
     with pytest.raises(WeightsError, match="too large"):
-        largest(layer, beyond=1.01)
-    layer.bias.zero_()
+        layer.settle()
     layer.weight.fill_(0.5)
     with pytest.raises(WeightsError, match="not integers"):
         layer.settle()
     layer.weight.fill_(1)
-    for multiplier in (0.0, 3.0, 2.0, float("inf"), 2.0**-30):
+    for multiplier in (0.0, 3.0, 2.0**21, float("inf"), 2.0**-25):
         layer.multiplier.fill_(multiplier)
         with pytest.raises(WeightsError, match="power of two"):
             layer.settle()
+    added = NarrowPointwise(torch.empty(4, 8), torch.empty(4), added=True)
+    added.multiplier.fill_(2.0**-15)  # 1023 * 2^15 is beyond 2^24
+    with pytest.raises(WeightsError, match="too large"):
+        added.settle()
+    added.multiplier.fill_(1)
+    added.weight.fill_(128)
+    with pytest.raises(WeightsError, match="too large"):
+        added.settle()
+
+
+def test_sums_that_are_not_exact_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact.check_sums("cpu")
+    monkeypatch.setattr(exact, "pointwise", lambda x, weight: (x.bfloat16() @ weight.bfloat16().T).float())
+    with pytest.raises(WeightsError, match="not exact"):
+        exact.check_sums.__wrapped__("cpu")
 
 
 def test_reduced_precision_elsewhere_changes_nothing(photo: Bytes) -> None:
     codec = load_codec("cpu")
-    container = unpack(codec.encode(read_picture(photo), 60))
-    expected = codec.decode_latents(container)
+    data = codec.encode(read_picture(photo), 60)
+    container = unpack(data)
+    expected, pixels = codec.decode_latents(container), codec.decode(data).pixels
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("medium")
         with torch.autocast("cpu", torch.bfloat16):
+            with exact_arithmetic():
+                if hasattr(torch.backends.mkldnn, "conv"):  # torch >= 2.9
+                    assert torch.backends.mkldnn.conv.fp32_precision == "ieee"
+                else:
+                    assert torch.get_float32_matmul_precision() == "highest"
+                assert not torch.is_autocast_enabled("cpu")
             assert torch.equal(codec.decode_latents(container), expected)
+            assert np.array_equal(codec.decode(data).pixels, pixels)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
 
 
-def test_latents_are_the_same_on_every_machine(photo: Bytes, tmp_path: Path) -> None:
+def test_latents_and_pixels_are_the_same_on_every_machine(photo: Bytes, tmp_path: Path) -> None:
     """The least and the most that this machine can do; benchmarks/exactness.py has all settings, on many images."""
     script = runpy.run_path(str(EXACTNESS))
     codec = load_codec("cpu")

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from cae.codec import windows
+from cae.codec.calibration import Ranges
 from cae.codec.config import ModelConfig
-from cae.codec.layers import DepthwiseBlock, depth_to_space, space_to_depth
+from cae.codec.layers import DepthwiseBlock, Narrow, depth_to_space, space_to_depth
 from cae.codec.prior import STEPS, place_step, select_step, to_classes
 from cae.codec.transforms import RateTable, SynthesisTransform
 
@@ -19,8 +20,9 @@ def test_config_round_trip_and_unknown_keys() -> None:
     assert ModelConfig.from_dict(CONFIG.to_dict()) == CONFIG
     with pytest.raises(ValueError, match="surprise"):
         ModelConfig.from_dict({**CONFIG.to_dict(), "surprise": 1})
-    with pytest.raises(ValueError, match="multiple of 4"):
-        ModelConfig(latent_channels=18)
+    for channels in (18, 644):
+        with pytest.raises(ValueError, match="multiple of 4"):
+            ModelConfig(latent_channels=channels)
 
 
 def test_space_to_depth_and_back() -> None:
@@ -75,3 +77,34 @@ def test_images_are_padded_by_their_last_row_and_column() -> None:
     assert (padded[2:, 4:] == pixels[2, 4]).all()
     assert np.array_equal(windows.cut(padded, (1, 3), (0, 2)), padded[16:48, :32])
     assert np.array_equal(windows.cut(pixels[..., 0], (0, 4), (0, 4)), np.dstack([padded[..., 0]] * 3))
+
+
+def test_narrow_rounds_while_training_alone() -> None:
+    narrow = Narrow(4)
+    x = torch.tensor([[[[0.9, -8.0], [2.0, 5.0]]]], requires_grad=True)
+    rounded = narrow(x)
+    assert rounded.tolist() == [[[[1.0, -8.0], [2.0, 4.0]]]]
+    rounded.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == torch.ones_like(x).tolist()
+    assert narrow.eval()(x) is x
+
+
+def test_ranges_cover_what_counts() -> None:
+    layer = torch.nn.Identity()
+    ranges = Ranges()
+    x = torch.randn(4, 64, 64, 3, generator=torch.Generator().manual_seed(1))
+    x[..., 1] = 0.0
+    x[..., 2].clamp_(-1, 1)
+    ranges.observe(layer, (x,), x)
+    x[0, 0, 0, 2] = 4.0  # alone beyond 1
+    ranges.observe(layer, (x,), x)
+    largest = float(x.abs().max())
+    normal, dead, outlier = ranges.of(layer, steps=127).tolist()
+    assert 0.5 * largest < normal <= largest
+    assert 0 < dead < largest / 100
+    assert outlier == 4  # clamping it would be worse than steps of 4 / 127
+    assert ranges.of(layer, steps=15).tolist()[2] == 2  # the least that is tried
+    silent = torch.nn.Identity()
+    ranges.observe(silent, (0 * x,), 0 * x)
+    assert (ranges.of(silent, steps=127) > 0).all()

@@ -116,16 +116,19 @@ def load_start(weights: Path) -> tuple[CompressionModel, dict[str, Any]]:
 def self_test(content: bytes, name: str, crops: Sequence[Pixels]) -> None:
     """Codes crops, uint8 [S, S, 3], with the weights as they will be read, and decodes them on one thread and on all.
 
-    Raises WeightsError should any decode to other latents than were encoded.
+    Raises WeightsError should any decode to other latents than were encoded, or to other pixels.
     """
     codec = Codec(parse_frozen(content, name), bytes(FINGERPRINT_BYTES))
     threads = torch.get_num_threads()
     for index, crop in enumerate(crops):
         data = codec.encode(read_picture(crop), 100 * index / max(1, len(crops) - 1))
         try:
+            decoded = []
             for count in (1, threads):
                 torch.set_num_threads(count)
-                codec.decode(data)  # compares its latents with the encoder's checksum
+                decoded.append(codec.decode(data).pixels)  # compares its latents with the encoder's checksum
+            if not np.array_equal(decoded[0], decoded[1]):
+                raise WeightsError(f"{name} does not decode to the same pixels on {threads} threads")
         except DecodeMismatchError as error:
             raise WeightsError(f"{name} does not decode exactly: {error}") from error
         finally:

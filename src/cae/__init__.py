@@ -74,15 +74,13 @@ def decode(
     region: tuple[int, int, int, int] | None = None,
     scale: int = 1,
     device: str = "auto",
-    precision: str = "float32",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     allow_damaged: bool = False,
 ) -> Image.Image:
     """The image of a .cae file, of mode L, LA, RGB or RGBA, its ICC profile, EXIF and XMP in `info`.
 
     region: x, y, width and height in pixels of the part that is wanted. scale: 1, 2, 4, 8 or 16, how many pixels to a
-    side become one. device: auto, cpu or cuda. precision: float32 or bfloat16, which is faster on processors that
-    have it and changes a few pixel values, nearly always by one level. max_pixels: larger images are refused before
+    side become one. device: auto, cpu or cuda. max_pixels: larger images are refused before
     anything is allocated; the default is Pillow's. allow_damaged: tiles that are damaged become grey, and a UserWarning
     names them.
     Raises CaeError: BitstreamError, InputError for the region or scale, WeightsError or MemoryLimitError of
@@ -92,7 +90,7 @@ def decode(
     from .codec.image import to_pil
     from .codec.pipeline import load_codec
 
-    codec = load_codec(device, read_header(data).fingerprint, precision)
+    codec = load_codec(device, read_header(data).fingerprint)
     picture = codec.decode(data, max_pixels=max_pixels, allow_damaged=allow_damaged, region=region, scale=scale)
     if picture.notes:
         warnings.warn("; ".join(picture.notes), stacklevel=2)
