@@ -28,7 +28,7 @@ from cae.codec.layers import pointwise
 from cae.codec.narrow import NarrowPointwise, operands
 from cae.codec.pipeline import load_codec
 
-BOUNDS = {"synthesis": 0.6, "decode": 0.45, "analysis": 0.5, "encode, effort 1": 0.4}
+BOUNDS = {"synthesis": 0.3, "decode": 0.2, "analysis": 0.5, "encode, effort 1": 0.35}
 """Least part of the limit that each part may reach, for an image of 768x512 pixels."""
 
 SIZES = ((128, 512, 6144), (256, 128, 6144), (192, 768, 1536), (192, 192, 1536))
