@@ -184,8 +184,9 @@ class Narrow(nn.Module):
         if not self.training:
             return x
         step = x.detach().abs().amax((0, 1, 2)).clamp_(min=1e-6) / self.steps
-        rounded: Tensor = _Rounded.apply(x, step)  # type: ignore[no-untyped-call]
-        return rounded
+        rounded: Any = _Rounded.apply
+        result: Tensor = rounded(x, step)
+        return result
 
 
 class DepthwiseBlock(nn.Module):
