@@ -2,10 +2,9 @@
 
 Activations are integers held in float32, at most ACTIVATION_LIMIT in magnitude; weights and biases are integers too,
 small enough that sum |w| * ACTIVATION_LIMIT + |bias| < 2^24 for every output (narrow.py has layers with smaller
-inputs and weights). Every partial sum is then a whole number
-that float32 holds exactly, so neither the order of summation nor fused multiply-adds can change a result. What follows
-each convolution is a multiplication by a power of two (exact, so the weights and biases may be multiplied instead),
-rounding half to even (exact) and clamping.
+inputs and weights). Every partial sum is then a whole number that float32 holds exactly, so neither the order of
+summation nor fused multiply-adds can change a result. What follows each convolution is a multiplication by a power of
+two (exact, so the weights and biases may be multiplied instead), rounding half to even (exact) and clamping.
 """
 
 from __future__ import annotations
@@ -121,6 +120,10 @@ class IntegerPointwise(Integer):
     """1x1 convolution of activations: [..., inputs] -> float32 [..., outputs]."""
 
     input_axes = (1,)
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, input_limit: int = ACTIVATION_LIMIT) -> None:
+        super().__init__(weight, bias)
+        self.input_limit = input_limit
 
     def forward(self, x: Tensor) -> Tensor:
         """Activations to activations."""

@@ -116,7 +116,7 @@ def _freeze_prior(model: CompressionModel, frozen: FrozenModel, ranges: Ranges) 
             inputs = torch.full((model.config.latent_channels,), float(INPUT_ONE)).double()
             _freeze_layer(step.enter, twin.enter, Operands(inputs, 0), Operands(stream_16, 0))
         _freeze_blocks(step.blocks, twin.blocks, stream_16, ranges)
-        for k, layer in enumerate(cast(NarrowClassPointwise, cast(nn.Module, twin.leave)).classes):
+        for k, layer in enumerate(cast(NarrowClassPointwise, twin.leave).classes):
             weight, bias = step.leave.weight[k].T, step.leave.bias[k, 0]
             _freeze_tensors(weight, bias, layer, _narrowed(stream_16), Operands(parameters, 0))
 
@@ -165,7 +165,7 @@ def _freeze_linear(layer: Pointwise, twin: LinearSynthesis) -> None:
     exponent = ((2**15 - HALF) / weight.abs().amax(1)).log2().floor()
     whole = (weight * torch.exp2(exponent)[:, None]).round()
     upper = (whole / HALF).round()
-    lower = (whole - HALF * upper).clamp(-127, 127)
+    lower = (whole - HALF * upper).clamp(-twin.bottom.weight_limit, twin.bottom.weight_limit)
     unit = torch.exp2(-exponent) / LEVEL_ONE
     bias = bias / unit
     above = (bias / HALF**2).round()

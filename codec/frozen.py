@@ -1,6 +1,6 @@
 """The codec's networks and tables as they are shipped. What a decoder needs is integer arithmetic: prior and synthesis.
 
-Fixed-point numbers around the prior (all exact; products in float64 stay below 2^53):
+Fixed-point numbers around the prior (all exact; products in float64 have at most 53 significant bits):
     latents         int32, sixteenths of a quantisation step
     network input   latents in 1/128 of the channel's standard deviation, clamped to +-1023
     network output  means in 2^-12 of the standard deviation; log-scales in 2^-8 of a row of the scale table

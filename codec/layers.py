@@ -128,6 +128,10 @@ class Rectifier(nn.Module):
         return F.relu(x, inplace=not torch.is_grad_enabled())
 
 
+GATE_LIMIT = 6.0
+"""Of relu6."""
+
+
 class Gate(nn.Module):
     """[..., 2C] -> [..., C]: the first half times relu6 of the second."""
 
@@ -139,7 +143,7 @@ class Gate(nn.Module):
         value, gate = x.chunk(2, dim=-1)
         if torch.is_grad_enabled():
             return value * F.relu6(gate)
-        return value * gate.clamp_(0, 6)
+        return value * gate.clamp_(0, GATE_LIMIT)
 
 
 class Add(nn.Module):
@@ -158,16 +162,9 @@ def in_parts(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return torch.cat([function(part) for part in parts], dim=2).reshape(x.shape)
 
 
-class _Rounded(torch.autograd.Function):
-    """To whole multiples of a step; gradients pass straight through."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, step: Tensor) -> Tensor:
-        return (x / step).round_().mul_(step)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0], None
+def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
+    """`rounded` going forward, the gradient of `value` going back."""
+    return value + (rounded - value).detach()
 
 
 class Narrow(nn.Module):
@@ -184,9 +181,7 @@ class Narrow(nn.Module):
         if not self.training:
             return x
         step = x.detach().abs().amax((0, 1, 2)).clamp_(min=1e-6) / self.steps
-        rounded: Any = _Rounded.apply
-        result: Tensor = rounded(x, step)
-        return result
+        return straight_through(x, (x / step).round_().mul_(step))
 
 
 class DepthwiseBlock(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import CONTEXT_CLAMP, SKIP_SCALE, ModelConfig
-from .layers import Pointwise, space_to_depth
+from .layers import Pointwise, space_to_depth, straight_through
 from .prior import STEPS, Prior, place_step, select_step, to_classes
 from .transforms import AnalysisTransform, Full, RateTable, SynthesisTransform, base_step, blocks
 
@@ -98,11 +98,6 @@ def coded_bits(value: Tensor, rounded: Tensor, scale: Tensor) -> Tensor:
         return bits
     noisy = laplace_bits(value + torch.rand_like(value) - 0.5, scale.detach())
     return bits + (noisy - noisy.detach())
-
-
-def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
-    """`rounded` going forward, the gradient of `value` going back."""
-    return value + (rounded - value).detach()
 
 
 class HyperAnalysis(nn.Module):

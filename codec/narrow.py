@@ -18,10 +18,7 @@ from torch.nn import functional as F
 
 from .config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
 from .exact import Integer, limited
-from .layers import DepthwiseBlock, in_parts, pointwise
-
-GATE_LIMIT = 6.0
-"""Of relu6."""
+from .layers import GATE_LIMIT, DepthwiseBlock, in_parts, pointwise
 
 
 def operands(x: Tensor) -> Tensor:
@@ -145,7 +142,7 @@ class NarrowDepthwise(_Narrow):
 class IntegerBlock(nn.Module):
     """Integer twin of `DepthwiseBlock`: activations float32 [B, H, W, C] to the same.
 
-    The rectifier after `mix` has no slope for negative values: an operand begins at 0.
+    The rectifier after `mix` needs no pass of its own: operands begin at 0.
     """
 
     def __init__(self, block: DepthwiseBlock) -> None:

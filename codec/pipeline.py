@@ -105,9 +105,8 @@ class Codec:
         max_pixels: an image with more of them is refused before anything is allocated for it. allow_damaged: tiles
         that are damaged become grey, and metadata or an alpha plane that is damaged is left out; `notes` names them.
         region: x, y, width and height in pixels of the part that is wanted; only the tiles that it depends on are
-        decoded, and its pixels are those of the whole. scale: 1, 2, 4, 8 or 16 pixels to a side
-        become one, their mean. write: takes the pixels as they are decoded, in rows from the top, and those of the
-        picture are blank.
+        decoded, and its pixels are those of the whole. scale: 1, 2, 4, 8 or 16 pixels to a side become one, their
+        mean. write: takes the pixels as they are decoded, in rows from the top, and those of the picture are blank.
         Raises BitstreamError (LimitError for too many pixels), WeightsError, MemoryLimitError, or InputError for a
         region that is not within the image.
         """

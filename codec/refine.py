@@ -75,7 +75,6 @@ def _distortion(
     latents: float32 [1, h, w, M] of the outer area, in sixteenths of a step. What is padded is no error.
     """
     device = latents.device
-    rate = torch.tensor([row_rate(row)], device=device)
     rows, columns = (area.top, area.top + area.height), (area.left, area.left + area.width)
     original = torch.from_numpy(cut(pixels, rows, columns)).to(device)
     height = min(PATCH * area.height, pixels.shape[0] - PATCH * area.top)
@@ -88,6 +87,7 @@ def _distortion(
     error = float(measured(model.synthesise(latents.int(), row).round()))
     if not slope:
         return error, None
+    rate = torch.tensor([row_rate(row)], device=device)
     latents = latents.clone().requires_grad_()
     with torch.enable_grad():
         floating = measured(model.synthesis.levels(latents, model.restore[row], rate, model.sigma))

@@ -13,7 +13,7 @@ from .config import OPERAND_ZERO, PATCH, ROWS, ModelConfig
 from .exact import IntegerPointwise, exact_arithmetic, limited
 from .layers import depth_to_space
 from .narrow import IntegerBlock, NarrowPointwise, operands
-from .transforms import SynthesisTransform, typed
+from .transforms import SynthesisTransform, add_correction, typed
 
 LEVEL_ONE = 2**3
 """Latents enter the linear transform in eighths of a level of 8 bits."""
@@ -60,8 +60,7 @@ class IntegerSynthesis(nn.Module):
         source = SynthesisTransform(config)
         linear, enter, leave = source.linear.inner, source.enter.inner, source.leave.inner
         self.linear = LinearSynthesis(linear.weight, linear.bias)
-        self.enter = IntegerPointwise(enter.weight, enter.bias)
-        self.enter.input_limit = DEVIATION_LIMIT
+        self.enter = IntegerPointwise(enter.weight, enter.bias, input_limit=DEVIATION_LIMIT)
         self.blocks_16 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_16)))
         self.up = IntegerPointwise(source.up.weight, source.up.bias)
         self.blocks_8 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_8)))
@@ -85,6 +84,4 @@ class IntegerSynthesis(nn.Module):
             features = limited(self.enter.sums(deviations).mul_(self.gain_16[row]))
             features = limited(self.up.sums(self.blocks_16(features)).mul_(self.gain_8[row].repeat(4)))
             correction = self.leave.sums(self.blocks_8(depth_to_space(features, 2))).mul_(self.reach[row])
-            _, h, w, _ = correction.shape
-            pixels.view(1, h, 8, w, 8, 3).add_(correction.view(1, h, w, 8, 8, 3).transpose(2, 3))
-            return pixels
+            return add_correction(pixels, correction)

@@ -61,6 +61,14 @@ def typed(sequence: nn.Sequential) -> list[DepthwiseBlock]:
     return [cast(DepthwiseBlock, block) for block in sequence]
 
 
+def add_correction(pixels: Tensor, correction: Tensor) -> Tensor:
+    """`pixels` [1, H, W, 3] plus depth_to_space(correction, 8), in place and without making that; correction:
+    [1, H/8, W/8, 192]."""
+    _, h, w, _ = correction.shape
+    pixels.view(1, h, 8, w, 8, 3).add_(correction.view(1, h, w, 8, 8, 3).transpose(2, 3))
+    return pixels
+
+
 class Full(nn.Module):
     """Wraps a 1x1 convolution that stays in float32 when the rest runs in bfloat16."""
 
@@ -157,7 +165,4 @@ class SynthesisTransform(nn.Module):
             reach = 255 * base_step(self.config, t).clamp(max=MAX_REACH).flatten()
             weight, bias = 255 * linear.weight * (sigma * restore), 255 * linear.bias + 127.5
             pixels = depth_to_space(pointwise(x, weight, bias), PATCH)
-            correction = pointwise(features, leave.weight * reach, leave.bias * reach)
-            _, h, w, _ = correction.shape
-            pixels.view(1, h, 8, w, 8, 3).add_(correction.view(1, h, w, 8, 8, 3).transpose(2, 3))
-        return pixels
+            return add_correction(pixels, pointwise(features, leave.weight * reach, leave.bias * reach))

@@ -80,9 +80,8 @@ def decode(
     """The image of a .cae file, of mode L, LA, RGB or RGBA, its ICC profile, EXIF and XMP in `info`.
 
     region: x, y, width and height in pixels of the part that is wanted. scale: 1, 2, 4, 8 or 16, how many pixels to a
-    side become one. device: auto, cpu or cuda. max_pixels: larger images are refused before
-    anything is allocated; the default is Pillow's. allow_damaged: tiles that are damaged become grey, and a UserWarning
-    names them.
+    side become one. device: auto, cpu or cuda. max_pixels: larger images are refused before anything is allocated; the
+    default is Pillow's. allow_damaged: tiles that are damaged become grey, and a UserWarning names them.
     Raises CaeError: BitstreamError, InputError for the region or scale, WeightsError or MemoryLimitError of
     cae.bitstream.errors.
     """
