@@ -4,7 +4,7 @@ networks in floating point.
     python benchmarks/integer_networks.py FOLDER
 
 Priors code the same images with the same quantiser and probability tables; only the networks' arithmetic differs. What
-the format fixes stays as it is for both: latents in sixteenths of a step, the networks' input in 1/128 of a standard
+the format fixes stays as it is for both: latents in sixteenths of a step, the networks' input in 1/4096 of a standard
 deviation, 64 rows of tables. Syntheses get the same latents.
 """
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from cae.codec.checkpoint import load_frozen, parse_trained
-from cae.codec.config import CONTEXT_CLAMP, OPERAND_STEP, SCALE_STEP
+from cae.codec.config import CONTEXT_CLAMP, OPERAND_ZERO, SCALE_STEP
 from cae.codec.evaluation.estimate import estimated_bits
 from cae.codec.frozen import INPUT_ONE, MEAN_ONE, SCALE_ONE, row_rate
 from cae.codec.image import read_picture
@@ -37,12 +37,12 @@ class FloatHyperSynthesis(nn.Module):
         self.network = model.prior.hyper_synthesis
 
     def forward(self, z: Tensor, row: Tensor) -> Tensor:
-        out: Tensor = self.network(z / OPERAND_STEP, torch.tensor([row_rate(int(row))]))
+        out: Tensor = self.network(z.float() - OPERAND_ZERO, torch.tensor([row_rate(int(row))]))
         return out
 
 
 class FloatStep(nn.Module):
-    """The same for a context step: its outputs in fixed-point units, but not rounded to them."""
+    """The same for a context step: its outputs in the integers' units, but not rounded to them."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

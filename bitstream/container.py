@@ -146,11 +146,11 @@ def is_enough(payload_bytes: int, rectangle: Rectangle) -> bool:
 def latents_checksum(latents: NDArray[np.int32]) -> int:
     """CRC-32 of a tile's decoded latents.
 
-    latents: int32 [C, h, w], hashed as little-endian words in this order.
+    latents: int32 [h, w, C], hashed as little-endian words in this order.
     Raises InputError for another dtype or number of axes.
     """
     if latents.dtype != np.int32 or latents.ndim != 3:
-        raise InputError(f"latents must be int32 [C, h, w], not {latents.dtype} {list(latents.shape)}")
+        raise InputError(f"latents must be int32 [h, w, C], not {latents.dtype} {list(latents.shape)}")
     return zlib.crc32(np.ascontiguousarray(latents, dtype="<i4").data)
 
 

@@ -66,16 +66,15 @@ class StepDecoder:
         tables, coder = self._tables, self._coder
         tables.check_rows(rows)
         order, groups = _group(rows)
+        coded = [(row, start, end) for row, start, end in groups if tables.half_widths[row]]
+        present, starts, ends = np.array(coded, np.intp).reshape(-1, 3).T
+        parts = (coder.decode(tables.model(row), end - start) for row, start, end in coded)
+        widths = np.repeat(tables.half_widths[present], ends - starts)
+        values = np.concatenate([np.empty(0, np.int32), *parts]) - widths
+        positions = np.concatenate([np.empty(0, np.intp), *(order[start:end] for _, start, end in coded)])
         symbols = np.zeros(len(rows), np.int32)
-        escapes = [np.empty(0, np.intp)]
-        for row, start, end in groups:
-            width = tables.half_widths[row]
-            if width:
-                positions = order[start:end]
-                values = coder.decode(tables.model(row), end - start) - width
-                symbols[positions] = values
-                escapes.append(positions[values > width])
-        escaped = np.sort(np.concatenate(escapes))
+        symbols[positions] = values
+        escaped = np.sort(positions[values > widths])
         if escaped.size:
             lengths = coder.decode(_CLASSES, escaped.size) + 1
             halves = np.left_shift(1, lengths - 1, dtype=np.int32)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..codec.config import SCALES
+from ..codec.config import PNG_COMPRESSION, SCALES
 from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
 from .files import STREAM, check_output, is_stream, new_file, read_input, write_output
@@ -90,7 +90,7 @@ def _format(ctx: click.Context, param: click.Parameter, value: str | None) -> st
     "compression",
     type=click.IntRange(0, 9),
     metavar="LEVEL",
-    default=6,
+    default=PNG_COMPRESSION,
     show_default=True,
     help="0 is the fastest, 9 the smallest PNG.",
 )

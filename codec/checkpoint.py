@@ -13,8 +13,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ..bitstream.errors import MissingWeightsError, WeightsError
-from .config import ModelConfig
-from .frozen import UNIT_LIMIT, FrozenModel
+from .config import ACTIVATION_LIMIT, ModelConfig
+from .exact import IntegerJoin, IntegerRateTable
+from .frozen import FrozenModel
 from .installed import Weights, find_weights
 from .model import CompressionModel
 from .twins import settle
@@ -72,11 +73,15 @@ def parse_frozen(data: bytes, name: str) -> FrozenModel:
     except (KeyError, RuntimeError) as error:
         raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
     settle(model)
-    if not all(table.isfinite().all() for table in model.pixels.buffers(recurse=False)):
-        raise WeightsError(f"{name}: a table of the synthesis is not finite")
-    for table in (model.unit, model.inverse_unit):
-        if table.min() < 0 or table.max() > UNIT_LIMIT:
-            raise WeightsError(f"{name}: a table of units is out of range")
+    tables = [*model.buffers(recurse=False), *model.pixels.buffers(recurse=False)]
+    tables += [layer.ratio for layer in model.prior.modules() if isinstance(layer, IntegerJoin)]
+    if not all(table.isfinite().all() for table in tables):
+        raise WeightsError(f"{name}: a table is not finite")
+    rows = [layer.rows for layer in model.prior.modules() if isinstance(layer, IntegerRateTable)]
+    if not all(torch.equal(table, table.round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)) for table in rows):
+        raise WeightsError(f"{name}: a table of activations has others")
+    if model.unit.min() <= 0 or model.inverse_unit.min() < 0:
+        raise WeightsError(f"{name}: a table of units is out of range")
     if model.hyper_rows.min() < 1 or model.hyper_rows.max() >= len(model.half_widths):
         raise WeightsError(f"{name}: a table row of the hyper-latents is out of range")
     model.probability_tables()
@@ -113,9 +118,8 @@ def _compact(key: str, value: Tensor) -> Tensor:
     """The type that a tensor is stored in; integers that floats held are exact in it."""
     parts = key.split(".")
     if parts[0] in _INTEGERS and parts[-1] in ("weight", "bias", "rows"):
-        sizes = {"weight": torch.int8 if value.abs().max() < 2**7 else torch.int16, "bias": torch.int32}
-        value = value.to(sizes.get(parts[-1], torch.int16))
-    elif parts[0] not in _INTEGERS and value.is_floating_point() and parts[-1] not in ("knots", "sigma", "restore"):
+        value = value.to({"weight": torch.int8, "bias": torch.int32, "rows": torch.int16}[parts[-1]])
+    elif parts[0] not in _INTEGERS and len(parts) > 1 and value.is_floating_point() and parts[-1] != "knots":
         value = value.half()
     return value.contiguous()
 

@@ -101,4 +101,4 @@ def _flat(x: Tensor) -> npt.NDArray[Any]:
 
 
 def _checksum(latents: Tensor) -> int:
-    return latents_checksum(latents[0].permute(2, 0, 1).cpu().numpy())
+    return latents_checksum(latents[0].cpu().numpy())

@@ -35,6 +35,10 @@ ROUNDS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
 DEFAULT_EFFORT = 2
 """How many times an encoder moves the latents (refine.py) at efforts 1 to 9, and the effort where none is asked for."""
 
+PNG_COMPRESSION = 2
+"""The default level of PNG files that are decoded to. Against 6, zlib's own, photographs are 3 to 5 % larger and take
+less than a third of the time, which was three times that of decoding itself."""
+
 CONTEXT_CLAMP = 8.0
 """Latents enter the prior's networks in units of their standard deviation, clamped to this magnitude."""
 

@@ -1,10 +1,11 @@
 """Integer twins of the layers, exact on every device.
 
-Activations are integers held in float32, at most ACTIVATION_LIMIT in magnitude; weights and biases are integers too,
-small enough that sum |w| * ACTIVATION_LIMIT + |bias| < 2^24 for every output (narrow.py has layers with smaller
-inputs and weights). Every partial sum is then a whole number that float32 holds exactly, so neither the order of
-summation nor fused multiply-adds can change a result. What follows each convolution is a multiplication by a power of
-two (exact, so the weights and biases may be multiplied instead), rounding half to even (exact) and clamping.
+Activations are integers held in float32, at most ACTIVATION_LIMIT in magnitude; latents on their way into the networks
+have 16 bits. Layers take operands, integers from 0 to OPERAND_LIMIT, that are made of them (narrow.py). Weights and
+biases are integers too, small enough that sum |w| * OPERAND_LIMIT + |bias| < 2^24 for every output. Every partial sum
+is then a whole number that float32 holds exactly, so neither the order of summation nor fused multiply-adds can change
+a result. What follows each convolution is a multiplication by a power of two (exact, so the weights and biases may be
+multiplied instead), rounding half to even (exact) and clamping.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from ..bitstream.errors import WeightsError
-from .config import ACTIVATION_LIMIT, ROWS
+from .config import ACTIVATION_LIMIT, OPERAND_LIMIT, ROWS
 from .layers import pointwise
 
 ACCUMULATOR_LIMIT = 2**24
 """float32 holds every integer up to here."""
 
+WEIGHT_LIMIT = 127
+"""Largest magnitude of a weight, which is stored as int8."""
 
 MIN_EXPONENT, MAX_EXPONENT = -20, 24
 """Multipliers are powers of two: 2^20, for channels that are all but dead, to 2^-24."""
@@ -60,9 +63,6 @@ class Integer(nn.Module):
 
     input_axes: tuple[int, ...]
     """The axes of `weight` that a sum runs over."""
-    input_limit: int = ACTIVATION_LIMIT
-    weight_limit: int = 2**15 - 1
-    """Weights are stored as int16, or int8."""
     room: int = 0
     """What is added to the sums, times their multipliers, before they are rounded."""
     weight: Tensor
@@ -89,9 +89,9 @@ class Integer(nn.Module):
         if not (within and torch.equal(exponents, exponents.round())):
             raise WeightsError(f"a multiplier is not a power of two from 2^-{MAX_EXPONENT} to 2^{-MIN_EXPONENT}")
         sums = self.weight.double().abs().sum(self.input_axes, keepdim=True)
-        largest = sums.reshape(self.bias.shape) * self.input_limit + self.bias.double().abs()
+        largest = sums.reshape(self.bias.shape) * OPERAND_LIMIT + self.bias.double().abs()
         within = (largest + self.room / self.multiplier.double()).max() < ACCUMULATOR_LIMIT
-        if not within or self.weight.abs().max() > self.weight_limit:
+        if not within or self.weight.abs().max() > WEIGHT_LIMIT:
             raise WeightsError("integer weights are too large for exact arithmetic")
         if not (torch.equal(self.weight, self.weight.round()) and torch.equal(self.bias, self.bias.round())):
             raise WeightsError("weights of an integer layer are not integers")
@@ -111,27 +111,10 @@ def check_sums(device: str) -> None:
         raise WeightsError(f"sums on {device} are not exact: is ONEDNN_DEFAULT_FPMATH_MODE set?")
 
 
-def limited(x: Tensor) -> Tensor:
-    """Sums to activations, in place."""
-    return x.round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
-
-
-class IntegerPointwise(Integer):
-    """1x1 convolution of activations: [..., inputs] -> float32 [..., outputs]."""
-
-    input_axes = (1,)
-
-    def __init__(self, weight: Tensor, bias: Tensor, *, input_limit: int = ACTIVATION_LIMIT) -> None:
-        super().__init__(weight, bias)
-        self.input_limit = input_limit
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Activations to activations."""
-        return limited(self.sums(x))
-
-    def sums(self, x: Tensor) -> Tensor:
-        """As they are, neither rounded nor limited."""
-        return pointwise(x, self.scaled_weight, self.scaled_bias)
+def limited(x: Tensor, out: Tensor | None = None) -> Tensor:
+    """Sums to activations, in place or into `out`."""
+    x.round_()
+    return torch.clamp(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT, out=x if out is None else out)
 
 
 class IntegerAdd(nn.Module):
@@ -139,6 +122,20 @@ class IntegerAdd(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return y.add_(x).clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+
+
+class IntegerJoin(nn.Module):
+    """Sum of integers of two scales: the first are brought to the second's."""
+
+    ratio: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("ratio", torch.ones(channels))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        # A product and a sum, each rounded to float32.
+        return limited(y.add_(x * self.ratio))
 
 
 class IntegerRateTable(nn.Module):

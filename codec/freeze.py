@@ -1,4 +1,4 @@
-"""`freeze`: a trained model to the shipped codec. Integer networks, fixed-point tables, probability tables."""
+"""`freeze`: a trained model to the shipped codec. Integer networks, rate tables, probability tables."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from .config import (
     SCALE_STEP,
     TABLE_ROWS,
 )
-from .exact import ACCUMULATOR_LIMIT, MAX_EXPONENT, MIN_EXPONENT, Integer, IntegerRateTable
-from .frozen import INPUT_ONE, MEAN_ONE, SCALE_ONE, UNIT_LIMIT, UNIT_ONE, FrozenModel, row_rate
+from .exact import ACCUMULATOR_LIMIT, MAX_EXPONENT, MIN_EXPONENT, WEIGHT_LIMIT, Integer, IntegerJoin, IntegerRateTable
+from .frozen import INPUT_ONE, MEAN_ONE, SCALE_ONE, FrozenModel, row_rate
 from .layers import Depthwise, DepthwiseBlock, Pointwise
 from .model import CompressionModel
-from .narrow import IntegerBlock, NarrowClassPointwise
+from .narrow import HALF, IntegerBlock, NarrowClassPointwise
 from .prior import HyperSynthesis
-from .synthesis import DEVIATION_ONE, HALF, LEVEL_ONE, LinearSynthesis
+from .synthesis import DEVIATION_ONE, LEVEL_ONE, LinearSynthesis
 from .transforms import MAX_REACH, base_step, typed
 from .windows import analyse
 
@@ -71,15 +71,13 @@ def freeze(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> F
 
 
 def _freeze_tables(model: CompressionModel, frozen: FrozenModel) -> None:
-    """Rate tables as fixed-point numbers, a row for each of the 256 rates."""
+    """Rate tables, a row for each of the 256 rates."""
     t = torch.tensor([row_rate(row) for row in range(ROWS)])
     log_unit = (model.log_gain(t)[:, 0, 0] + model.sigma.log()).double()
-    unit = (log_unit.exp() * UNIT_ONE).round().clamp(1, UNIT_LIMIT)
-    frozen.unit = unit.int()
-    # The rounded unit counts from here on: encoder and decoder must mean the same step.
-    step = UNIT_ONE / unit
-    frozen.inverse_unit = (INPUT_ONE * step / LATENT_FRACTION * UNIT_ONE).round().clamp(max=UNIT_LIMIT).int()
-    frozen.log_unit = (_table_row(-step.log()) * SCALE_ONE).round().int()
+    frozen.unit = log_unit.exp().float()
+    step = (-log_unit).exp()
+    frozen.inverse_unit = (INPUT_ONE * step / LATENT_FRACTION).float()
+    frozen.log_unit = ((_table_row(log_unit) * SCALE_ONE).round() / SCALE_ONE).float()
     frozen.restore = (step / LATENT_FRACTION * model.log_shrink(t)[:, 0, 0].exp()).float()
     hyper = _table_row(model.hyper_log_scale(t)[:, 0, 0].double())
     # Never row 0: hyper-latents are plainly rounded, and a rare 1 must be codable.
@@ -92,10 +90,11 @@ def _table_row(log_scale: Tensor) -> Tensor:
 
 
 class Operands(NamedTuple):
-    """What stands for 1 in the integers of each channel, float64 [C], beyond what stands for 0."""
+    """What stands for 1 in the integers of each channel, float64 [C], beyond what stands for 0, float64 [C] or one
+    number."""
 
     scale: Tensor
-    zero: float
+    zero: Tensor | float
 
 
 def _freeze_prior(model: CompressionModel, frozen: FrozenModel, ranges: Ranges) -> None:
@@ -103,35 +102,37 @@ def _freeze_prior(model: CompressionModel, frozen: FrozenModel, ranges: Ranges) 
     source, target = model.prior, frozen.prior
     hyper, steps = source.hyper_synthesis, source.context_steps
     stream_32 = _scale(ranges, hyper.add_rate, *_activations(hyper.blocks_32))
-    # Hyper features and the steps' own add up, so that all of them share one scale.
-    known = [step.add for step in steps[1:]]
-    stream_16 = _scale(
-        ranges, *_activations(hyper.blocks_16), *known, *(a for s in steps for a in _activations(s.blocks))
-    )
+    # The first step works on the features as they are. Those of the others have five to nine times their magnitude.
+    stream_16 = _scale(ranges, *_activations(hyper.blocks_16), *_activations(steps[0].blocks))
     _freeze_hyper(hyper, target.hyper_synthesis, stream_32, stream_16, ranges)
     group = model.config.latent_channels // 4
     parameters = torch.tensor([float(MEAN_ONE)] * group + [SCALE_ONE / SCALE_STEP] * group).double()
     for index, (step, twin) in enumerate(zip(steps, target.context_steps, strict=True)):
+        stream = stream_16
         if index:
+            stream = _scale(ranges, step.add, *_activations(step.blocks))
             inputs = torch.full((model.config.latent_channels,), float(INPUT_ONE)).double()
-            _freeze_layer(step.enter, twin.enter, Operands(inputs, 0), Operands(stream_16, 0))
-        _freeze_blocks(step.blocks, twin.blocks, stream_16, ranges)
+            _freeze_layer(step.enter, twin.enter, Operands(inputs, 0), Operands(stream, 0), ranges)
+            assert isinstance(twin.add, IntegerJoin)
+            twin.add.ratio.copy_(stream / stream_16)
+        _freeze_blocks(step.blocks, twin.blocks, stream, ranges)
         for k, layer in enumerate(cast(NarrowClassPointwise, twin.leave).classes):
             weight, bias = step.leave.weight[k].T, step.leave.bias[k, 0]
-            _freeze_tensors(weight, bias, layer, _narrowed(stream_16), Operands(parameters, 0))
+            mean = ranges.mean_input(step.leave)
+            _freeze_tensors(weight, bias, layer, _narrowed(stream), Operands(parameters, 0), mean)
 
 
 def _freeze_hyper(
     source: HyperSynthesis, target: HyperSynthesis, stream_32: Tensor, stream_16: Tensor, ranges: Ranges
 ) -> None:
     z = torch.ones(source.enter.weight.shape[1]).double()  # hyper-latents are integers already
-    _freeze_layer(source.enter, target.enter, Operands(z, OPERAND_ZERO), Operands(stream_32.repeat(4), 0))
+    _freeze_layer(source.enter, target.enter, Operands(z, OPERAND_ZERO), Operands(stream_32.repeat(4), 0), ranges)
     assert isinstance(target.rate, IntegerRateTable)
     t = torch.tensor([row_rate(row) for row in range(ROWS)])
     table = (source.rate(t)[:, 0, 0] * stream_32).round()
     target.rate.rows.copy_(table.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT))
     _freeze_blocks(source.blocks_32, target.blocks_32, stream_32, ranges)
-    _freeze_layer(source.up, target.up, _narrowed(stream_32), Operands(stream_16.repeat(4), 0))
+    _freeze_layer(source.up, target.up, _narrowed(stream_32), Operands(stream_16.repeat(4), 0), ranges)
     _freeze_blocks(source.blocks_16, target.blocks_16, stream_16, ranges)
 
 
@@ -151,12 +152,12 @@ def _freeze_synthesis(model: CompressionModel, frozen: FrozenModel, ranges: Rang
     _freeze_linear(source.linear.inner, target.linear)
     stream_16, stream_8 = (_scale(ranges, *_activations(blocks)) for blocks in (source.blocks_16, source.blocks_8))
     inputs = torch.full_like(model.sigma, DEVIATION_ONE).double()
-    _freeze_layer(source.enter.inner, target.enter, Operands(inputs, 0), Operands(stream_16, 0))
+    _freeze_layer(source.enter.inner, target.enter, Operands(inputs, 0), Operands(stream_16, 0), ranges)
     _freeze_blocks(source.blocks_16, target.blocks_16, stream_16, ranges)
-    _freeze_layer(source.up, target.up, Operands(stream_16, 0), Operands(stream_8.repeat(4), 0))
+    _freeze_layer(source.up, target.up, Operands(stream_16, 0), Operands(stream_8.repeat(4), 0), ranges)
     _freeze_blocks(source.blocks_8, target.blocks_8, stream_8, ranges)
     levels = torch.full_like(source.leave.inner.bias, 255).double()
-    _freeze_layer(source.leave.inner, target.leave, Operands(stream_8, 0), Operands(levels, 0))
+    _freeze_layer(source.leave.inner, target.leave, Operands(stream_8, 0), Operands(levels, 0), ranges)
 
 
 def _freeze_linear(layer: Pointwise, twin: LinearSynthesis) -> None:
@@ -165,14 +166,14 @@ def _freeze_linear(layer: Pointwise, twin: LinearSynthesis) -> None:
     exponent = ((2**15 - HALF) / weight.abs().amax(1)).log2().floor()
     whole = (weight * torch.exp2(exponent)[:, None]).round()
     upper = (whole / HALF).round()
-    lower = (whole - HALF * upper).clamp(-twin.bottom.weight_limit, twin.bottom.weight_limit)
+    lower = (whole - HALF * upper).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
     unit = torch.exp2(-exponent) / LEVEL_ONE
-    bias = bias / unit
-    above = (bias / HALF**2).round()
+    bias = bias / (unit * HALF)
+    above = (bias / HALF).round()
+    mixed = torch.cat([lower, upper], dim=1)
     for part, weights, biases, factor in (
         (twin.top, upper, above - OPERAND_ZERO * upper.sum(1), HALF**2),
-        (twin.middle, torch.cat([lower, upper], dim=1), -OPERAND_ZERO * lower.sum(1), HALF),
-        (twin.bottom, lower, (bias - HALF**2 * above).round(), 1),
+        (twin.middle, mixed, (bias - HALF * above).round() - OPERAND_ZERO * mixed.sum(1), HALF),
     ):
         part.weight.copy_(weights)
         part.bias.copy_(biases)
@@ -193,17 +194,18 @@ def _freeze_block(block: DepthwiseBlock, twin: IntegerBlock, stream: Tensor, ran
     """stream: the scale of the activations, float64 [C]."""
     activations = _narrowed(stream)
     mixed = Operands(OPERAND_LIMIT / ranges.of(block.rectifier, steps=OPERAND_LIMIT), 0)
-    spatial = _around_zero(ranges, block.spatial)
-    gated = _around_zero(ranges, block.gate)
-    _freeze_layer(block.mix, twin.mix, activations, mixed)
-    _freeze_layer(block.spatial, twin.spatial, mixed, spatial)
-    _freeze_layer(block.project, twin.project, spatial, Operands(stream, 0))
+    below, above = ranges.between(block.spatial, steps=OPERAND_LIMIT)
+    spatial = Operands(OPERAND_LIMIT / (below + above), OPERAND_LIMIT * below / (below + above))
+    gated = Operands(OPERAND_ZERO / ranges.of(block.gate, steps=OPERAND_ZERO), OPERAND_ZERO)
+    _freeze_layer(block.mix, twin.mix, activations, mixed, ranges)
+    _freeze_layer(block.spatial, twin.spatial, mixed, spatial, ranges)
+    _freeze_layer(block.project, twin.project, spatial, Operands(stream, 0), ranges)
     # Values are in operands of what they give with a gate of 1; gates are themselves.
     parts = zip(block.expand.weight.chunk(2), block.expand.bias.chunk(2), strict=True)
     scales = (twin.value, gated.scale), (twin.gate, torch.ones_like(gated.scale))
     for (weight, bias), (layer, scale) in zip(parts, scales, strict=True):
-        _freeze_tensors(weight, bias, layer, activations, Operands(scale, 0))
-    _freeze_layer(block.contract, twin.contract, gated, Operands(stream, 0))
+        _freeze_tensors(weight, bias, layer, activations, Operands(scale, 0), ranges.mean_input(block.expand))
+    _freeze_layer(block.contract, twin.contract, gated, Operands(stream, 0), ranges)
 
 
 def _narrowed(stream: Tensor) -> Operands:
@@ -211,39 +213,43 @@ def _narrowed(stream: Tensor) -> Operands:
     return Operands(stream / OPERAND_STEP, OPERAND_ZERO - (OPERAND_STEP - 1) / 2 / OPERAND_STEP)
 
 
-def _around_zero(ranges: Ranges, layer: nn.Module) -> Operands:
-    """Of both signs."""
-    return Operands(OPERAND_ZERO / ranges.of(layer, steps=OPERAND_ZERO), OPERAND_ZERO)
+def _freeze_layer(
+    layer: Pointwise | Depthwise, twin: nn.Module, inputs: Operands, outputs: Operands, ranges: Ranges
+) -> None:
+    _freeze_tensors(layer.weight, layer.bias, twin, inputs, outputs, ranges.mean_input(layer))
 
 
-def _freeze_layer(layer: Pointwise | Depthwise, twin: nn.Module, inputs: Operands, outputs: Operands) -> None:
-    _freeze_tensors(layer.weight, layer.bias, twin, inputs, outputs)
-
-
-def _freeze_tensors(weight: Tensor, bias: Tensor, twin: nn.Module, inputs: Operands, outputs: Operands) -> None:
-    """Weights in units of outputs / inputs, as integers times the finest power of two that keeps the sums exact."""
+def _freeze_tensors(
+    weight: Tensor, bias: Tensor, twin: nn.Module, inputs: Operands, outputs: Operands, mean: Tensor
+) -> None:
+    """Weights in units of outputs / inputs, as integers times the finest power of two that keeps the sums exact. What
+    their rounding adds to the sums of mean inputs, float64 [inputs], is taken from the biases."""
     assert isinstance(twin, Integer)
     weight, bias = weight.double(), bias.double() * outputs.scale
+    each = (-1,) + (1,) * (weight.ndim - 1)
+    scale, zero = inputs.scale, torch.as_tensor(inputs.zero, dtype=torch.float64).expand_as(inputs.scale)
     if weight.ndim == 4:
-        # An input for each output.
-        weight = weight * (outputs.scale / inputs.scale)[:, None, None, None]
-    else:
-        weight = weight * outputs.scale[:, None] / inputs.scale
+        # Depthwise: an input for each output.
+        scale, zero, mean = scale.reshape(each), zero.reshape(each), mean.reshape(each)
+    weight = weight * outputs.scale.reshape(each) / scale
     axes = twin.input_axes
     terms = math.prod(weight.shape[axis] for axis in axes)
-    # What is added for the zeros, a bit more than it can be.
     bias = bias + outputs.zero
-    zeros = abs(inputs.zero) * weight.sum(axes).abs().reshape(bias.shape)
-    # Rounding adds at most 1/2 to each weight and to the bias.
-    room = ACCUMULATOR_LIMIT - 2 - (twin.input_limit + abs(inputs.zero)) * terms / 2
-    sums = weight.abs().sum(axes).reshape(bias.shape) * twin.input_limit + bias.abs() + zeros + twin.room
-    largest = weight.abs().amax(axes).reshape(bias.shape)
-    exponent = torch.minimum(room / sums, twin.weight_limit / largest).log2().floor().clamp(MIN_EXPONENT, MAX_EXPONENT)
-    factor = torch.exp2(exponent)
-    twin.weight.copy_((weight * factor.reshape(weight.sum(axes, keepdim=True).shape)).round())
-    # What inputs of 0 must give, with the weights as they are now.
-    rounded = twin.weight.double().sum(axes).reshape(bias.shape)
-    twin.bias.copy_((bias * factor - inputs.zero * rounded).round())
+    # Rounding adds at most 1/2 to each weight, and what comes of that to the bias.
+    room = (
+        ACCUMULATOR_LIMIT
+        - 2
+        - (OPERAND_LIMIT + zero.max()) * terms / 2
+        - (scale * mean).abs().expand_as(weight).sum(axes) / 2
+    )
+    # The zeros are made up for by the bias.
+    sums = weight.abs().sum(axes) * OPERAND_LIMIT + bias.abs() + (weight * zero).sum(axes).abs() + twin.room
+    exponent = torch.minimum(room / sums, WEIGHT_LIMIT / weight.abs().amax(axes)).log2().floor()
+    factor = torch.exp2(exponent.clamp(MIN_EXPONENT, MAX_EXPONENT))
+    twin.weight.copy_((weight * factor.reshape(each)).round())
+    rounding = (twin.weight - weight * factor.reshape(each)) * scale * mean
+    # Inputs of 0 and mean inputs must give what they did before.
+    twin.bias.copy_((bias * factor - (twin.weight * zero + rounding).sum(axes)).round())
     twin.multiplier.copy_(1 / factor)
     twin.settle()
 

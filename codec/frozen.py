@@ -1,9 +1,10 @@
 """The codec's networks and tables as they are shipped. What a decoder needs is integer arithmetic: prior and synthesis.
 
-Fixed-point numbers around the prior (all exact; products in float64 have at most 53 significant bits):
-    latents         int32, sixteenths of a quantisation step
-    network input   latents in 1/128 of the channel's standard deviation, clamped to +-1023
+Whole numbers around the prior, held in float32:
+    latents         sixteenths of a quantisation step
+    network input   latents in 1/4096 of the channel's standard deviation, clamped to 16 bits
     network output  means in 2^-12 of the standard deviation; log-scales in 2^-8 of a row of the scale table
+One is made of another by one IEEE 754 multiplication or addition and rounding to a whole number.
 """
 
 from __future__ import annotations
@@ -14,29 +15,29 @@ import torch
 from torch import Tensor, nn
 
 from ..bitstream.tables import ProbabilityTables
-from .config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP, ROWS, TABLE_ROWS, ModelConfig
+from .config import ACTIVATION_LIMIT, LATENT_FRACTION, ROWS, TABLE_ROWS, ModelConfig
 from .exact import exact_arithmetic
 from .layers import allocate
 from .model import HyperAnalysis
-from .prior import select_step, write_step
+from .narrow import operands
+from .prior import STEPS, select_step, write_step
 from .synthesis import IntegerSynthesis
 from .transforms import AnalysisTransform, SynthesisTransform
 from .twins import integer_prior
 
 MEAN_ONE = 2**12
 SCALE_ONE = 2**8
-UNIT_ONE = 2**16
-INPUT_ONE = 2**7
-"""What stands for 1 in the network's means, the network's log-scales, the tables of units, the network's input."""
+INPUT_ONE = 2**12
+"""What stands for 1 in the network's means, the network's log-scales, the network's input."""
 
-UNIT_LIMIT = 2**28
-"""The tables of units stay within this, so that products with 24-bit numbers are below 2^53, where float64 is exact."""
+INPUT_LIMIT = 2**15 - 1
+"""Eight standard deviations."""
 
 MEAN_LIMIT = 2**20
 """Means are clamped to this many sixteenths of a step."""
 
 Resolve = Callable[[int, Tensor, Tensor], Tensor]
-"""(step, means int32 in sixteenths, rows uint8) -> symbols int32, all three [4, 1, h/2, w/2, M/4]."""
+"""(step, means float32 in sixteenths, rows uint8) -> symbols int32, all three [4, 1, h/2, w/2, M/4]."""
 
 
 def row_rate(row: int) -> float:
@@ -69,9 +70,13 @@ class FrozenModel(nn.Module):
         allocate(self)
         for name, shape, dtype in (
             ("sigma", (m,), torch.float32),  # standard deviation in units of the pixel range
-            ("unit", (ROWS, m), torch.int32),  # the standard deviation in quantisation steps, times UNIT_ONE
-            ("inverse_unit", (ROWS, m), torch.int32),  # steps / 16 to network input, times UNIT_ONE
-            ("log_unit", (ROWS, m), torch.int32),  # the row of the scale table of `unit`, times SCALE_ONE
+            ("unit", (ROWS, m), torch.float32),  # the standard deviation in quantisation steps
+            ("inverse_unit", (ROWS, m), torch.float32),  # sixteenths of a step to network input
+            (
+                "log_unit",
+                (ROWS, m),
+                torch.float32,
+            ),  # its row of the scale table
             ("restore", (ROWS, m), torch.float32),  # sixteenths of a step to what the synthesis takes
             ("hyper_rows", (ROWS, config.hyper_channels), torch.uint8),  # table rows of the hyper-latents
             ("half_widths", (TABLE_ROWS,), torch.int32),  # these two: bitstream.tables.ProbabilityTables
@@ -102,11 +107,11 @@ class FrozenModel(nn.Module):
         """What a step is to quantise.
 
         classes: all latents in standard deviations, float32 [4, 1, h/2, w/2, M].
-        mean: int32 [4, 1, h/2, w/2, M/4], in sixteenths.
+        mean: float32 [4, 1, h/2, w/2, M/4], in sixteenths.
         Returns (residual, weight): float32 [4, 1, h/2, w/2, M/4] in quantisation steps, and how many bits a squared
         step of error is worth, float32 [4, 1, 1, 1, M/4].
         """
-        unit = (self._table(self.unit, row, step) / UNIT_ONE).float()
+        unit = self._table(self.unit, row, step)
         residual = (select_step(classes, step) * unit).sub_(mean, alpha=1 / LATENT_FRACTION)
         # The synthesis is nearly orthonormal, so that errors of latents and of pixels have the same sum of squares;
         # MSE is a mean over three colours, bits per pixel are not.
@@ -119,22 +124,22 @@ class FrozenModel(nn.Module):
         The one loop of encoder and decoder: `resolve` gives the symbols of each step, by quantising or by decoding.
         """
         with exact_arithmetic():
-            start = (OPERAND_STEP * z.float()).clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
-            features = self.prior.hyper_synthesis(start, torch.tensor([row], device=z.device))
-            shape = (1, *features.shape[1:3], self.config.latent_channels)
-            latents = torch.zeros(shape, dtype=torch.int32, device=z.device)
-            known = torch.zeros(shape, device=z.device)
+            hyper = operands(z.float())
+            features = self.prior.hyper_synthesis(hyper, torch.tensor([row], device=z.device))
+            latents = torch.zeros((1, *features.shape[1:3], self.config.latent_channels), device=z.device)
+            known = torch.zeros_like(latents)
             for step, network in enumerate(self.prior.context_steps):
                 mean, log_scale = network(features, known if step else None)
-                mean = mean * (self._table(self.unit, row, step) * (LATENT_FRACTION / (MEAN_ONE * UNIT_ONE)))
+                mean = mean * (self._table(self.unit, row, step) * (LATENT_FRACTION / MEAN_ONE))
                 mean = mean.round_().clamp_(-MEAN_LIMIT, MEAN_LIMIT)
-                rows = torch.add(self._table(self.log_unit, row, step) / SCALE_ONE, log_scale, alpha=1 / SCALE_ONE)
-                symbols = resolve(step, mean.int(), rows.round_().clamp_(0, TABLE_ROWS - 1).byte())
-                value = mean.add_(symbols, alpha=LATENT_FRACTION)
+                rows = torch.add(self._table(self.log_unit, row, step), log_scale, alpha=1 / SCALE_ONE)
+                symbols = resolve(step, mean, rows.round_().clamp_(0, TABLE_ROWS - 1).short().byte())
+                value = mean.add_(symbols.float(), alpha=LATENT_FRACTION)
                 write_step(latents, value, step)
-                value *= self._table(self.inverse_unit, row, step) / UNIT_ONE
-                write_step(known, value.round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT), step)
-            return latents
+                if step < STEPS - 1:
+                    value = value.mul_(self._table(self.inverse_unit, row, step)).round_()
+                    write_step(known, value.clamp_(-INPUT_LIMIT, INPUT_LIMIT), step)
+            return latents.int()
 
     def synthesise(self, latents: Tensor, row: int) -> Tensor:
         """int32 [1, h, w, M] in sixteenths of a step -> pixels, float32 [1, 16h, 16w, 3], about 0..255, not rounded."""
@@ -145,5 +150,5 @@ class FrozenModel(nn.Module):
         return torch.tensor([row_rate(row)], device=self.sigma.device)
 
     def _table(self, table: Tensor, row: int, step: int) -> Tensor:
-        """A table's row as a step sees it: float64 [4, 1, 1, 1, M/4]."""
-        return select_step(table[row].double().expand(4, 1, 1, 1, -1), step)
+        """A table's row as a step sees it: float32 [4, 1, 1, 1, M/4]."""
+        return select_step(table[row].expand(4, 1, 1, 1, -1), step)

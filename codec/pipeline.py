@@ -47,6 +47,7 @@ from .extras import from_chunks, to_chunks
 from .frozen import FrozenModel
 from .image import Picture
 from .installed import find_weights
+from .layers import joined
 from .quality import rate_row
 from .view import AT_ORIGIN, Region, Write, check_view, needed_tiles, show, tiles_area, whole
 
@@ -133,7 +134,8 @@ class Codec:
         """The exact part of decoding: int32 [1, h, w, M] in sixteenths of a step, the same on every machine."""
         self.check_weights(container.header)
         rows, columns = tile_grid(container.header)
-        return torch.cat(list(self._decode_bands(container, (range(rows), range(columns)), None, _silent)), dim=1)
+        bands = list(self._decode_bands(container, (range(rows), range(columns)), None, _silent))
+        return joined(bands, dim=1)
 
     def check_weights(self, header: Header) -> None:
         """Raises WrongWeightsError for a file that was made with other weights."""
@@ -165,25 +167,24 @@ class Codec:
         tried = 0
         for row in rows:
             indices = [per_row * row + column for column in columns]
-            start = rectangles[indices[0]].left
-            width = sum(rectangles[index].width for index in indices)
-            size = (1, rectangles[indices[0]].height, width, self.model.config.latent_channels)
-            band = torch.zeros(size, dtype=torch.int32, device=self.coder.device)
+            decoded: list[Tensor] = []
             for index in indices:
-                _, left, height, width = rectangles[index]
+                _, _, height, width = rectangles[index]
                 if damage is None or index not in damage:
                     try:
-                        decoded = self.coder.decode(container.tiles[index], height, width, header.row)
-                        band[:, :, left - start : left - start + width] = decoded
+                        decoded.append(self.coder.decode(container.tiles[index], height, width, header.row))
                     except (CorruptError, DecodeMismatchError):
                         if damage is None:
                             raise
                         damage.add(index)
                         if damage.is_total():
                             raise
+                if damage is not None and index in damage:  # before or by now
+                    size = (1, height, width, self.model.config.latent_channels)
+                    decoded.append(torch.zeros(size, dtype=torch.int32, device=self.coder.device))
                 tried += 1
                 progress(tried, len(rows) * len(columns))
-            yield band
+            yield joined(decoded, dim=2)
 
     def _synthesise(self, header: Header, bands: Iterator[Tensor], area: Rectangle, damage: Damage) -> Iterator[Pixels]:
         """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""

@@ -16,7 +16,7 @@ from ..bitstream.container import Header, Rectangle, Tile, latent_size
 from .coder import TileCoder
 from .config import LATENT_FRACTION, PATCH, ROUNDS
 from .distortion import squared_error
-from .frozen import UNIT_ONE, FrozenModel, row_rate
+from .frozen import FrozenModel, row_rate
 from .windows import Pixels, analyse, cut
 
 LUMA_SHARE = 0.8
@@ -43,7 +43,7 @@ def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, ef
     z = model.analyse_hyper(y, row)
     # A sixteenth of a step in standard deviations, and what takes a gradient with respect to sixteenths of a step to
     # the distance from the optimum.
-    unit = (UNIT_ONE / LATENT_FRACTION / model.unit[row].double()).float()
+    unit = 1 / (LATENT_FRACTION * model.unit[row])
     scale = 1.5 / (255 * model.sigma).square() / unit
     price = model.config.rate_weight(row_rate(row))
     latents = known / unit

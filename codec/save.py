@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from PIL import Image, PngImagePlugin
 
 from ..bitstream.errors import ImageError
+from .config import PNG_COMPRESSION
 from .image import Picture, to_array
 from .metadata import EXIF_PREFIX
 from .samples import Bytes
@@ -57,7 +58,9 @@ def check_holds(format: str, grey: bool, alpha: Bytes | None) -> None:
         raise ImageError(f"{format.upper()} cannot hold transparency; write png, webp or tiff")
 
 
-def save_picture(picture: Picture, file: BinaryIO, format: str, png_compression: int = 6) -> tuple[str, ...]:
+def save_picture(
+    picture: Picture, file: BinaryIO, format: str, png_compression: int = PNG_COMPRESSION
+) -> tuple[str, ...]:
     """Write the picture, with the metadata the format can hold. `format` is a key of FORMATS; png_compression: 0..9.
 
     JPEG is written at quality 95 without chroma subsampling, everything else without loss. Returns a line for each

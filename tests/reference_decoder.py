@@ -248,6 +248,12 @@ class Weights:
         sums = u @ self[f"{name}.weight"].T + self[f"{name}.bias"]
         return np.asarray(sums * self[f"{name}.multiplier"])
 
+    def wide(self, name: str, x: Array, step: int) -> Array:
+        """float32: the two sums are exact, what they add up to is rounded."""
+        weight, multiplier = self[f"{name}.weight"].T, self[f"{name}.multiplier"]
+        upper, lower = np.floor(x / step) @ weight, x % step @ weight + self[f"{name}.bias"]
+        return np.asarray(np.float32(multiplier * step * upper) + np.float32(multiplier * lower))
+
     def depthwise(self, name: str, u: Array) -> Array:
         height, width, _ = u.shape
         padded = np.pad(u, ((1, 1), (1, 1), (0, 0)))
@@ -262,8 +268,8 @@ class Weights:
         u = operands(self.depthwise(f"{name}.spatial", u))
         x = limited(x + self.pointwise(f"{name}.project", u))
         value, gate = (np.float32(self.pointwise(f"{name}.{part}", narrowed(x))) for part in ("value", "gate"))
-        product = value * np.clip(gate, 0, np.float32(6)) + np.float32(128.5)
-        return limited(x + self.pointwise(f"{name}.contract", np.floor(np.clip(product, 0, 255)).astype(float)))
+        product = operands(128 + np.rint(value * np.clip(gate, 0, np.float32(6))).astype(float))
+        return limited(x + self.pointwise(f"{name}.contract", product))
 
 
 def limited(x: Array) -> Array:
@@ -293,32 +299,34 @@ def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: 
     z = coder.step(np.tile(hyper_rows, cells)).reshape(height // 4, width // 4, len(hyper_rows))
 
     prior = "prior.hyper_synthesis"
-    f = unfold(limited(weights.pointwise(f"{prior}.enter", narrowed(np.clip(8.0 * z, -A, A)))), 2)
+    f = unfold(limited(weights.pointwise(f"{prior}.enter", operands(128.0 + z))), 2)
     f = limited(f + weights[f"{prior}.rate.rows"][row])
     f = unfold(limited(weights.pointwise(f"{prior}.up", narrowed(weights.block(f"{prior}.blocks_32.0", f)))), 2)
     f = weights.block(f"{prior}.blocks_16.0", f)
 
-    unit, inverse, log_unit = (weights[name][row] for name in ("unit", "inverse_unit", "log_unit"))
-    latents = np.zeros((height, width, len(unit)))
-    known = np.zeros_like(latents)
+    unit, inverse, log_unit = (np.float32(weights[name][row]) for name in ("unit", "inverse_unit", "log_unit"))
+    latents = np.zeros((height, width, len(unit)), np.float32)
+    known = np.zeros(latents.shape)
     group = len(unit) // 4
     for s in range(4):
         prior = f"prior.steps.{s}"
-        x = f if s == 0 else limited(f + limited(weights.pointwise(f"{prior}.enter", known)))
+        x = f
+        if s > 0:
+            scaled = np.float32(f) * np.float32(weights[f"{prior}.add.ratio"])
+            x = limited(scaled + limited(weights.wide(f"{prior}.enter", known, 256))).astype(float)
         x = narrowed(weights.block(f"{prior}.blocks.0", x))
         places, means, rows = [], [], []
         for k, (dy, dx) in enumerate(((0, 0), (1, 1), (0, 1), (1, 0))):
             first = (k - s) % 4 * group
             part = slice(first, first + group)
-            out = np.rint(weights.pointwise(f"{prior}.leave.classes.{k}", x[dy::2, dx::2]))
-            mean = np.rint(out[..., :group] * unit[part] / 2**24)
-            means.append(np.clip(mean, -(2**20), 2**20))
-            rows.append(np.clip(np.rint((out[..., group:] + log_unit[part]) / 2**8), 0, 63).astype(int))
+            out = np.float32(np.rint(weights.pointwise(f"{prior}.leave.classes.{k}", x[dy::2, dx::2])))
+            means.append(np.clip(np.rint(out[..., :group] * (unit[part] / 2**8)), -(2**20), 2**20))
+            rows.append(np.clip(np.rint(out[..., group:] / 2**8 + log_unit[part]), 0, 63).astype(int))
             places.append((slice(dy, None, 2), slice(dx, None, 2), part))
         symbols = coder.step(np.stack(rows).ravel()).reshape(np.shape(means))
         for place, mean, symbol in zip(places, means, symbols, strict=True):
-            latents[place] = mean + 16 * symbol
-            known[place] = np.clip(np.rint(latents[place] * inverse[place[2]] / 2**16), -A, A)
+            latents[place] = mean + 16 * np.float32(symbol)
+            known[place] = np.clip(np.rint(latents[place] * inverse[place[2]]), -(2**15) + 1, 2**15 - 1)
     coder.end()
     return latents.astype(np.int64)
 
@@ -333,18 +341,17 @@ def synthesise(weights: Weights, latents: Array, row: int) -> Array:
         return np.float32(weights[f"pixels.{name}"][row])
 
     steps = np.float32(latents)
-    levels = np.clip(np.rint(steps * table("levels")), -(2**15), 2**15 - 1).astype(int) + 2**15
-    high, low = levels // 256, levels % 256
+    levels = np.clip(np.rint(steps * table("levels")) + 128, -(2**15), 2**15 - 1).astype(int)
+    high, low = levels // 256 + 128, levels % 256
     linear = single("linear.top", high) + single("linear.middle", np.concatenate([high, low], axis=-1))
-    linear = linear + single("linear.bottom", low)
 
-    deviations = np.clip(np.rint(steps * table("deviations")), -2047, 2047)
-    f = limited(single("enter", deviations) * table("gain_16")).astype(float)
+    deviations = np.clip(np.rint(steps * table("deviations")), -(2**15) + 1, 2**15 - 1).astype(float)
+    f = limited(weights.wide("pixels.enter", deviations, 256) * table("gain_16")).astype(float)
     f = weights.block("pixels.blocks_16.1", weights.block("pixels.blocks_16.0", f))
-    f = unfold(limited(single("up", f) * np.tile(table("gain_8"), 4)).astype(float), 2)
+    f = unfold(limited(weights.wide("pixels.up", f, 8) * np.tile(table("gain_8"), 4)).astype(float), 2)
     for name in ("blocks_8.0", "blocks_8.1", "blocks_8.2"):
         f = weights.block(f"pixels.{name}", f)
-    x = unfold(linear, 16) + unfold(single("leave", f) * table("reach"), 8)
+    x = unfold(linear, 16) + unfold(weights.wide("pixels.leave", f, 8) * table("reach"), 8)
     return np.clip(np.rint(x), 0, 255)
 
 
@@ -357,8 +364,7 @@ def decode(data: bytes, weights: Weights) -> tuple[Array, Array, Array | None]:
     latents = np.zeros((4 * -(-header.height // 64), 4 * -(-header.width // 64), channels), np.int32)
     for (checksum, payload), (top, left, height, width) in zip(tiles, tile_areas(header), strict=True):
         tile = decode_tile(weights, payload, header.row, height, width)
-        words = np.ascontiguousarray(tile.transpose(2, 0, 1), "<i4").tobytes()
-        require(zlib.crc32(words) == checksum, "DecodeMismatchError", "checksum of the latents")
+        require(zlib.crc32(tile.astype("<i4").tobytes()) == checksum, "DecodeMismatchError", "checksum of the latents")
         latents[top : top + height, left : left + width] = tile
     pixels = synthesise(weights, latents, header.row)[: header.height, : header.width]
     if header.grey:

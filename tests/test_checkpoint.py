@@ -62,12 +62,18 @@ def test_other_files_are_refused(tmp_path: Path, shipped: bytes) -> None:
     config = json.dumps(load_frozen()[0].config.to_dict())
     name = next(key for key in tensors if key.startswith("prior.") and key.endswith("value.weight"))
     gate = next(key for key in tensors if key.endswith("value.multiplier"))
+    ratio = next(key for key in tensors if key.endswith("add.ratio"))
+    rows = "prior.hyper_synthesis.rate.rows"
     for change, reason in (
         ({name: None}, "does not hold"),
         ({"extra": torch.zeros(1)}, "does not hold"),
         ({name: torch.full_like(tensors[name], -128)}, "too large"),
         ({"pixels.levels": tensors["pixels.levels"] * float("nan")}, "not finite"),
-        ({"unit": torch.full_like(tensors["unit"], 2**30)}, "out of range"),
+        ({"unit": torch.zeros_like(tensors["unit"])}, "out of range"),
+        ({"inverse_unit": -tensors["inverse_unit"]}, "out of range"),
+        ({"log_unit": torch.full_like(tensors["log_unit"], float("nan"))}, "not finite"),
+        ({ratio: tensors[ratio] * float("inf")}, "not finite"),
+        ({rows: tensors[rows].float() + 0.5}, "activations"),
         ({"counts": tensors["counts"] + 1}, "sum"),
         ({"hyper_rows": tensors["hyper_rows"] * 0}, "hyper-latents"),
         ({gate: torch.full_like(tensors[gate], 3.0)}, "power of two"),
