@@ -17,7 +17,7 @@ from torch.nn import functional as F
 CACHED_POSITIONS = 3072
 """On a CPU and outside training, a block's 1x1 layers take this many positions at a time, so that what the widest of
 them gives is still in the cache for the next and its memory is used again: for a window of 1024 x 1024 pixels the
-synthesis then takes 3/4 of the time."""
+synthesis then takes 4/5 of the time."""
 
 ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 

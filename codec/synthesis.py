@@ -30,7 +30,8 @@ class LinearSynthesis(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.top = NarrowPointwise(weight, bias)
-        self.middle = NarrowPointwise(weight.repeat(1, 2), bias)
+        # On the meta device, `repeat` would import a computer algebra system.
+        self.middle = NarrowPointwise(torch.empty(len(weight), 2 * weight.shape[1]), bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: float32 [..., inputs], whole numbers, limited to 16 bits -> float32 [..., outputs]."""

@@ -64,6 +64,14 @@ def test_info_needs_no_torch(photo_cae: Path) -> None:
     check_imports(["info", str(photo_cae)], {"torch", "PIL"})
 
 
+def test_coding_needs_no_computer_algebra(tmp_path: Path) -> None:
+    """Some of torch's functions import sympy when they are first called, for a third of a second."""
+    paths = [str(tmp_path / name) for name in ("in.png", "photo.cae", "out.png")]
+    Image.new("RGB", (64, 64)).save(paths[0])
+    for command, source, output in (("encode", *paths[:2]), ("decode", *paths[1:])):
+        check_imports([command, source, output], {"sympy", "compressai", "torchvision"})
+
+
 def test_as_a_module() -> None:
     run = subprocess.run([sys.executable, "-m", "cae", "--version"], capture_output=True, text=True, check=True)
     assert run.stdout.startswith("cae 0.")
