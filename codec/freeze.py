@@ -116,9 +116,9 @@ def _freeze_prior(model: CompressionModel, frozen: FrozenModel, ranges: Ranges) 
             assert isinstance(twin.add, IntegerJoin)
             twin.add.ratio.copy_(stream / stream_16)
         _freeze_blocks(step.blocks, twin.blocks, stream, ranges)
+        mean = ranges.mean_input(step.leave)
         for k, layer in enumerate(cast(NarrowClassPointwise, twin.leave).classes):
             weight, bias = step.leave.weight[k].T, step.leave.bias[k, 0]
-            mean = ranges.mean_input(step.leave)
             _freeze_tensors(weight, bias, layer, _narrowed(stream), Operands(parameters, 0), mean)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bitstream.tables import ProbabilityTables
-from .config import ACTIVATION_LIMIT, LATENT_FRACTION, ROWS, TABLE_ROWS, ModelConfig
+from .config import ACTIVATION_LIMIT, CONTEXT_CLAMP, LATENT_FRACTION, ROWS, TABLE_ROWS, ModelConfig
 from .exact import exact_arithmetic
 from .layers import allocate
 from .model import HyperAnalysis
@@ -30,8 +30,8 @@ SCALE_ONE = 2**8
 INPUT_ONE = 2**12
 """What stands for 1 in the network's means, the network's log-scales, the network's input."""
 
-INPUT_LIMIT = 2**15 - 1
-"""Eight standard deviations."""
+INPUT_LIMIT = int(CONTEXT_CLAMP * INPUT_ONE) - 1
+"""What training clamps latents to there, in 16 bits."""
 
 MEAN_LIMIT = 2**20
 """Means are clamped to this many sixteenths of a step."""
@@ -72,11 +72,7 @@ class FrozenModel(nn.Module):
             ("sigma", (m,), torch.float32),  # standard deviation in units of the pixel range
             ("unit", (ROWS, m), torch.float32),  # the standard deviation in quantisation steps
             ("inverse_unit", (ROWS, m), torch.float32),  # sixteenths of a step to network input
-            (
-                "log_unit",
-                (ROWS, m),
-                torch.float32,
-            ),  # its row of the scale table
+            ("log_unit", (ROWS, m), torch.float32),  # its row of the scale table
             ("restore", (ROWS, m), torch.float32),  # sixteenths of a step to what the synthesis takes
             ("hyper_rows", (ROWS, config.hyper_channels), torch.uint8),  # table rows of the hyper-latents
             ("half_widths", (TABLE_ROWS,), torch.int32),  # these two: bitstream.tables.ProbabilityTables
