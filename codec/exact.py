@@ -32,7 +32,10 @@ WEIGHT_LIMIT = 127
 MIN_EXPONENT, MAX_EXPONENT = -20, 24
 """Multipliers are powers of two: 2^20, for channels that are all but dead, to 2^-24."""
 
-_lock = threading.RLock()
+_lock = threading.Lock()
+_inside = 0
+_before = ExitStack()
+"""How many threads are in exact arithmetic, and what the settings of the process were before the first of them."""
 
 
 @contextmanager
@@ -40,22 +43,38 @@ def exact_arithmetic() -> Iterator[None]:
     """Float32 products stay float32 inside: whatever the program has allowed elsewhere (TF32, bfloat16, autocast) is
     switched off, and restored afterwards. cuDNN is left out, so that no Winograd or FFT algorithm can be chosen.
 
-    The settings are the process's: one thread at a time is let in."""
+    Some of the settings are the process's: they hold as long as any thread is inside."""
+    global _inside
     with ExitStack() as stack:
-        stack.enter_context(_lock)
-        if hasattr(torch.backends.cuda.matmul, "fp32_precision"):  # torch >= 2.9
-            mkldnn: Any = torch.backends.mkldnn
-            for backend in (mkldnn.matmul, mkldnn.conv, torch.backends.cuda.matmul):
-                stack.callback(setattr, backend, "fp32_precision", backend.fp32_precision)
-                backend.fp32_precision = "ieee"
-        else:
-            stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
-            torch.set_float32_matmul_precision("highest")
-        stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+        with _lock:
+            if not _inside:
+                _set_process()
+            _inside += 1
+        stack.callback(_leave)
         for device in ("cpu", "cuda"):
             stack.enter_context(torch.autocast(device, enabled=False))
         stack.enter_context(torch.inference_mode())
         yield
+
+
+def _set_process() -> None:
+    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):  # torch >= 2.9
+        mkldnn: Any = torch.backends.mkldnn
+        for backend in (mkldnn.matmul, mkldnn.conv, torch.backends.cuda.matmul):
+            _before.callback(setattr, backend, "fp32_precision", backend.fp32_precision)
+            backend.fp32_precision = "ieee"
+    else:
+        _before.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+        torch.set_float32_matmul_precision("highest")
+    _before.enter_context(torch.backends.cudnn.flags(enabled=False))
+
+
+def _leave() -> None:
+    global _inside
+    with _lock:
+        _inside -= 1
+        if not _inside:
+            _before.close()
 
 
 class Integer(nn.Module):

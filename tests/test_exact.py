@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import runpy
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import numpy.typing as npt
@@ -264,6 +266,29 @@ def test_reduced_precision_elsewhere_changes_nothing(photo: Bytes) -> None:
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_threads_are_in_exact_arithmetic_at_once(photo: Bytes) -> None:
+    codec = load_codec("cpu")
+    picture = read_picture(photo)
+    files = [codec.encode(picture, quality) for quality in (20, 60)] * 3
+    expected = [codec.decode(data).pixels for data in files]
+    meeting = Barrier(len(files), timeout=60)  # breaks, and fails the test, unless all are in at a time
+
+    def decode(data: bytes) -> Bytes:
+        with exact_arithmetic():
+            meeting.wait()
+            return codec.decode(data).pixels
+
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        with ThreadPoolExecutor(len(files)) as threads:
+            found = list(threads.map(decode, files))
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert all(map(np.array_equal, found, expected))
 
 
 def test_latents_and_pixels_are_the_same_on_every_machine(photo: Bytes, tmp_path: Path) -> None:
