@@ -62,12 +62,12 @@ def psnr(pixels: Tensor, original: Tensor) -> float:
 
 
 @torch.inference_mode()
-def loss(codec: Codec, image: Pixels, row: int) -> float:
+def loss(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> float:
     """How many dB the floating-point synthesis would be nearer to an image, uint8 [H, W, 3]."""
     model = codec.model
     latents = codec.coder.quantise(analyse(model, image, row), row)[1]
     rate = torch.tensor([row_rate(row)])
-    floating = model.synthesis.levels(latents, model.restore[row], rate, model.sigma)
+    floating = 255 * trained.synthesis(latents * model.restore[row], rate, model.sigma) + 127.5
     height, width, _ = image.shape
     original = torch.tensor(image)
     pixels = [x[0, :height, :width] for x in (floating, model.synthesise(latents, row))]
@@ -89,7 +89,7 @@ def main(folder: Path) -> None:
     for row in ROWS:
         exact = sum(estimated_bits(integer, image, row) for image in images)
         ideal = sum(estimated_bits(floating, image, row) for image in images)
-        lost = sum(loss(integer, image, row) for image in images) / len(images)
+        lost = sum(loss(integer, trained, image, row) for image in images) / len(images)
         print(
             f"row {row:3d}: the integer networks take {100 * (exact / ideal - 1):+.3f} % more bits, lose {lost:.3f} dB"
         )

@@ -24,10 +24,13 @@ MAX_BYTES = 2**28
 """A weights file beyond this is refused before it is read; today's have 21 MB."""
 
 TRAINING_PREFIX = "training."
-"""Tensors that only training needs: the floating-point prior and the rate tables before they were rounded."""
+"""Tensors that only training needs: the floating-point prior and the rate tables before they were rounded. So are those
+of `_SYNTHESIS`, whose name the integer networks do not have."""
 
-_SHARED = {"analysis", "hyper_analysis", "synthesis", "sigma"}
-"""What the two models have in common."""
+_SYNTHESIS = "synthesis"
+
+_UNPREFIXED = {"analysis", "hyper_analysis", _SYNTHESIS, "sigma"}
+"""What has the same name in a file as in training."""
 
 _INTEGERS = {"prior", "pixels"}
 """Networks of integers."""
@@ -64,7 +67,8 @@ def read_weights(weights: Weights) -> bytes:
 def parse_frozen(data: bytes, name: str) -> FrozenModel:
     """Inverse of `serialise` as far as the codec needs it. Raises WeightsError, naming `name`."""
     config, tensors = _parse(data, name)
-    state = {key: value for key, value in tensors.items() if not key.startswith(TRAINING_PREFIX)}
+    training = (TRAINING_PREFIX, _SYNTHESIS + ".")
+    state = {key: value for key, value in tensors.items() if not key.startswith(training)}
     model = FrozenModel(config)
     try:
         # The one tensor whose size is not fixed by the configuration.
@@ -94,7 +98,7 @@ def parse_trained(data: bytes, name: str) -> CompressionModel:
     own = {
         key.removeprefix(TRAINING_PREFIX): value for key, value in tensors.items() if key.startswith(TRAINING_PREFIX)
     }
-    shared = {key: value for key, value in tensors.items() if key.split(".")[0] in _SHARED}
+    shared = {key: value for key, value in tensors.items() if key.split(".")[0] in _UNPREFIXED}
     model = CompressionModel(config)
     try:
         model.load_state_dict(own | shared)
@@ -106,11 +110,9 @@ def parse_trained(data: bytes, name: str) -> CompressionModel:
 def serialise(frozen: FrozenModel, trained: CompressionModel) -> bytes:
     """A weights file: the frozen model, and of the trained one what the frozen does not have."""
     tensors = {key: _compact(key, value) for key, value in frozen.state_dict().items()}
-    tensors |= {
-        TRAINING_PREFIX + key: _compact(TRAINING_PREFIX + key, value)
-        for key, value in trained.state_dict().items()
-        if key.split(".")[0] not in _SHARED
-    }
+    for key, value in trained.state_dict().items():
+        name = key if key.split(".")[0] in _UNPREFIXED else TRAINING_PREFIX + key
+        tensors[name] = _compact(name, value)
     return save(tensors, metadata={"config": json.dumps(frozen.config.to_dict())})
 
 

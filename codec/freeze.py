@@ -53,12 +53,7 @@ def freeze(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> F
     """
     model = copy.deepcopy(model).cpu().float().requires_grad_(False).eval()
     frozen = FrozenModel(model.config)
-    frozen.analysis, frozen.hyper_analysis, frozen.synthesis = (
-        model.analysis,
-        model.hyper_analysis,
-        model.synthesis,
-    )
-    frozen.sigma = model.sigma
+    frozen.analysis, frozen.hyper_analysis, frozen.sigma = model.analysis, model.hyper_analysis, model.sigma
     _freeze_tables(model, frozen)
     ranges = activation_ranges(model, crops[:CALIBRATED])
     _freeze_prior(model, frozen, ranges)

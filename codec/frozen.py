@@ -22,7 +22,7 @@ from .model import HyperAnalysis
 from .narrow import operands
 from .prior import STEPS, select_step, write_step
 from .synthesis import IntegerSynthesis
-from .transforms import AnalysisTransform, SynthesisTransform
+from .transforms import AnalysisTransform
 from .twins import integer_prior
 
 MEAN_ONE = 2**12
@@ -64,7 +64,6 @@ class FrozenModel(nn.Module):
         with torch.device("meta"):  # no time is spent on initial values
             self.analysis = AnalysisTransform(config)
             self.hyper_analysis = HyperAnalysis(config)
-            self.synthesis = SynthesisTransform(config)
             self.prior = integer_prior(config)
             self.pixels = IntegerSynthesis(config)
         allocate(self)

@@ -35,32 +35,13 @@ def allocate(module: nn.Module) -> None:
     apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
 
 
-class _WithGradient(torch.autograd.Function):
-    """`pointwise` with the gradient for x alone, which is another of the kind."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(weight)
-        return pointwise(x, weight, bias)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (weight,) = ctx.saved_tensors
-        with torch.autocast(weight.device.type, enabled=False):
-            return pointwise(gradients[0], weight.T.contiguous()), None, None
-
-
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x: [..., inputs]; weight: [outputs, inputs]; bias: [outputs] -> [..., outputs]. Gradients go to x alone.
+    """x: [..., inputs]; weight: [outputs, inputs]; bias: [outputs] -> [..., outputs]. Without gradients.
 
     A convolution, which adds the bias as it goes, where a matrix product first fills its output with it. On a CPU it is
     oneDNN's by name: left to itself, torch takes MKL's matrix product for a single thread, which on an AMD processor
     with AVX-512 had 50 to 100 GFLOP/s where oneDNN had 200 to 230.
     """
-    if torch.is_grad_enabled() and x.requires_grad:
-        with_gradient: Any = _WithGradient.apply
-        result: Tensor = with_gradient(x, weight, bias)
-        return result
     own_choice = x.device.type != "cpu" or x.dtype != torch.float32
     if own_choice or not ONEDNN or torch.is_autocast_enabled("cpu"):
         out = F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias)

@@ -202,7 +202,6 @@ def load_codec(device: str = "auto", fingerprint: bytes | None = None) -> Codec:
 
 
 @functools.cache
-@torch.inference_mode(False)  # whatever the first caller is in: tensors made in it can never have gradients
 def _load_codec(device: str, fingerprint: bytes) -> Codec:
     return Codec(*load_frozen(fingerprint=fingerprint), device)
 

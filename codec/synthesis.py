@@ -13,7 +13,7 @@ from .config import OPERAND_ZERO, PATCH, ROWS, ModelConfig
 from .exact import exact_arithmetic, limited
 from .layers import depth_to_space
 from .narrow import HALF, IntegerBlock, NarrowPointwise, WidePointwise, halves
-from .transforms import SynthesisTransform, add_correction, typed
+from .transforms import SynthesisTransform, typed
 
 LEVEL_ONE = 2**3
 """Latents enter the linear transform in eighths of a level of 8 bits."""
@@ -78,4 +78,12 @@ class IntegerSynthesis(nn.Module):
             features = limited(self.enter.sums(deviations).mul_(self.gain_16[row]))
             features = limited(self.up.sums(self.blocks_16(features)).mul_(self.gain_8[row].repeat(4)))
             correction = self.leave.sums(self.blocks_8(depth_to_space(features, 2))).mul_(self.reach[row])
-            return add_correction(pixels, correction)
+            return _add_correction(pixels, correction)
+
+
+def _add_correction(pixels: Tensor, correction: Tensor) -> Tensor:
+    """`pixels` [1, H, W, 3] plus depth_to_space(correction, 8), in place and without making that; correction:
+    [1, H/8, W/8, 192]."""
+    _, h, w, _ = correction.shape
+    pixels.view(1, h, 8, w, 8, 3).add_(correction.view(1, h, w, 8, 8, 3).transpose(2, 3))
+    return pixels

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import PATCH, ModelConfig
-from .layers import DepthwiseBlock, Pointwise, depth_to_space, pointwise, space_to_depth
+from .layers import DepthwiseBlock, Pointwise, depth_to_space, space_to_depth
 
 MAX_REACH = 0.25
 """The unit of the synthesis' correction at low rates: pixels have a standard deviation of about that much, and a
@@ -59,14 +59,6 @@ def blocks(count: int, channels: int, *, narrow: bool = False) -> nn.Sequential:
 def typed(sequence: nn.Sequential) -> list[DepthwiseBlock]:
     """What `blocks` put into it."""
     return [cast(DepthwiseBlock, block) for block in sequence]
-
-
-def add_correction(pixels: Tensor, correction: Tensor) -> Tensor:
-    """`pixels` [1, H, W, 3] plus depth_to_space(correction, 8), in place and without making that; correction:
-    [1, H/8, W/8, 192]."""
-    _, h, w, _ = correction.shape
-    pixels.view(1, h, 8, w, 8, 3).add_(correction.view(1, h, w, 8, 8, 3).transpose(2, 3))
-    return pixels
 
 
 class Full(nn.Module):
@@ -143,26 +135,3 @@ class SynthesisTransform(nn.Module):
         # What is to be corrected is quantisation noise, at low rates the signal itself.
         result: Tensor = linear + correction * base_step(self.config, t).clamp(max=MAX_REACH)
         return result
-
-    def levels(self, latents: Tensor, restore: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
-        """What `forward` gives for latents times `restore`, for one rate and in levels of 8 bits, without a pass over
-        the features or pixels for any of the factors: they are multiplied into the weights. The encoder follows its
-        gradient; what a decoder gives is integer arithmetic (synthesis.py).
-
-        latents: int32 or float32 [1, h, w, M]; restore: float32 [M], what their unit is in standard deviations;
-        t: float32 [1].
-        Returns float32 [1, 16h, 16w, 3], about 0..255, not rounded yet.
-        """
-        with torch.autocast(latents.device.type, enabled=False):
-            x = latents.float()
-            gain_16, gain_8 = self.gain_16(t).flatten().exp(), self.gain_8(t).flatten().exp().repeat(4)
-            linear, enter, leave = self.linear.inner, self.enter.inner, self.leave.inner
-            features = pointwise(x, enter.weight * restore * gain_16[:, None], enter.bias * gain_16)
-            features = self.blocks_16(features)
-            weight, bias = self.up.weight * gain_8[:, None], self.up.bias * gain_8
-            features = pointwise(features, weight, bias)
-            features = self.blocks_8(depth_to_space(features, 2))
-            reach = 255 * base_step(self.config, t).clamp(max=MAX_REACH).flatten()
-            weight, bias = 255 * linear.weight * (sigma * restore), 255 * linear.bias + 127.5
-            pixels = depth_to_space(pointwise(x, weight, bias), PATCH)
-            return add_correction(pixels, pointwise(features, leave.weight * reach, leave.bias * reach))
