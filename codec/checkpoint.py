@@ -112,7 +112,7 @@ def serialise(frozen: FrozenModel, trained: CompressionModel) -> bytes:
     tensors = {key: _compact(key, value) for key, value in frozen.state_dict().items()}
     for key, value in trained.state_dict().items():
         name = key if key.split(".")[0] in _UNPREFIXED else TRAINING_PREFIX + key
-        tensors[name] = _compact(name, value)
+        tensors.setdefault(name, _compact(name, value))
     return save(tensors, metadata={"config": json.dumps(frozen.config.to_dict())})
 
 

@@ -11,9 +11,9 @@ multiplied instead), rounding half to even (exact) and clamping.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -34,8 +34,9 @@ MIN_EXPONENT, MAX_EXPONENT = -20, 24
 
 _lock = threading.Lock()
 _inside = 0
-_before = ExitStack()
-"""How many threads are in exact arithmetic, and what the settings of the process were before the first of them."""
+"""How many times exact arithmetic is entered and not left yet, in all threads."""
+_before: list[Callable[[], None]] = []
+"""What restores the settings that the process had before the first of them."""
 
 
 @contextmanager
@@ -43,30 +44,39 @@ def exact_arithmetic() -> Iterator[None]:
     """Float32 products stay float32 inside: whatever the program has allowed elsewhere (TF32, bfloat16, autocast) is
     switched off, and restored afterwards. cuDNN is left out, so that no Winograd or FFT algorithm can be chosen.
 
-    Some of the settings are the process's: they hold as long as any thread is inside."""
+    Some of the settings are the process's: they hold as long as any thread is inside, and what another thread sets
+    meanwhile is lost."""
     global _inside
     with ExitStack() as stack:
         with _lock:
+            settings = _process_settings()
             if not _inside:
-                _set_process()
+                _before[:] = [partial(write, read()) for read, write, _ in settings]
             _inside += 1
-        stack.callback(_leave)
+            stack.callback(_leave)
+            for _, write, value in settings:
+                write(value)
         for device in ("cpu", "cuda"):
             stack.enter_context(torch.autocast(device, enabled=False))
         stack.enter_context(torch.inference_mode())
         yield
 
 
-def _set_process() -> None:
+def _process_settings() -> list[tuple[Callable[[], Any], Callable[[Any], None], Any]]:
+    """How to read and write each setting, and what it is in exact arithmetic."""
+    cudnn: Any = torch.backends.cudnn
+    attributes: list[tuple[Any, str, Any]] = [(cudnn, "enabled", False)]
     if hasattr(torch.backends.cuda.matmul, "fp32_precision"):  # torch >= 2.9
         mkldnn: Any = torch.backends.mkldnn
-        for backend in (mkldnn.matmul, mkldnn.conv, torch.backends.cuda.matmul):
-            _before.callback(setattr, backend, "fp32_precision", backend.fp32_precision)
-            backend.fp32_precision = "ieee"
+        backends = (mkldnn.matmul, mkldnn.conv, torch.backends.cuda.matmul)
+        attributes += [(backend, "fp32_precision", "ieee") for backend in backends]
+        functions = []
     else:
-        _before.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
-        torch.set_float32_matmul_precision("highest")
-    _before.enter_context(torch.backends.cudnn.flags(enabled=False))
+        functions = [(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest")]
+    return [
+        *functions,
+        *((partial(getattr, o, name), partial(setattr, o, name), value) for o, name, value in attributes),
+    ]
 
 
 def _leave() -> None:
@@ -74,7 +84,8 @@ def _leave() -> None:
     with _lock:
         _inside -= 1
         if not _inside:
-            _before.close()
+            for restore in _before:
+                restore()
 
 
 class Integer(nn.Module):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import runpy
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -246,49 +248,90 @@ def test_sums_that_are_not_exact_are_refused(monkeypatch: pytest.MonkeyPatch) ->
         exact.check_sums.__wrapped__("cpu")
 
 
-def test_reduced_precision_elsewhere_changes_nothing(photo: Bytes) -> None:
+NEW_SETTINGS = hasattr(torch.backends.mkldnn, "conv")
+"""Whether settings are those of torch 2.9 and later, where the old function only tells what it was last given."""
+
+
+def products() -> str:
+    """How float32 products are allowed to be made."""
+    mkldnn: Any = torch.backends.mkldnn
+    return str(mkldnn.conv.fp32_precision) if NEW_SETTINGS else torch.get_float32_matmul_precision()
+
+
+@pytest.fixture
+def reduced() -> Iterator[str]:
+    """What `products` says when a program has allowed them less than float32."""
+    before = torch.get_float32_matmul_precision()
+    conv: Any = torch.backends.mkldnn.conv if NEW_SETTINGS else None  # type: ignore[attr-defined]
+    try:
+        if NEW_SETTINGS:
+            conv.fp32_precision = "bf16"
+        else:
+            torch.set_float32_matmul_precision("medium")
+        assert products() in ("bf16", "medium")
+        yield products()
+    finally:
+        if NEW_SETTINGS:
+            conv.fp32_precision = "none"
+        torch.set_float32_matmul_precision(before)
+
+
+def check_inside() -> None:
+    """To be called in exact arithmetic."""
+    assert products() in ("ieee", "highest")
+    assert not torch.backends.cudnn.enabled
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_reduced_precision_elsewhere_changes_nothing(photo: Bytes, reduced: str) -> None:
     codec = load_codec("cpu")
     data = codec.encode(read_picture(photo), 60)
     container = unpack(data)
     expected, pixels = codec.decode_latents(container), codec.decode(data).pixels
-    before = torch.get_float32_matmul_precision()
-    try:
-        torch.set_float32_matmul_precision("medium")
-        with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16):
+        with exact_arithmetic():
+            check_inside()
             with exact_arithmetic():
-                if hasattr(torch.backends.mkldnn, "conv"):  # torch >= 2.9
-                    assert torch.backends.mkldnn.conv.fp32_precision == "ieee"
-                else:
-                    assert torch.get_float32_matmul_precision() == "highest"
-                assert not torch.is_autocast_enabled("cpu")
-            assert torch.equal(codec.decode_latents(container), expected)
-            assert np.array_equal(codec.decode(data).pixels, pixels)
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision(before)
+                check_inside()
+            check_inside()
+        assert torch.equal(codec.decode_latents(container), expected)
+        assert np.array_equal(codec.decode(data).pixels, pixels)
+    with pytest.raises(ZeroDivisionError), exact_arithmetic():
+        raise ZeroDivisionError
+    assert products() == reduced
+    assert torch.backends.cudnn.enabled
 
 
-def test_threads_are_in_exact_arithmetic_at_once(photo: Bytes) -> None:
+def test_threads_are_in_exact_arithmetic_at_once(photo: Bytes, reduced: str) -> None:
     codec = load_codec("cpu")
     picture = read_picture(photo)
-    files = [codec.encode(picture, quality) for quality in (20, 60)] * 3
+    files = [codec.encode(picture, quality) for quality in (20, 60)] * 2
     expected = [codec.decode(data).pixels for data in files]
     meeting = Barrier(len(files), timeout=60)  # breaks, and fails the test, unless all are in at a time
 
     def decode(data: bytes) -> Bytes:
         with exact_arithmetic():
             meeting.wait()
-            return codec.decode(data).pixels
+            pixels = codec.decode(data).pixels
+            check_inside()
+            return pixels
 
-    before = torch.get_float32_matmul_precision()
-    try:
-        torch.set_float32_matmul_precision("medium")
-        with ThreadPoolExecutor(len(files)) as threads:
-            found = list(threads.map(decode, files))
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision(before)
+    with ThreadPoolExecutor(len(files)) as threads:
+        found = list(threads.map(decode, files))
     assert all(map(np.array_equal, found, expected))
+    assert products() == reduced
+
+
+def test_settings_that_fail_are_restored(monkeypatch: pytest.MonkeyPatch, reduced: str) -> None:
+    settings = exact._process_settings()
+
+    def fail(_: object) -> None:
+        raise RuntimeError("no such setting")
+
+    monkeypatch.setattr(exact, "_process_settings", lambda: [*settings, (lambda: None, fail, None)])
+    with pytest.raises(RuntimeError, match="no such setting"), exact_arithmetic():
+        pass  # pragma: no cover
+    assert (products(), torch.backends.cudnn.enabled, exact._inside) == (reduced, True, 0)
 
 
 def test_latents_and_pixels_are_the_same_on_every_machine(photo: Bytes, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tarfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from cae.codec.training.data import CropSource, Prefetch, list_files, patch_cova
 from cae.codec.training.loop import CHECKPOINT, Trainer
 from cae.codec.training.loss import rate_distortion
 from cae.codec.training.optimizer import set_learning_rate
-from cae.codec.training.recipe import Recipe, Stage
+from cae.codec.training.recipe import Position, Recipe, Stage
 from cae.codec.training.team import Team
 from cae.codec.training.validate import BEST, Selection, Validation
 
@@ -247,7 +248,7 @@ def test_resumed_run_learns_on_as_before(images: Path, tmp_path: Path) -> None:
     first.save()
     second = trainer(images, tmp_path / "run")
     moments = [
-        {t.names[parameter]: state["exp_avg_sq"] for parameter, state in t.optimizer.state.items()}
+        {t.names[parameter]: state["exp_avg_sq"] for parameter, state in t.optimizers[0].state.items()}
         for t in (first, second)
     ]
     assert moments[0].keys() == moments[1].keys()
@@ -258,7 +259,7 @@ def test_resumed_run_learns_on_as_before(images: Path, tmp_path: Path) -> None:
     assert loss is not None
     after = [parameter.detach() for parameter in second.model.parameters()]
     largest = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
-    assert 0 < largest < 2 * second.optimizer.param_groups[0]["lr"]
+    assert 0 < largest < 2 * second.optimizers[0].param_groups[0]["lr"]
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,8 +390,31 @@ def test_luma_is_a_part_of_the_squared_error() -> None:
 
 
 def test_learning_rates_of_groups(images: Path, tmp_path: Path) -> None:
-    run = trainer(images, tmp_path / "run")
-    set_learning_rate(run.optimizer, 1.0)
-    shares = {run.names[p]: group["lr"] for group in run.optimizer.param_groups for p in group["params"]}
+    run = trainer(images, tmp_path / "run", recipe=replace(RECIPE, optimizer="muon"))
+    set_learning_rate(run.optimizers, 1.0)
+    groups = [group for optimizer in run.optimizers for group in optimizer.param_groups]
+    shares = {run.names[parameter]: group["lr"] for group in groups for parameter in group["params"]}
+    assert len(shares) == sum(len(group["params"]) for group in groups)  # none learns twice
     assert shares.keys() == set(run.names.values())
     assert shares["synthesis.linear.inner.weight"] < shares["log_gain.knots"] < shares["synthesis.up.weight"] == 1.0
+    with_muon = {run.names[parameter] for parameter in groups[-1]["params"]}
+    assert {"synthesis.up.weight", "synthesis.leave.inner.weight", "prior.steps.1.enter.weight"} < with_muon
+    assert not {name for name in with_muon if "linear" in name or "bias" in name or "spatial" in name}
+
+
+def test_muon(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Learns, and goes on after a stop; without it in torch the recipe is refused."""
+    monkeypatch.setattr(Position, "learning_rate", lambda *_: 3e-3)  # at once, without the warm-up
+    recipe = replace(RECIPE, optimizer="muon")
+    first = trainer(images, tmp_path / "run", recipe=recipe)
+    batch = first.source.batch(4, 64, np.random.default_rng(0))
+    losses = [float(loss.total.detach()) for loss in (first.train_step(batch)[1] for _ in range(40)) if loss]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+    first.save()
+    second = trainer(images, tmp_path / "run", recipe=recipe)
+    before = second.model.synthesis.up.weight.detach().clone()
+    second.train_step(batch)
+    assert 0 < float((second.model.synthesis.up.weight.detach() - before).abs().max()) < 10 * 3e-3
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(InputError, match=r"Muon, which torch has from version 2\.9 on"):
+        trainer(images, tmp_path / "other", recipe=recipe)

@@ -22,7 +22,7 @@ from ..model import CompressionModel
 from . import report, state
 from .data import CropSource, Pixels, Prefetch, patch_covariance
 from .loss import Loss, rate_distortion
-from .optimizer import make_optimizer, set_learning_rate
+from .optimizer import make_optimizers, set_learning_rate
 from .recipe import Position, Recipe, stored
 from .signals import StopSignals
 from .team import Team
@@ -83,7 +83,7 @@ class Trainer:
             self.forward.compile(mode="reduce-overhead" if team.device.type == "cuda" else "default")
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.names: dict[Tensor, str] = {value: name for name, value in self.model.named_parameters()}
-        self.optimizer = make_optimizer(self.model)
+        self.optimizers = make_optimizers(self.model, recipe.optimizer)
         if found is not None:
             self._resume(found)
 
@@ -154,11 +154,11 @@ class Trainer:
         x = torch.from_numpy(pixels).to(device).float() / 255 - 0.5
         # Evenly spread over the batch with a common random shift: less noise than independent draws.
         t = (torch.arange(len(x), device=device) + torch.rand(1, device=device)) / len(x)
-        set_learning_rate(self.optimizer, self.position.learning_rate(self.recipe))
+        set_learning_rate(self.optimizers, self.position.learning_rate(self.recipe))
         with torch.autocast(device.type, torch.bfloat16):
             out = self.forward(x, t)
         loss = rate_distortion(self.model, x, t, out, ms_ssim=self.recipe.ms_ssim, luma=self.recipe.luma)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
         self.step += 1
@@ -169,7 +169,8 @@ class Trainer:
         self.norms.append(norm)
         if norm > SKIP_FACTOR * usual:
             return t, None
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         decay = min(self.recipe.ema_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             averages: list[Tensor] = [*self.average.parameters()]
@@ -183,12 +184,12 @@ class Trainer:
         tensors = (
             state.pack_model(self.model, state.MODEL, torch.float32)
             | state.pack_model(self.average, state.AVERAGE, torch.float16)
-            | state.pack_moments(self.optimizer, self.names)
+            | state.pack_moments(self.optimizers[0], self.names)
         )
         values = {
             **self.record(),
             "position": asdict(self.position),
-            "optimizer_steps": max((int(s["step"]) for s in self.optimizer.state.values()), default=0),
+            "optimizer_steps": max((int(s["step"]) for s in self.optimizers[0].state.values()), default=0),
             "norms": list(self.norms),
             "selection": self.selection.progress if self.selection else None,
         }
@@ -220,7 +221,7 @@ class Trainer:
             raise InputError(f"{folder} was made with another recipe: {values['recipe']}")
         self.model.load_state_dict(state.unpack(tensors, state.MODEL))
         self.average.load_state_dict(state.unpack(tensors, state.AVERAGE))
-        state.unpack_moments(self.optimizer, self.names, tensors, values["optimizer_steps"])
+        state.unpack_moments(self.optimizers[0], self.names, tensors, values["optimizer_steps"])
         self.step, self.seconds = values["step"], values["seconds"]
         self.position = Position(**values["position"])
         self.origin = values["origin"]
@@ -250,7 +251,7 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "stage": min(self.position.stage, len(self.recipe.stages) - 1),
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.optimizers[0].param_groups[0]["lr"],
             "gradient": median(self.norms) if self.norms else math.nan,
             "crops_per_second": speed,
             "waiting": waiting,

@@ -1,11 +1,17 @@
-"""The optimiser and how fast each kind of parameter learns."""
+"""The optimisers and how fast each kind of parameter learns."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
+from ...bitstream.errors import InputError
+from ..layers import Pointwise
 from ..model import CompressionModel
 from ..transforms import RateTable
+
+ADAMW, MUON = "adamw", "muon"
 
 LINEAR_RATE = 0.05
 """The linear transforms start near their optimum and learn at this share of the learning rate. With the full rate a
@@ -14,21 +20,32 @@ TABLE_RATE = 0.5
 """Rate tables enter through an exponential, and each knot sees only some of the samples."""
 
 
-def make_optimizer(model: CompressionModel) -> torch.optim.Optimizer:
-    """AdamW over groups of parameters, each with its `share` of the learning rate."""
+def make_optimizers(model: CompressionModel, kind: str) -> list[torch.optim.Optimizer]:
+    """AdamW over groups of parameters, each with its `share` of the learning rate; where `kind` is "muon", Muon (Jordan
+    and others 2024) besides, for the matrices of the networks, with updates as large as AdamW's.
+
+    Raises InputError where this torch has no Muon.
+    """
     linear = [*model.analysis.linear.parameters(), *model.synthesis.linear.parameters()]
     tables = [module.knots for module in model.modules() if isinstance(module, RateTable)]
-    special = {id(parameter) for parameter in linear + tables}
-    rest = [parameter for parameter in model.parameters() if id(parameter) not in special]
+    slow = set(linear)
+    matrices = [m.weight for m in model.modules() if isinstance(m, Pointwise) and m.weight not in slow]
+    special = {*linear, *tables, *(matrices if kind == MUON else ())}
     groups = [
-        {"params": rest, "share": 1.0},
+        {"params": [parameter for parameter in model.parameters() if parameter not in special], "share": 1.0},
         {"params": linear, "share": LINEAR_RATE},
         {"params": tables, "share": TABLE_RATE},
     ]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    adamw = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    if kind == ADAMW:
+        return [adamw]
+    if not hasattr(torch.optim, "Muon"):
+        raise InputError(f"the recipe asks for Muon, which torch has from version 2.9 on, not {torch.__version__}")
+    group = {"params": matrices, "share": 1.0}
+    return [adamw, torch.optim.Muon([group], weight_decay=0.0, adjust_lr_fn="match_rms_adamw")]
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_learning_rate(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> None:
     """Sets the rate that the shares are of."""
-    for group in optimizer.param_groups:
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] = group["share"] * rate

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ...bitstream.errors import InputError
 from ..config import HYPER_PATCH, ModelConfig
+from .optimizer import ADAMW, MUON
 
 WARM_UP_STEPS = 300
 FINAL_RATE = 0.02
@@ -60,11 +61,13 @@ class Stage:
 @dataclass(frozen=True)
 class Recipe:
     """A whole run; `ms_ssim` is the share of MS-SSIM in the distortion and `luma` that of luma in the rest of it, see
-    `loss.rate_distortion`; `note` is free text for the manifest, such as what the data is."""
+    `loss.rate_distortion`; `optimizer` is what the matrices of the networks learn by, see `optimizer.make_optimizers`;
+    `note` is free text for the manifest, such as what the data is."""
 
     stages: tuple[Stage, ...]
     ms_ssim: float = 0.0
     luma: float = 0.0
+    optimizer: str = ADAMW
     seed: int = 0
     ema_decay: float = 0.999
     note: str = ""
@@ -75,6 +78,8 @@ class Recipe:
         for key in ("ms_ssim", "luma"):
             if not 0 <= getattr(self, key) <= 1:
                 raise InputError(f"{key} is a share from 0 to 1, not {getattr(self, key)}")
+        if self.optimizer not in (ADAMW, MUON):
+            raise InputError(f"optimizer is {ADAMW} or {MUON}, not {self.optimizer!r}")
         if self.ms_ssim and min(stage.crop for stage in self.stages) < MS_SSIM_SIDE:
             raise InputError(f"MS-SSIM needs crops of at least {MS_SSIM_SIDE} pixels in every stage")
         if not 0 <= self.seed < 2**63:

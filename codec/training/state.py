@@ -2,7 +2,7 @@
 
 RUN/checkpoint/state.json and part-NN.safetensors hold the weights in float32, the second moments of the optimiser in
 bfloat16 and the averaged weights in float16 (tables in float32): 8 bytes a parameter. First moments are not kept: with
-a decay of 0.9 they are ten steps old, and starting them from 0 acts as a warm-up of ten steps.
+a decay of 0.9 they are ten steps old (Muon's, with 0.95, twenty), and starting them from 0 acts as a warm-up.
 """
 
 from __future__ import annotations
