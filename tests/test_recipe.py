@@ -45,6 +45,7 @@ def test_a_recipe_may_change_the_model(tmp_path: Path) -> None:
         ("ms_ssim = 1.1\n" + STAGE + "steps = 1", "from 0 to 1"),
         ("seed = -1\n" + STAGE + "steps = 1", "whole number from 0"),
         ("luma = -0.1\n" + STAGE + "steps = 1", "luma is a share from 0 to 1"),
+        ("optimizer = 'sgd'\n" + STAGE + "steps = 1", "optimizer is adamw or muon, not 'sgd'"),
         ("ms_ssim = 1\n" + STAGE.replace("128", "64") + "steps = 1", "97 pixels"),
         ("ema_decay = 1.0\n" + STAGE + "steps = 1", "ema_decay"),
         (STAGE + "steps = 1\n[model]\nwidth = 3", "width"),
