@@ -72,7 +72,7 @@ class FrozenModel(nn.Module):
             ("unit", (ROWS, m), torch.float32),  # the standard deviation in quantisation steps
             ("inverse_unit", (ROWS, m), torch.float32),  # sixteenths of a step to network input
             ("log_unit", (ROWS, m), torch.float32),  # its row of the scale table
-            ("restore", (ROWS, m), torch.float32),  # sixteenths of a step to what the synthesis takes
+            ("restore", (ROWS, m), torch.float32),  # sixteenths of a step to deviations, as freezing needs it
             ("hyper_rows", (ROWS, config.hyper_channels), torch.uint8),  # table rows of the hyper-latents
             ("half_widths", (TABLE_ROWS,), torch.int32),  # these two: bitstream.tables.ProbabilityTables
             ("counts", (0,), torch.int32),
