@@ -10,8 +10,7 @@ from ...bitstream.errors import InputError
 from ..layers import Pointwise
 from ..model import CompressionModel
 from ..transforms import RateTable
-
-ADAMW, MUON = "adamw", "muon"
+from .recipe import ADAMW, MUON
 
 LINEAR_RATE = 0.05
 """The linear transforms start near their optimum and learn at this share of the learning rate. With the full rate a
@@ -21,7 +20,7 @@ TABLE_RATE = 0.5
 
 
 def make_optimizers(model: CompressionModel, kind: str) -> list[torch.optim.Optimizer]:
-    """AdamW over groups of parameters, each with its `share` of the learning rate; where `kind` is "muon", Muon (Jordan
+    """AdamW over groups of parameters, each with its `share` of the learning rate; where `kind` is MUON, Muon (Jordan
     and others 2024) besides, for the matrices of the networks, with updates as large as AdamW's.
 
     Raises InputError where this torch has no Muon.

@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 from ...bitstream.errors import InputError
 from ..config import HYPER_PATCH, ModelConfig
-from .optimizer import ADAMW, MUON
 
 WARM_UP_STEPS = 300
 FINAL_RATE = 0.02
 """A cosine of the learning rate ends at this share of its peak."""
+
+ADAMW, MUON = "adamw", "muon"
+"""What a recipe's `optimizer` may be."""
 
 MS_SSIM_WINDOW = 7
 """Pixels to a side of the window that MS-SSIM is calculated with in training, where crops are small. What others
