@@ -97,7 +97,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     metavar="1..9",
     default=DEFAULT_EFFORT,
     show_default=True,
-    help="1 is the fastest; each level more takes longer for a smaller file of the same quality. Decoding is the same.",
+    help="1 is the fastest; with each level more a picture as good takes fewer bits, and longer. Decoding is the same.",
 )
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @click.option("--exact", is_flag=True, help="Keep the colours of fully transparent pixels.")

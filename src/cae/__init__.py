@@ -45,7 +45,7 @@ def encode(
     image: a path, a binary file, a PIL image, or a uint8 array [H, W] (grey), [H, W, 3] or [H, W, 4] (RGBA).
     quality: 0 (smallest file) to 100 (best picture). Instead of it may be given, one of them: target_size, for the best
     file of at most so many bytes; target_psnr, for the smallest file with at least so many dB. Either takes up to eight
-    codings. effort: 1 (fastest) to 9 (smallest file of the same quality). exact: keep the colours of fully transparent
+    codings. effort: 1 (fastest) to 9 (fewest bits for a picture as good). exact: keep the colours of fully transparent
     pixels, which become smooth ones otherwise. device: auto, cpu or cuda. max_pixels: larger images are refused before
     they are read; the default is that of Pillow.
     Raises CaeError: ImageError, InputError (TargetError for a target out of reach), WeightsError or MemoryLimitError of
