@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import torch
 
+from cae.codec.config import ModelConfig
 from cae.codec.device import resolve_device
 from cae.codec.training.data import Pixels
 from cae.codec.training.loop import Trainer
@@ -31,7 +32,7 @@ TURNS = 3
 @click.option("--device", default="auto", show_default=True)
 def main(data: tuple[Path, ...], device: str) -> None:
     """Measure on images of DATA."""
-    recipe, config = load_recipe(DEFAULT)
+    recipe, config = load_recipe(DEFAULT, ModelConfig())
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, recipe, list(data), Path(folder), Team(resolve_device(device)))
         trainer.model.train()

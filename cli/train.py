@@ -51,7 +51,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "weights",
     metavar="WEIGHTS",
     type=click.Path(exists=True, path_type=Path),
-    help="Weights to begin with: a weights folder or a file in one.",
+    help="Weights to begin with: a weights folder or a file in one. Latent channels that the recipe has more grow.",
 )
 @click.option(
     "--eval", "images", metavar="DIR", type=FOLDER, help="Images to evaluate on and choose the best weights by."
@@ -94,8 +94,10 @@ def train(
     check_training("train")
     import torch
 
+    from ..codec.config import ModelConfig
     from ..codec.device import resolve_device
-    from ..codec.training import overfit, recipe, release, state
+    from ..codec.training import grow, overfit, recipe, release, state
+    from ..codec.training.data import CropSource
     from ..codec.training.loop import CHECKPOINT, Trainer
     from ..codec.training.team import Team
     from ..codec.training.validate import Selection, Validation
@@ -104,18 +106,23 @@ def train(
         raise click.UsageError("--patience needs --eval")
     if threads is not None:
         torch.set_num_threads(threads)
-    plan, config = recipe.load_recipe(recipe_file or recipe.DEFAULT)
     found = state.find_state(run / CHECKPOINT)
-    if found and not recipe_file:
+    start = origin = None
+    if found:
         plan, config = recipe.stored(state.load_state(found)[1])
+    elif weights:
+        start, origin = release.load_start(weights)
+        config = start.config
+    else:
+        config = ModelConfig()
+    if recipe_file or not found:
+        plan, config = recipe.load_recipe(recipe_file or recipe.DEFAULT, config)
     changes = {key: value for key, value in (("ms_ssim", ms_ssim), ("seed", seed)) if value is not None}
     plan = dataclasses.replace(plan, **changes)  # type: ignore[arg-type]
     if overfit_check:
         plan = dataclasses.replace(overfit.RECIPE, ms_ssim=plan.ms_ssim, seed=plan.seed)
-    start = origin = None
-    if weights and not found:
-        start, origin = release.load_start(weights)
-        config = start.config
+    if start and start.config != config:
+        start = grow.grow(start, config, CropSource(list(data), smallest=grow.SIDE))
     part_bytes = split << 20 if split else state.UNSPLIT
     with Team(resolve_device(device)) as team:
         selection = None

@@ -82,10 +82,15 @@ def test_train_plot_freeze_and_train_on(cae: Run, tmp_path: Path, data: Path, re
     assert again.returncode == 0, again.stderr
     assert "finished after 3 steps" in again.stdout
     tuned = tmp_path / "tuned"
-    assert cae("train", data, "-o", tuned, "--recipe", recipe, "--from", weights, "--device", "cpu").returncode == 0
+    recipe.write_text(RECIPE.partition("[model]")[0] + "[model]\nlatent_channels = 48\n")  # the others stay
+    for _ in range(2):  # the second time there is nothing left to do
+        further = cae("train", data, "-o", tuned, "--recipe", recipe, "--from", weights, "--device", "cpu")
+        assert further.returncode == 0, further.stderr
     assert cae("freeze", tuned, "-o", weights / "tuned.safetensors", "--data", data).returncode == 0
     origin = json.loads((weights / "manifest.json").read_text())["training"]["from"]
     assert origin["training"]["steps"] == training["steps"]  # of the best evaluation
+    config = load_frozen(weights)[0].config
+    assert (config.latent_channels, config.width_8) == (48, 16)
     # Files made with the weights that lay there before still find them.
     assert [found.path.name for found in installed_weights(weights)] == ["tuned.safetensors", "small.safetensors"]
     assert load_frozen(weights, fingerprint=fingerprint)[1] == fingerprint

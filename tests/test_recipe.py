@@ -14,7 +14,7 @@ STAGE = "[[stages]]\ncrop = 128\nbatch = 4\nlearning_rate = 1e-3\n"
 
 
 def test_the_default_recipe_reads_back() -> None:
-    recipe, config = load_recipe(DEFAULT)
+    recipe, config = load_recipe(DEFAULT, ModelConfig())
     assert config == ModelConfig()
     assert parse(recipe.to_dict()) == recipe
 
@@ -22,7 +22,7 @@ def test_the_default_recipe_reads_back() -> None:
 def test_a_recipe_may_change_the_model(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(STAGE + "minutes = 1.5\n[model]\nlatent_channels = 64\n")
-    recipe, config = load_recipe(path)
+    recipe, config = load_recipe(path, ModelConfig())
     assert recipe.stages == (Stage(128, 4, 1e-3, minutes=1.5),)
     assert config == ModelConfig(latent_channels=64)
 
@@ -57,7 +57,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
     path = tmp_path / "recipe.toml"
     path.write_text(text)
     with pytest.raises(InputError, match=message) as error:
-        load_recipe(path)
+        load_recipe(path, ModelConfig())
     assert str(error.value).startswith(str(path))
 
 

@@ -158,15 +158,15 @@ def _lengths(stages: Sequence[Stage]) -> list[float]:
     return [1.0] * len(stages)
 
 
-def load_recipe(path: Path) -> tuple[Recipe, ModelConfig]:
-    """A recipe and, from its table `model`, what differs from the default configuration.
+def load_recipe(path: Path, base: ModelConfig) -> tuple[Recipe, ModelConfig]:
+    """A recipe, and the configuration that its table `model` makes of `base`.
 
     Raises InputError naming the file and what is wrong with it.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         model = values.pop("model", {})
-        config = ModelConfig.from_dict(ModelConfig().to_dict() | model)
+        config = ModelConfig.from_dict(base.to_dict() | model)
         return parse(values), config
     except (InputError, ValueError, TypeError) as error:
         raise InputError(f"{path}: {error}") from error
