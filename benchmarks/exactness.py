@@ -47,7 +47,7 @@ def digest(codec: Codec, path: Path) -> str:
     """SHA-256 of a file's decoded latents and pixels."""
     data = path.read_bytes()
     latents = codec.decode_latents(unpack(data))
-    return hashlib.sha256(latents.cpu().numpy().tobytes() + codec.decode(data).pixels.tobytes()).hexdigest()
+    return hashlib.sha256(latents.tobytes() + codec.decode(data).pixels.tobytes()).hexdigest()
 
 
 def decode(paths: Sequence[Path], device: str = "cpu") -> list[str]:

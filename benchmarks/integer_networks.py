@@ -16,15 +16,16 @@ import click
 import torch
 from torch import Tensor, nn
 
+from cae.codec.analysis import analyse
 from cae.codec.checkpoint import load_frozen, parse_trained
 from cae.codec.config import CONTEXT_CLAMP, OPERAND_ZERO, SCALE_STEP
 from cae.codec.evaluation.estimate import estimated_bits
-from cae.codec.frozen import INPUT_ONE, MEAN_ONE, SCALE_ONE, row_rate
+from cae.codec.frozen import row_rate
 from cae.codec.image import read_picture
 from cae.codec.installed import weights_folder
+from cae.codec.integers import INPUT_ONE, MEAN_ONE, SCALE_ONE
 from cae.codec.model import CompressionModel
 from cae.codec.pipeline import Codec, Pixels, load_codec
-from cae.codec.windows import analyse
 
 ROWS = (0, 64, 128, 192, 255)
 

@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cae.bitstream.container import tile_rectangles, unpack
 from cae.bitstream.entropy import StepDecoder, encode_steps
-from cae.codec import windows
+from cae.codec import analysis, windows
 from cae.codec.image import read_picture
 from cae.codec.layers import pointwise
 from cae.codec.narrow import NarrowPointwise, operands
@@ -113,7 +113,7 @@ def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: in
     if len(container.tiles) > 1:
         raise click.UsageError("an image of one tile, please: at most 1024x1024 pixels")
     latents = codec.decode_latents(container)
-    y = windows.analyse(codec.model, picture.pixels, row)
+    y = analysis.analyse(codec.model, picture.pixels, row)
     steps, _ = codec.coder.quantise(y, row)
 
     def entropy() -> None:
@@ -130,9 +130,9 @@ def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: in
         "decode": lambda: codec.decode(data),
         "  prior": prior,
         "  entropy decoding": entropy,
-        "  synthesis": lambda: list(windows.synthesise(codec.model, [latents], row)),
+        "  synthesis": lambda: list(windows.synthesise(codec.networks, [latents], row)),
         "encode, effort 1": lambda: codec.encode(picture, quality, effort=1),
-        "  analysis": lambda: windows.analyse(codec.model, picture.pixels, row),
+        "  analysis": lambda: analysis.analyse(codec.model, picture.pixels, row),
         "  quantisation": lambda: codec.coder.quantise(y, row),
         "  entropy coding": lambda: encode_steps(codec.coder.tables, steps),
         "encode, effort 2": lambda: codec.encode(picture, quality, effort=2),

@@ -21,9 +21,10 @@ from .remote import Place
 
 if TYPE_CHECKING:
     from ..bitstream.container import Header
+    from ..codec.decoder import Decoder, Progress
     from ..codec.image import Picture
-    from ..codec.pipeline import Codec, Pixels, Progress
     from ..codec.view import Write
+    from ..codec.windows import Pixels
 
 SCALE_WORDS = {f"1/{scale}": scale for scale in SCALES}
 
@@ -31,7 +32,7 @@ SCALE_WORDS = {f"1/{scale}": scale for scale in SCALES}
 @dataclass(frozen=True)
 class Settings:
     """What is asked of each decoding. format: of the output, None for what its suffix says; region: x, y, width, height
-    in pixels; scale: how many pixels to a side become one."""
+    in pixels; scale: how many pixels to a side become one; files: how many a process is to decode."""
 
     format: str | None
     region: tuple[int, int, int, int] | None
@@ -42,6 +43,7 @@ class Settings:
     threads: int | None
     max_pixels: int
     quiet: bool
+    files: int = 1
 
 
 def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int, int, int] | None:
@@ -123,7 +125,7 @@ def decode(
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
     if len(planned) > 1:
-        settings = replace(settings, quiet=True)
+        settings = replace(settings, quiet=True, files=-(-len(planned) // (processes or 1)))
     jobs.run(planned, functools.partial(decode_file, settings), chosen, quiet, skip_existing)
 
 
@@ -141,16 +143,16 @@ def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
         data = read_input(job.source)
         header = read_header(data)
     with about(job.source):
-        codec = options.load_codec(settings.device, settings.threads, header.fingerprint)
+        decoder = options.load_decoder(settings.device, settings.threads, header, settings.files)
     left_out: tuple[str, ...] = ()
     start = time.perf_counter()
     if format in ("ppm", "pgm") and isinstance(job.output, Path) and job.output != STREAM and not is_stream(job.output):
-        picture = _decode_rows(codec, data, header, settings, job, format)
+        picture = _decode_rows(decoder, data, header, settings, job, format)
         seconds = time.perf_counter() - start
         written = job.output.stat().st_size
     else:
         with about(job.source), progress(settings.quiet) as report:
-            picture = _decode(codec, data, settings, report)
+            picture = _decode(decoder, data, settings, report)
         seconds = time.perf_counter() - start
         with about(job.output, NO_OUTPUT):
             file = BytesIO()
@@ -168,8 +170,8 @@ def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
     return jobs.Outcome(job, line, notes, len(data), written, len(data), pixels, code=code)
 
 
-def _decode(codec: Codec, data: bytes, settings: Settings, report: Progress, write: Write | None = None) -> Picture:
-    return codec.decode(
+def _decode(decoder: Decoder, data: bytes, settings: Settings, report: Progress, write: Write | None = None) -> Picture:
+    return decoder.decode(
         data,
         max_pixels=settings.max_pixels,
         allow_damaged=settings.allow_damaged,
@@ -180,7 +182,9 @@ def _decode(codec: Codec, data: bytes, settings: Settings, report: Progress, wri
     )
 
 
-def _decode_rows(codec: Codec, data: bytes, header: Header, settings: Settings, job: jobs.Job, format: str) -> Picture:
+def _decode_rows(
+    decoder: Decoder, data: bytes, header: Header, settings: Settings, job: jobs.Job, format: str
+) -> Picture:
     """Decodes to a file whose rows are written as they come: memory does not grow with its height."""
     from ..codec.netpbm import file_header
     from ..codec.save import check_holds
@@ -197,6 +201,6 @@ def _decode_rows(codec: Codec, data: bytes, header: Header, settings: Settings, 
         check_holds(format, header.grey, None)
         file.write(file_header(width, height, grey=header.grey))
         with about(job.source), progress(settings.quiet) as report:
-            picture = _decode(codec, data, settings, report, write)
+            picture = _decode(decoder, data, settings, report, write)
         check_holds(format, header.grey, picture.alpha)
     return picture

@@ -16,6 +16,8 @@ from . import jobs
 from .remote import Place, place
 
 if TYPE_CHECKING:
+    from ..bitstream.container import Header
+    from ..codec.decoder import Decoder
     from ..codec.pipeline import Codec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -135,6 +137,8 @@ def load_codec(device: str, threads: int | None, fingerprint: bytes | None = Non
     """The codec with the weights of this fingerprint, or those for new files if None.
 
     Raises WeightsError, or InputError for a missing device."""
+    if find_spec("torch") is None:
+        raise click.UsageError("this needs torch, which decoding alone does not: pip install torch")
     # Imported here, not above: this takes a second, and `cae --help` has no use for it.
     import torch
 
@@ -143,3 +147,12 @@ def load_codec(device: str, threads: int | None, fingerprint: bytes | None = Non
     if threads is not None:
         torch.set_num_threads(threads)
     return load_codec(device, fingerprint)
+
+
+def load_decoder(device: str, threads: int | None, header: Header, files: int) -> Decoder:
+    """What decodes a file, one of so many; by torch where CUDA or a number of threads is asked for. Raises as above."""
+    if threads is not None or device == "cuda":
+        return load_codec(device, threads, header.fingerprint)
+    from ..codec.decoder import load_decoder
+
+    return load_decoder(device, header, files)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
-import safetensors
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ..bitstream.errors import MissingWeightsError, WeightsError
-from .config import ACTIVATION_LIMIT, ModelConfig
+from ..bitstream.errors import WeightsError
+from .config import ACTIVATION_LIMIT
 from .exact import IntegerJoin, IntegerRateTable
 from .frozen import FrozenModel
-from .installed import Weights, find_weights
+from .installed import find_weights, parse, read_weights
 from .model import CompressionModel
 from .twins import settle
-
-MAX_BYTES = 2**28
-"""A weights file beyond this is refused before it is read; today's have 21 MB."""
 
 TRAINING_PREFIX = "training."
 """Tensors that only training needs: the floating-point prior and the rate tables before they were rounded. So are those
@@ -47,26 +41,9 @@ def load_frozen(folder: Path | None = None, *, fingerprint: bytes | None = None)
     return parse_frozen(read_weights(weights), str(weights.path)), weights.fingerprint
 
 
-def read_weights(weights: Weights) -> bytes:
-    """The content of a weights file. Raises MissingWeightsError, or WeightsError if it is not what is listed."""
-    path = weights.path
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise WeightsError(f"{path} has more than {MAX_BYTES:,} bytes")
-        data = path.read_bytes()
-    except OSError as error:
-        raise MissingWeightsError(
-            f"no weights {weights.fingerprint.hex()} in {path.parent}: {path.name}: {error.strerror or error}"
-        ) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != weights.sha256:
-        raise WeightsError(f"{path} is damaged: its SHA-256 is {digest}, the manifest says {weights.sha256}")
-    return data
-
-
 def parse_frozen(data: bytes, name: str) -> FrozenModel:
     """Inverse of `serialise` as far as the codec needs it. Raises WeightsError, naming `name`."""
-    config, tensors = _parse(data, name)
+    config, tensors = parse(data, name, load)
     training = (TRAINING_PREFIX, _SYNTHESIS + ".")
     state = {key: value for key, value in tensors.items() if not key.startswith(training)}
     model = FrozenModel(config)
@@ -94,7 +71,7 @@ def parse_frozen(data: bytes, name: str) -> FrozenModel:
 
 def parse_trained(data: bytes, name: str) -> CompressionModel:
     """The floating-point model in a weights file, to be trained further. Raises WeightsError, naming `name`."""
-    config, tensors = _parse(data, name)
+    config, tensors = parse(data, name, load)
     own = {
         key.removeprefix(TRAINING_PREFIX): value for key, value in tensors.items() if key.startswith(TRAINING_PREFIX)
     }
@@ -124,13 +101,3 @@ def _compact(key: str, value: Tensor) -> Tensor:
     elif parts[0] not in _INTEGERS and len(parts) > 1 and value.is_floating_point() and parts[-1] != "knots":
         value = value.half()
     return value.contiguous()
-
-
-def _parse(data: bytes, name: str) -> tuple[ModelConfig, dict[str, Tensor]]:
-    try:
-        tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        values: dict[str, Any] = json.loads(header["__metadata__"]["config"])
-        return ModelConfig.from_dict(values), tensors
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{name} is not a file of weights: {error}") from error

@@ -33,6 +33,7 @@ class TileCoder:
 
     def __init__(self, model: FrozenModel) -> None:
         self.model = model
+        self.halo, self.channels = model.config.halo, model.config.latent_channels
         self.tables = model.probability_tables()
         self._quantizer = Quantizer(self.tables, self.device)
 
@@ -62,6 +63,16 @@ class TileCoder:
     def encode(self, steps: Sequence[Step], latents: Tensor) -> Tile:
         """The record of what `quantise` gives."""
         return Tile(encode_steps(self.tables, steps), _checksum(latents))
+
+    def latents(self, tile: Tile, height: int, width: int, row: int) -> npt.NDArray[np.int32]:
+        """Of `windows.Networks`."""
+        return self.decode(tile, height, width, row)[0].cpu().numpy()
+
+    def pixels(self, latents: npt.NDArray[np.int32], row: int) -> npt.NDArray[np.uint8]:
+        """Of `windows.Networks`."""
+        x = self.model.synthesise(torch.from_numpy(latents).to(self.device)[None], row)[0]
+        # By way of int16: straight to uint8 takes three times as long.
+        return x.round().clamp_(0, 255).short().byte().cpu().numpy()
 
     def decode(self, tile: Tile, height: int, width: int, row: int, watch: Watch = _ignore) -> Tensor:
         """Its latents, int32 [1, h, w, M] in sixteenths of a step. Raises CorruptError, DecodeMismatchError.

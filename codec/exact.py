@@ -21,10 +21,8 @@ from torch import Tensor, nn
 
 from ..bitstream.errors import WeightsError
 from .config import ACTIVATION_LIMIT, OPERAND_LIMIT, ROWS
+from .integers import ACCUMULATOR_LIMIT
 from .layers import pointwise
-
-ACCUMULATOR_LIMIT = 2**24
-"""float32 holds every integer up to here."""
 
 WEIGHT_LIMIT = 127
 """Largest magnitude of a weight, which is stored as int8."""

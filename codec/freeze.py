@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bitstream.tables import ProbabilityTables, quantise_counts
+from .analysis import analyse
 from .calibration import Ranges, activation_ranges
 from .coder import TileCoder
 from .config import (
@@ -26,15 +27,15 @@ from .config import (
     SCALE_STEP,
     TABLE_ROWS,
 )
-from .exact import ACCUMULATOR_LIMIT, MAX_EXPONENT, MIN_EXPONENT, WEIGHT_LIMIT, Integer, IntegerJoin, IntegerRateTable
-from .frozen import INPUT_ONE, MEAN_ONE, SCALE_ONE, FrozenModel, row_rate
+from .exact import MAX_EXPONENT, MIN_EXPONENT, WEIGHT_LIMIT, Integer, IntegerJoin, IntegerRateTable
+from .frozen import FrozenModel, row_rate
+from .integers import ACCUMULATOR_LIMIT, DEVIATION_ONE, HALF, INPUT_ONE, LEVEL_ONE, MEAN_ONE, SCALE_ONE
 from .layers import Depthwise, DepthwiseBlock, Pointwise
 from .model import CompressionModel
-from .narrow import HALF, IntegerBlock, NarrowClassPointwise
+from .narrow import IntegerBlock, NarrowClassPointwise
 from .prior import HyperSynthesis
-from .synthesis import DEVIATION_ONE, LEVEL_ONE, LinearSynthesis
+from .synthesis import LinearSynthesis
 from .transforms import MAX_REACH, base_step, typed
-from .windows import analyse
 
 LAPLACE_WEIGHT = 500
 """Symbols' worth of belief in the Laplace distribution when a row's table is made from counted symbols."""

@@ -15,26 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from ..bitstream.tables import ProbabilityTables
-from .config import ACTIVATION_LIMIT, CONTEXT_CLAMP, LATENT_FRACTION, ROWS, TABLE_ROWS, ModelConfig
+from .config import ACTIVATION_LIMIT, LATENT_FRACTION, ROWS, TABLE_ROWS, ModelConfig
 from .exact import exact_arithmetic
+from .integers import INPUT_LIMIT, MEAN_LIMIT, MEAN_ONE, SCALE_ONE, STEPS
 from .layers import allocate
 from .model import HyperAnalysis
 from .narrow import operands
-from .prior import STEPS, select_step, write_step
+from .prior import select_step, write_step
 from .synthesis import IntegerSynthesis
 from .transforms import AnalysisTransform
 from .twins import integer_prior
-
-MEAN_ONE = 2**12
-SCALE_ONE = 2**8
-INPUT_ONE = 2**12
-"""What stands for 1 in the network's means, the network's log-scales, the network's input."""
-
-INPUT_LIMIT = int(CONTEXT_CLAMP * INPUT_ONE) - 1
-"""What training clamps latents to there, in 16 bits."""
-
-MEAN_LIMIT = 2**20
-"""Means are clamped to this many sixteenths of a step."""
 
 Resolve = Callable[[int, Tensor, Tensor], Tensor]
 """(step, means float32 in sixteenths, rows uint8) -> symbols int32, all three [4, 1, h/2, w/2, M/4]."""
@@ -86,9 +76,9 @@ class FrozenModel(nn.Module):
 
     @torch.inference_mode()
     def analyse(self, x: Tensor, row: int) -> Tensor:
-        """float32 [1, H, W, 3] in -0.5..0.5, H and W multiples of 16 -> latents in standard deviations,
+        """Pixels [1, H, W, 3] in 0..255, H and W multiples of 16 -> latents in standard deviations,
         float32 [1, H/16, W/16, M]."""
-        y: Tensor = self.analysis(x, self._rate(row), self.sigma)
+        y: Tensor = self.analysis(x / 255 - 0.5, self._rate(row), self.sigma)
         return y
 
     @torch.inference_mode()

@@ -1,20 +1,30 @@
-"""Which weights are installed: the manifest of the weights folder. No torch is needed to know."""
+"""Which weights are installed, by the manifest of the weights folder, and what is in their files. Without torch."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import safetensors
 
 from ..bitstream.container import FINGERPRINT_BYTES
 from ..bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
+from .config import ModelConfig
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 2**20
+
+MAX_BYTES = 2**28
+"""A weights file beyond this is refused before it is read; today's have 23 MB."""
+
+Array = TypeVar("Array")
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,38 @@ def find_weights(folder: Path | None = None, fingerprint: bytes | None = None) -
         f"the file needs weights {fingerprint.hex()}, which {(folder or weights_folder()) / MANIFEST} does not list; "
         f"installed: {names}"
     )
+
+
+def read_weights(weights: Weights) -> bytes:
+    """The content of a weights file. Raises MissingWeightsError, or WeightsError if it is not what is listed."""
+    path = weights.path
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise WeightsError(f"{path} has more than {MAX_BYTES:,} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise MissingWeightsError(
+            f"no weights {weights.fingerprint.hex()} in {path.parent}: {path.name}: {error.strerror or error}"
+        ) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != weights.sha256:
+        raise WeightsError(f"{path} is damaged: its SHA-256 is {digest}, the manifest says {weights.sha256}")
+    return data
+
+
+def parse(
+    data: bytes, name: str, load: Callable[[bytes], Mapping[str, Array]]
+) -> tuple[ModelConfig, Mapping[str, Array]]:
+    """The configuration and the tensors in the content of a weights file. Raises WeightsError, naming `name`.
+
+    load: that of safetensors for the kind of arrays wanted."""
+    try:
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        values: dict[str, Any] = json.loads(header["__metadata__"]["config"])
+        return ModelConfig.from_dict(values), tensors
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{name} is not a file of weights: {error}") from error
 
 
 def is_installed(fingerprint: bytes) -> bool:

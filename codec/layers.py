@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .integers import GATE_LIMIT
+
 CACHED_POSITIONS = 3072
 """On a CPU and outside training, a block's 1x1 layers take this many positions at a time, so that what the widest of
 them gives is still in the cache for the next and its memory is used again: for a window of 1024 x 1024 pixels the
@@ -107,10 +109,6 @@ class Rectifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x, inplace=not torch.is_grad_enabled())
-
-
-GATE_LIMIT = 6.0
-"""Of relu6."""
 
 
 class Gate(nn.Module):

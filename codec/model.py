@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from .config import CONTEXT_CLAMP, SKIP_SCALE, ModelConfig
+from .integers import STEPS
 from .layers import Pointwise, space_to_depth, straight_through
-from .prior import STEPS, Prior, place_step, select_step, to_classes
+from .prior import Prior, place_step, select_step, to_classes
 from .transforms import AnalysisTransform, Full, RateTable, SynthesisTransform, base_step, blocks
 
 SCALE_LOW = 0.11

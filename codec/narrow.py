@@ -18,10 +18,8 @@ from torch.nn import functional as F
 
 from .config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
 from .exact import Integer, limited
-from .layers import GATE_LIMIT, DepthwiseBlock, in_parts, pointwise
-
-HALF = 2**8
-"""The step of the upper halves of 16 bits."""
+from .integers import GATE_LIMIT
+from .layers import DepthwiseBlock, in_parts, pointwise
 
 
 def operands(x: Tensor) -> Tensor:

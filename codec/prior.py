@@ -15,22 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from .config import ModelConfig
+from .integers import CLASSES, STEPS, group_of
 from .layers import Add, ClassPointwise, Narrow, Pointwise, depth_to_space
 from .transforms import RateTable, blocks
-
-STEPS = 4
-CLASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
-"""(row, column) within a 2x2 cell of each position class."""
 
 
 def to_classes(x: Tensor) -> Tensor:
     """[B, h, w, C] -> [4, B, h/2, w/2, C]."""
     return torch.stack([x[:, row::2, column::2] for row, column in CLASSES])
-
-
-def group_of(k: int, step: int) -> int:
-    """The channel group that position class k codes in a step."""
-    return (k - step) % 4
 
 
 def select_step(classes: Tensor, step: int) -> Tensor:

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from ..bitstream.container import Header, Rectangle, Tile, latent_size
+from .analysis import analyse, cut
 from .coder import TileCoder
 from .config import LATENT_FRACTION, PATCH, ROUNDS
 from .distortion import squared_error
 from .frozen import row_rate
-from .windows import Pixels, analyse, cut
+from .windows import Pixels
 
 LUMA_SHARE = 0.8
 """Of the luma's error in the distortion, beside that of RGB, as in training."""
@@ -41,7 +42,7 @@ def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, ef
     around = (outer.top, outer.top + outer.height), (outer.left, outer.left + outer.width)
     original = torch.from_numpy(cut(pixels, *around)).to(coder.device)[None].float()
     inside = slice(None), *_own(area, outer, pixels.shape)
-    known = model.analyse(original / 255 - 0.5, row)
+    known = model.analyse(original, row)
     wanted = _part(known, area, outer)
     z = model.analyse_hyper(wanted, row)
     unit = 1 / (LATENT_FRACTION * model.unit[row])  # a sixteenth of a step in standard deviations
@@ -59,7 +60,7 @@ def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, ef
         if best is None or cost < best[0]:
             best = cost, tile
         if number < rounds:
-            missing = wanted - _part(model.analyse(shown / 255 - 0.5, row), area, outer)
+            missing = wanted - _part(model.analyse(shown, row), area, outer)
             correction = decoded * unit + missing - y
             velocity = MOMENTUM * velocity + (FIRST_STEP + row_rate(row)) * correction
             y = y + velocity

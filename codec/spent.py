@@ -9,8 +9,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..bitstream.container import LATENT_SIDE, Container, latent_size, tile_rectangles
+from .integers import CLASSES, STEPS
 from .pipeline import Codec
-from .prior import CLASSES, STEPS
 
 STOPS = (0.0, 0.4, 0.75, 1.0)
 COLOURS = ((0, 0, 20), (130, 20, 110), (245, 125, 20), (255, 255, 180))

@@ -11,16 +11,10 @@ from torch import Tensor, nn
 
 from .config import OPERAND_ZERO, PATCH, ROWS, ModelConfig
 from .exact import exact_arithmetic, limited
+from .integers import DEVIATION_LIMIT, HALF
 from .layers import depth_to_space
-from .narrow import HALF, IntegerBlock, NarrowPointwise, WidePointwise, halves
+from .narrow import IntegerBlock, NarrowPointwise, WidePointwise, halves
 from .transforms import SynthesisTransform, typed
-
-LEVEL_ONE = 2**3
-"""Latents enter the linear transform in eighths of a level of 8 bits."""
-
-DEVIATION_ONE, DEVIATION_LIMIT = 2**9, 2**15 - 1
-"""Latents enter the network in these parts of their standard deviation, at most so many: 64 deviations, which drawings
-come near to."""
 
 
 class LinearSynthesis(nn.Module):

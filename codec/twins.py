@@ -8,8 +8,9 @@ from torch import nn
 
 from .config import ModelConfig
 from .exact import Integer, IntegerAdd, IntegerJoin, IntegerRateTable
+from .integers import HALF
 from .layers import Add, ClassPointwise, DepthwiseBlock, Narrow, Pointwise
-from .narrow import HALF, IntegerBlock, NarrowClassPointwise, Narrowing, NarrowPointwise, WidePointwise
+from .narrow import IntegerBlock, NarrowClassPointwise, Narrowing, NarrowPointwise, WidePointwise
 from .prior import ContextStep, Prior
 from .transforms import RateTable
 

@@ -111,5 +111,5 @@ def test_sound_files_of_absurd_latents(codec: Codec, strength: float) -> None:
         checksum = latents_checksum(latents[0].numpy())
         tile = Tile(encode_steps(codec.coder.tables, steps), checksum)
         data = pack(Container(Header(64, 64, False, row, codec.fingerprint), (), (tile,)))
-        assert torch.equal(codec.decode_latents(unpack(data)), latents)
+        assert np.array_equal(codec.decode_latents(unpack(data)), latents[0])
         assert codec.decode(data).pixels.shape == (64, 64, 3)

@@ -9,7 +9,7 @@ import torch
 
 from cae.bitstream.container import Rectangle
 from cae.bitstream.errors import InputError
-from cae.codec import distortion, pipeline, refine, windows
+from cae.codec import analysis, distortion, pipeline, refine
 from cae.codec.image import read_picture
 from cae.codec.pipeline import Codec, load_codec
 from cae.codec.quality import rate_row
@@ -82,12 +82,12 @@ def test_less_is_missing(codec: Codec, photo: Bytes, quality: float, monkeypatch
     monkeypatch.setattr(pipeline, "DEFAULT_TILE", 1)
     row = rate_row(quality)
     model = codec.model
-    wanted = windows.analyse(model, photo, row)
+    wanted = analysis.analyse(model, photo, row)
     within = np.s_[:, : photo.shape[0] // 16, : photo.shape[1] // 16]  # what is padded is nobody's aim
     missing = []
     for effort in (1, 2, 6):
         decoded = codec.decode(codec.encode(read_picture(photo), quality, effort=effort)).pixels
-        lacks = ((wanted - windows.analyse(model, decoded, row)) * model.sigma)[within]
+        lacks = ((wanted - analysis.analyse(model, decoded, row)) * model.sigma)[within]
         missing.append([float(part.norm()) for rows in lacks.split(4, dim=1) for part in rows.split(4, dim=2)])
     plain, once, often = np.array(missing)
     assert (once < plain).mean() > 0.9

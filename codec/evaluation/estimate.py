@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.container import Header, tile_rectangles
+from ..analysis import analyse
 from ..pipeline import Codec
-from ..windows import analyse
 
 
 def estimated_bits(codec: Codec, pixels: npt.NDArray[np.uint8], row: int) -> float:

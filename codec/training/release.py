@@ -13,11 +13,11 @@ import torch
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
-from ..checkpoint import parse_frozen, parse_trained, read_weights, serialise
+from ..checkpoint import parse_frozen, parse_trained, serialise
 from ..config import ModelConfig
 from ..freeze import freeze
 from ..image import read_picture
-from ..installed import MANIFEST, find_weights, installed_weights
+from ..installed import MANIFEST, find_weights, installed_weights, read_weights
 from ..model import CompressionModel
 from ..pipeline import Codec
 from . import state

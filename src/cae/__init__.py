@@ -86,11 +86,11 @@ def decode(
     cae.bitstream.errors.
     """
     from .bitstream.container import read_header
+    from .codec.decoder import load_decoder
     from .codec.image import to_pil
-    from .codec.pipeline import load_codec
 
-    codec = load_codec(device, read_header(data).fingerprint)
-    picture = codec.decode(data, max_pixels=max_pixels, allow_damaged=allow_damaged, region=region, scale=scale)
+    decoder = load_decoder(device, read_header(data))
+    picture = decoder.decode(data, max_pixels=max_pixels, allow_damaged=allow_damaged, region=region, scale=scale)
     if picture.notes:
         warnings.warn("; ".join(picture.notes), stacklevel=2)
     return to_pil(picture)

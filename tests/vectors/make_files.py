@@ -35,7 +35,7 @@ def main() -> None:
     cases = []
     for name, shape, quality in CASES:
         data = codec.encode(read_picture(pattern(shape)), quality)
-        latents = codec.decode_latents(unpack(data)).numpy()
+        latents = codec.decode_latents(unpack(data))
         decoded = codec.decode(data)
         cases.append(
             {

@@ -1,0 +1,60 @@
+"""`cae decode` as a whole process: by numpy, by torch, and what importing torch alone takes.
+
+    python benchmarks/start_up.py IMAGE [--rounds 7]
+
+Medians of seconds, and the most memory that a process took. What the two ways write is compared.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import click
+
+
+def process(words: Sequence[object]) -> tuple[float, float]:
+    """Seconds and MB of a process that has to succeed."""
+    start = time.perf_counter()
+    child = subprocess.Popen([sys.executable, *map(str, words)])
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit(f"{words} failed")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+@click.command()
+@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--rounds", default=7, show_default=True)
+def main(image: Path, rounds: int) -> None:
+    """Measure on IMAGE."""
+    with tempfile.TemporaryDirectory() as name:
+        coded, light, heavy = (Path(name) / part for part in ("image.cae", "light.ppm", "heavy.ppm"))
+        process(("-m", "cae", "encode", image, coded, "--quiet"))
+        decode = ("-m", "cae", "decode", coded)
+        ways = {
+            "import numpy": ("-c", "import numpy"),
+            "import torch": ("-c", "import torch"),
+            "cae decode": (*decode, light, "--quiet"),
+            "cae decode, by torch": (*decode, heavy, "--quiet", "--threads", os.cpu_count()),
+        }
+        measured: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+        for _ in range(rounds):
+            for way, words in ways.items():
+                measured[way].append(process(words))
+        if light.read_bytes() != heavy.read_bytes():
+            raise SystemExit("numpy and torch decode to other pixels")
+    base = median(seconds for seconds, _ in measured["import torch"])
+    for way, results in measured.items():
+        seconds, memory = (median(values) for values in zip(*results, strict=True))
+        print(f"{way:21} {seconds:5.2f} s, {seconds / base:4.2f} of importing torch, {memory:4.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

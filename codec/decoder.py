@@ -1,0 +1,176 @@
+"""Files to pictures: what decoding is beyond the networks, and which way these are calculated."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+
+import numpy as np
+import numpy.typing as npt
+
+from ..bitstream.container import (
+    LATENT_SIDE,
+    Container,
+    Header,
+    Rectangle,
+    read_header,
+    tile_grid,
+    tile_rectangles,
+    unpack,
+)
+from ..bitstream.errors import CorruptError, DecodeMismatchError, LimitError, WrongWeightsError
+from ..bitstream.limits import DEFAULT_MAX_PIXELS
+from ..bitstream.salvage import Salvage, salvage
+from . import windows
+from .damage import Damage
+from .extras import from_chunks
+from .image import Picture
+from .memory import memory_errors
+from .view import AT_ORIGIN, Region, Write, check_view, needed_tiles, show, tiles_area, whole
+from .windows import Latents, Networks
+
+Pixels = npt.NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+"""Called with the number of tiles done and of all tiles, after each."""
+
+LIGHT_PIXELS = 2**21
+"""numpy takes as long for so many pixels as torch for its import and a tenth of that."""
+
+
+def silent(done: int, total: int) -> None:
+    """No report of progress."""
+
+
+class Decoder:
+    """Networks that decode whole files."""
+
+    def __init__(self, networks: Networks, fingerprint: bytes) -> None:
+        self.networks = networks
+        self.fingerprint = fingerprint
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        allow_damaged: bool = False,
+        region: tuple[int, int, int, int] | None = None,
+        scale: int = 1,
+        write: Write | None = None,
+        progress: Progress = silent,
+    ) -> Picture:
+        """The picture in a file.
+
+        max_pixels: an image with more of them is refused before anything is allocated for it. allow_damaged: tiles
+        that are damaged become grey, and metadata or an alpha plane that is damaged is left out; `notes` names them.
+        region: x, y, width and height in pixels of the part that is wanted; only the tiles that it depends on are
+        decoded, and its pixels are those of the whole. scale: 1, 2, 4, 8 or 16 pixels to a side become one, their
+        mean. write: takes the pixels as they are decoded, in rows from the top, and those of the picture are blank.
+        Raises BitstreamError (LimitError for too many pixels), WeightsError, MemoryLimitError, or InputError for a
+        region that is not within the image.
+        """
+        header = read_header(data)
+        if header.width * header.height > max_pixels:
+            raise LimitError(f"{header.width} x {header.height} pixels, at most {max_pixels:,} are accepted")
+        part = Region(*region) if region else whole(header)
+        check_view(header, part, scale)
+        saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
+        self.check_weights(header)
+        damage = Damage(header, saved.damaged_tiles)
+        tiles = needed_tiles(header, part, self.networks.halo)
+        area = tiles_area(header, *tiles)
+        with memory_errors():
+            bands = self._decode_bands(saved.container, tiles, damage if allow_damaged else None, progress)
+            parts = self._synthesise(header, bands, area, damage)
+            pixels = show(parts, area, part, scale, write)
+            extras = from_chunks(saved.container.chunks, header, saved.damaged_chunks if allow_damaged else None)
+            alpha = extras.alpha if extras.alpha is None else show([extras.alpha], AT_ORIGIN, part, scale)
+        notes = (*damage.notes(), *extras.notes)
+        return Picture(pixels, alpha, extras.icc, extras.exif, extras.xmp, notes)
+
+    def decode_latents(self, container: Container) -> Latents:
+        """The exact part of decoding: the latents of the whole image, the same on every machine."""
+        self.check_weights(container.header)
+        rows, columns = tile_grid(container.header)
+        return np.concatenate(list(self._decode_bands(container, (range(rows), range(columns)), None, silent)))
+
+    def check_weights(self, header: Header) -> None:
+        """Raises WrongWeightsError for a file that was made with other weights."""
+        if header.fingerprint != self.fingerprint:
+            raise WrongWeightsError(
+                f"the file needs weights {header.fingerprint.hex()}, these are {self.fingerprint.hex()}"
+            )
+
+    def _decode_bands(
+        self, container: Container, tiles: tuple[range, range], damage: Damage | None, progress: Progress
+    ) -> Iterator[Latents]:
+        """The latents of one row of tiles after the other.
+
+        tiles: rows and columns of those that are wanted. damage: tiles to be left 0, to which those are added
+        that do not decode; with None they raise.
+        """
+        header = container.header
+        rectangles = tile_rectangles(header)
+        per_row = tile_grid(header)[1]
+        rows, columns = tiles
+        tried = 0
+        for row in rows:
+            indices = [per_row * row + column for column in columns]
+            decoded: list[Latents] = []
+            for index in indices:
+                _, _, height, width = rectangles[index]
+                if damage is None or index not in damage:
+                    try:
+                        decoded.append(self.networks.latents(container.tiles[index], height, width, header.row))
+                    except (CorruptError, DecodeMismatchError):
+                        if damage is None:
+                            raise
+                        damage.add(index)
+                        if damage.is_total():
+                            raise
+                if damage is not None and index in damage:  # before or by now
+                    decoded.append(np.zeros((height, width, self.networks.channels), np.int32))
+                tried += 1
+                progress(tried, len(rows) * len(columns))
+            yield decoded[0] if len(decoded) == 1 else np.concatenate(decoded, axis=1)
+
+    def _synthesise(
+        self, header: Header, bands: Iterator[Latents], area: Rectangle, damage: Damage
+    ) -> Iterator[Pixels]:
+        """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""
+        top, left = LATENT_SIDE * area.top, LATENT_SIDE * area.left
+        for part in windows.synthesise(self.networks, bands, header.row, (area.top, area.left), damage.covers):
+            damage.blank(part, top, left)
+            yield _to_grey(part) if header.grey else part
+            top += len(part)
+
+
+_lightly = 0
+"""How many pixels numpy has decoded in this process."""
+
+
+def load_decoder(device: str, header: Header, files: int = 1) -> Decoder:
+    """What decodes a file on a device: with numpy, as long as torch is not imported and would take longer for that than
+    numpy takes in all; with torch otherwise. The pixels are the same. files: how many of about that size there are.
+
+    Raises as `load_codec`.
+    """
+    global _lightly
+    pixels = header.width * header.height
+    light = "torch" not in sys.modules and max(_lightly + pixels, files * pixels) <= LIGHT_PIXELS
+    if device in ("auto", "cpu") and (light or find_spec("torch") is None):
+        from .light import load_light
+
+        _lightly += pixels
+        return Decoder(load_light(header.fingerprint), header.fingerprint)
+    from .pipeline import load_codec
+
+    return load_codec(device, header.fingerprint)
+
+
+def _to_grey(pixels: Pixels) -> Pixels:
+    """The mean of the three channels, each of which is an estimate of the same value."""
+    # + 1 rounds a third to the nearest integer.
+    grey: Pixels = ((pixels.sum(axis=2, dtype=np.uint16) + 1) // 3).astype(np.uint8)
+    return grey

@@ -1,0 +1,138 @@
+"""Decoding in numpy: the same as in torch, and chosen where that takes longer to import."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from cae.bitstream.container import Tile, unpack
+from cae.bitstream.errors import CorruptError, DecodeMismatchError, WeightsError
+from cae.codec import light, pipeline
+from cae.codec.decoder import Decoder
+from cae.codec.image import Bytes, Picture, read_picture
+from cae.codec.installed import find_weights, parse, read_weights
+from cae.codec.light import LightNetworks, load_light
+from cae.codec.pipeline import Codec, load_codec
+
+FILES = json.loads((Path(__file__).parent / "vectors" / "files.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return load_codec("cpu")
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Decoder:
+    fingerprint = find_weights().fingerprint
+    return Decoder(load_light(fingerprint), fingerprint)
+
+
+@pytest.mark.parametrize("case", FILES, ids=lambda case: case["name"])
+def test_golden_files(decoder: Decoder, case: dict[str, str]) -> None:
+    data = base64.b64decode(case["file"])
+    latents = decoder.decode_latents(unpack(data))
+    assert hashlib.sha256(latents.tobytes()).hexdigest() == case["latents_sha256"]
+    decoded = decoder.decode(data)
+    pixels = np.frombuffer(base64.b64decode(case["pixels"]), np.uint8).reshape(decoded.pixels.shape)
+    assert np.array_equal(decoded.pixels, pixels)
+
+
+@pytest.mark.parametrize("quality", [0, 30, 60, 85, 100])
+@pytest.mark.parametrize("tile", [1, 16])
+def test_the_same_as_torch(
+    codec: Codec, decoder: Decoder, photo: Bytes, quality: float, tile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of photographs and of noise, whose numbers come near the limits; in tiles and windows."""
+    monkeypatch.setattr(pipeline, "DEFAULT_TILE", tile)
+    noise = np.random.default_rng(1).integers(0, 2, photo.shape, np.uint8) * 255
+    for pixels in (photo, noise, np.tile(photo, (1, 6, 1)), photo[..., 0]):
+        data = codec.encode(Picture(pixels), quality, effort=1)
+        assert np.array_equal(decoder.decode(data).pixels, codec.decode(data).pixels)
+
+
+def test_the_largest_latents(codec: Codec, decoder: Decoder, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far beyond any picture's: everything that is limited is, and symbols escape."""
+    analyse = codec.model.analyse
+    monkeypatch.setattr(codec.model, "analyse", lambda x, row: analyse(x, row) * 40)
+    for quality in (10, 90):
+        data = codec.encode(read_picture(photo), quality, effort=1)
+        assert np.array_equal(decoder.decode_latents(unpack(data)), codec.decode_latents(unpack(data)))
+        assert np.array_equal(decoder.decode(data).pixels, codec.decode(data).pixels)
+
+
+def test_parts_and_reductions(codec: Codec, decoder: Decoder, photo: Bytes) -> None:
+    data = codec.encode(read_picture(photo), 50, effort=1)
+    for options in ({"region": (30, 20, 50, 40)}, {"scale": 4}):
+        given: dict[str, Any] = options
+        assert np.array_equal(decoder.decode(data, **given).pixels, codec.decode(data, **given).pixels)
+
+
+def test_damage(codec: Codec, decoder: Decoder, photo: Bytes) -> None:
+    data = codec.encode(read_picture(photo), 50, effort=1)
+    (tile,) = unpack(data).tiles
+    height, width = -(-photo.shape[0] // 64) * 4, -(-photo.shape[1] // 64) * 4
+    row = unpack(data).header.row
+    with pytest.raises(DecodeMismatchError):
+        decoder.networks.latents(Tile(tile.payload, tile.latents_checksum ^ 1), height, width, row)
+    with pytest.raises(CorruptError):
+        decoder.networks.latents(Tile(tile.payload[:-9], tile.latents_checksum), height, width, row)
+
+
+def test_bad_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = find_weights()
+    config, tensors = parse(read_weights(weights), "weights", safetensors.numpy.load)
+    name = "pixels.blocks_8.0.mix"
+    for change in (
+        {f"{name}.weight": np.full_like(tensors[f"{name}.weight"], 127), f"{name}.bias": np.full(128, 2**24, np.int32)},
+        {f"{name}.multiplier": np.full(128, 0.3, np.float32)},
+    ):
+        networks = LightNetworks(config, {**tensors, **change})
+        with pytest.raises(WeightsError, match="too large for exact"):
+            networks.pixels(np.zeros((4, 4, config.latent_channels), np.int32), 100)
+    monkeypatch.setattr(light, "parse", lambda *_: (config, {}))
+    load_light.cache_clear()
+    with pytest.raises(WeightsError, match="does not hold the tensors"):
+        load_light(weights.fingerprint)
+    load_light.cache_clear()
+
+
+CHOICE = """
+import sys
+{before}
+import cae
+from cae.codec import decoder
+data = open(sys.argv[1], "rb").read()
+first = cae.decode(data).tobytes()
+print("torch" in sys.modules, end=" ")
+decoder.LIGHT_PIXELS = {limit}
+print(cae.decode(data).tobytes() == first, "torch" in sys.modules and sys.modules["torch"] is not None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "limit", "expected"),
+    [
+        ("", "2**21", "False True False"),
+        ("", "30000", "False True True"),  # the second picture is beyond what numpy takes on
+        ("import torch", "2**21", "True True True"),
+        ("sys.modules['torch'] = None", "30000", "True True False"),  # as if it were not installed
+    ],
+)
+def test_torch_is_imported_where_it_pays(
+    codec: Codec, photo: Bytes, tmp_path: Path, before: str, limit: str, expected: str
+) -> None:
+    path = tmp_path / "photo.cae"
+    path.write_bytes(codec.encode(read_picture(photo), 50, effort=1))
+    script = CHOICE.format(before=before, limit=limit)
+    result = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == expected
