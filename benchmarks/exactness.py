@@ -3,7 +3,7 @@
     python benchmarks/exactness.py FOLDER
 
 Every PNG image of FOLDER is encoded once at three qualities; then each setting, in a process of its own, decodes all
-files.
+files, by torch or by numpy.
 Settings beyond what this machine has are left out.
 """
 
@@ -22,8 +22,11 @@ import click
 import torch
 
 from cae.bitstream.container import unpack
+from cae.codec.decoder import Decoder
 from cae.codec.image import read_picture
-from cae.codec.pipeline import Codec, load_codec
+from cae.codec.installed import find_weights
+from cae.codec.light import load_light
+from cae.codec.pipeline import load_codec
 
 QUALITIES = (10, 50, 90)
 
@@ -42,34 +45,46 @@ SETTINGS = [
     if aten == "default" or (BEST in CAPABILITIES and CAPABILITIES.index(aten) <= CAPABILITIES.index(BEST))
 ]
 
+LIGHT_SETTINGS = [
+    {"OPENBLAS_NUM_THREADS": threads, "OPENBLAS_CORETYPE": kernels}
+    for threads, kernels in itertools.product(("1", "2"), ("Prescott", "Haswell", ""))
+]
+"""Of the BLAS that numpy's wheels have: kernels for SSE3, for AVX2, and those it chooses itself."""
 
-def digest(codec: Codec, path: Path) -> str:
+
+def digest(codec: Decoder, path: Path) -> str:
     """SHA-256 of a file's decoded latents and pixels."""
     data = path.read_bytes()
     latents = codec.decode_latents(unpack(data))
     return hashlib.sha256(latents.tobytes() + codec.decode(data).pixels.tobytes()).hexdigest()
 
 
-def decode(paths: Sequence[Path], device: str = "cpu") -> list[str]:
-    """Digests of several files, in this process."""
-    codec = load_codec(device)
+def decode(paths: Sequence[Path], way: str = "cpu") -> list[str]:
+    """Digests of several files, in this process: by torch on a device, or by numpy."""
+    codec = light_decoder() if way == "numpy" else load_codec(way)
     return [digest(codec, path) for path in paths]
 
 
-def decode_elsewhere(paths: Sequence[Path], setting: dict[str, str]) -> list[str]:
+def light_decoder() -> Decoder:
+    """The installed weights in numpy."""
+    fingerprint = find_weights().fingerprint
+    return Decoder(load_light(fingerprint), fingerprint)
+
+
+def decode_elsewhere(paths: Sequence[Path], setting: dict[str, str], way: str = "cpu") -> list[str]:
     """The same in a process of its own, with environment variables that choose threads and instruction sets."""
-    command = [sys.executable, "-W", "ignore", __file__, "--digests", *map(str, paths)]
+    command = [sys.executable, "-W", "ignore", __file__, "--digests", way, *map(str, paths)]
     result = subprocess.run(command, env=os.environ | setting, capture_output=True, text=True, check=True)
     return result.stdout.split()
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--digests", is_flag=True, help="Print the digests of .cae files, and nothing else.")
-def main(paths: tuple[Path, ...], digests: bool) -> None:
+@click.option("--digests", metavar="WAY", help="Print the digests of .cae files, and nothing else.")
+def main(paths: tuple[Path, ...], digests: str | None) -> None:
     """Compare all settings on the PNG images of a folder."""
     if digests:
-        print("\n".join(decode(paths)))
+        print("\n".join(decode(paths, digests)))
         return
     images = sorted(image for folder in paths for image in folder.glob("*.png"))
     codec = load_codec("cpu")
@@ -82,6 +97,8 @@ def main(paths: tuple[Path, ...], digests: bool) -> None:
         expected = decode(files)
         for setting in SETTINGS:
             wrong += differing(expected, decode_elsewhere(files, setting), str(setting))
+        for setting in LIGHT_SETTINGS:
+            wrong += differing(expected, decode_elsewhere(files, setting, "numpy"), f"numpy, {setting}")
         if torch.cuda.is_available():
             wrong += differing(expected, decode(files, "cuda"), "cuda")
     print(f"{len(images)} images x {len(QUALITIES)} qualities: {wrong} decodings with other latents or pixels")
