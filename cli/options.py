@@ -153,6 +153,6 @@ def load_decoder(device: str, threads: int | None, header: Header, files: int) -
     """What decodes a file, one of so many; by torch where CUDA or a number of threads is asked for. Raises as above."""
     if threads is not None or device == "cuda":
         return load_codec(device, threads, header.fingerprint)
-    from ..codec.decoder import load_decoder
+    from ..codec.ways import load_decoder
 
     return load_decoder(device, header, files)

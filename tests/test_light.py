@@ -110,11 +110,11 @@ CHOICE = """
 import sys
 {before}
 import cae
-from cae.codec import decoder
+from cae.codec import ways
 data = open(sys.argv[1], "rb").read()
 first = cae.decode(data).tobytes()
 print("torch" in sys.modules, end=" ")
-decoder.LIGHT_PIXELS = {limit}
+ways.LIGHT_PIXELS = {limit}
 print(cae.decode(data).tobytes() == first, "torch" in sys.modules and sys.modules["torch"] is not None)
 """
 

@@ -86,8 +86,8 @@ def decode(
     cae.bitstream.errors.
     """
     from .bitstream.container import read_header
-    from .codec.decoder import load_decoder
     from .codec.image import to_pil
+    from .codec.ways import load_decoder
 
     decoder = load_decoder(device, read_header(data))
     picture = decoder.decode(data, max_pixels=max_pixels, allow_damaged=allow_damaged, region=region, scale=scale)
