@@ -119,8 +119,9 @@ def decode(
 
     "-" is standard input or output; a URL such as s3://bucket/x.cae is what fsspec takes it for.
     """
+    share = options.share(threads, engine, processes)
     settings = Settings(
-        format, region, SCALE_WORDS[scale], compression, allow_damaged, device, threads, max_pixels, quiet
+        format, region, SCALE_WORDS[scale], compression, allow_damaged, device, share, max_pixels, quiet
     )
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")

@@ -130,7 +130,8 @@ def encode(
         raise click.UsageError("give one of --quality, --target-size, --target-bpp and --target-psnr")
     from ..codec.image import SUFFIXES
 
-    settings = Settings(quality, size, bpp, psnr, effort, strip, exact, device, threads, max_pixels, quiet)
+    share = options.share(threads, engine, processes)
+    settings = Settings(quality, size, bpp, psnr, effort, strip, exact, device, share, max_pixels, quiet)
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
     if len(planned) > 1:

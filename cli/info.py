@@ -12,7 +12,7 @@ import click
 
 from .failures import BAD_CAE_FILE, NO_OUTPUT, about
 from .files import check_output, read_input, write_file
-from .options import FILE, load_codec
+from .options import FILE, load_codec, max_pixels
 
 if TYPE_CHECKING:
     from ..codec.info import Info
@@ -34,7 +34,8 @@ _PARTS = {"hyper": "hyper-latents, by the probabilities they had"}
     type=FILE,
     help="Write an image of where the bits went, dark where few did.",
 )
-def info(source: Path, as_json: bool, sections: bool, bits: Path | None) -> None:
+@max_pixels
+def info(source: Path, as_json: bool, sections: bool, bits: Path | None, max_pixels: int) -> None:
     """Check FILE (.cae) and show what is in it. "-" is standard input."""
     from ..codec.info import info
 
@@ -48,10 +49,13 @@ def info(source: Path, as_json: bool, sections: bool, bits: Path | None) -> None
     brightest = None
     if sections or bits is not None:
         from ..bitstream.container import unpack
+        from ..codec.decoder import check_size
         from ..codec.image import read_picture
         from ..codec.save import output_format, save_picture
         from ..codec.spent import bits_map, spent
 
+        with about(source, BAD_CAE_FILE):
+            check_size(result.width, result.height, max_pixels)
         with about(source):
             found = spent(load_codec("cpu", None, bytes.fromhex(result.fingerprint)), unpack(data))
         parts = {"hyper": found.hyper / 8} | {f"step {n}": bits / 8 for n, bits in enumerate(found.steps, 1)}
@@ -59,7 +63,7 @@ def info(source: Path, as_json: bool, sections: bool, bits: Path | None) -> None
             image, brightest = bits_map(found, result.width, result.height)
             with about(bits, NO_OUTPUT):
                 file = BytesIO()
-                save_picture(read_picture(image), file, output_format(bits))
+                save_picture(read_picture(image, max_pixels), file, output_format(bits))
                 write_file(bits, file.getvalue())
     if as_json:
         derived = {"quality": result.quality, "bpp": result.bpp, "ratio": result.ratio}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -161,24 +163,57 @@ def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Ou
         yield from (attempt(work, job) for job in jobs)
         return
     processes = min(processes, len(jobs))
-    executor = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start_worker, (processes,))
+    waiting = iter(jobs)
+    running: dict[Future[Outcome], Job] = {}
+    executor = _executor(processes, processes)
     try:
-        futures = {executor.submit(attempt, work, job): job for job in jobs}
-        for future in as_completed(futures):
-            try:
-                yield future.result()
-            except BrokenExecutor:
-                yield Outcome(futures[future], error=f"{futures[future].source}: its process died", code=UNEXPECTED)
+        while True:
+            interrupted: list[Job] = []
+            # No more than keeps all busy: what is with the executor when a process dies is interrupted.
+            for job in itertools.islice(waiting, 2 * processes - len(running)):
+                try:
+                    running[executor.submit(attempt, work, job)] = job
+                except BrokenExecutor:
+                    interrupted.append(job)
+            if not running and not interrupted:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                try:
+                    yield future.result()
+                except BrokenExecutor:
+                    interrupted.append(job)
+            if interrupted:
+                executor.shutdown()
+                # Which of them it was is not known.
+                for job in (*interrupted, *running.values()):
+                    yield _alone(job, work, processes)
+                running.clear()
+                executor = _executor(processes, processes)
     finally:
         executor.shutdown(cancel_futures=True)
 
 
-def _start_worker(processes: int) -> None:
-    """One of so many: it takes its share of the threads that torch would."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    import torch
+def _alone(job: Job, work: Work, share: int) -> Outcome:
+    """Of a job in a process of its own."""
+    with _executor(1, share) as executor:
+        try:
+            return executor.submit(attempt, work, job).result()
+        except BrokenExecutor:
+            return Outcome(job, error=f"{job.source}: its process died", code=UNEXPECTED)
 
-    torch.set_num_threads(max(1, torch.get_num_threads() // processes))
+
+def _executor(processes: int, share: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start_worker, (share,))
+
+
+def _start_worker(share: int) -> None:
+    """One of so many, which share the threads that numpy or torch would take."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when they are imported
+        own = os.environ.get(name, "")
+        os.environ[name] = str(max(1, (int(own) if own.isdecimal() else cores) // share))
 
 
 def _summary(done: Iterable[Outcome], skipped: int, failed: int, seconds: float) -> str:

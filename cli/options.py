@@ -118,6 +118,11 @@ def choose_engine(name: str, processes: int | None, threads: int | None, device:
     return functools.partial(cluster.outcomes, actors=processes, threads=threads, gpu=device == "cuda")
 
 
+def share(threads: int | None, engine: str, processes: int | None) -> int | None:
+    """What each process has of --threads."""
+    return max(1, threads // (processes or 1)) if threads and engine == "local" else threads
+
+
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """One decorator for several options, which help lists in this order."""
 

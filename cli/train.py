@@ -96,8 +96,7 @@ def train(
 
     from ..codec.config import ModelConfig
     from ..codec.device import resolve_device
-    from ..codec.training import grow, overfit, recipe, release, state
-    from ..codec.training.data import CropSource
+    from ..codec.training import overfit, recipe, release, state
     from ..codec.training.loop import CHECKPOINT, Trainer
     from ..codec.training.team import Team
     from ..codec.training.validate import Selection, Validation
@@ -121,8 +120,6 @@ def train(
     plan = dataclasses.replace(plan, **changes)  # type: ignore[arg-type]
     if overfit_check:
         plan = dataclasses.replace(overfit.RECIPE, ms_ssim=plan.ms_ssim, seed=plan.seed)
-    if start and start.config != config:
-        start = grow.grow(start, config, CropSource(list(data), smallest=grow.SIDE))
     part_bytes = split << 20 if split else state.UNSPLIT
     with Team(resolve_device(device)) as team:
         selection = None

@@ -17,7 +17,7 @@ from ..bitstream.container import (
     tile_rectangles,
     unpack,
 )
-from ..bitstream.errors import CorruptError, DecodeMismatchError, LimitError, WrongWeightsError
+from ..bitstream.errors import CorruptError, DecodeMismatchError, InputError, LimitError, WrongWeightsError
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
 from ..bitstream.salvage import Salvage, salvage
 from . import windows
@@ -66,8 +66,9 @@ class Decoder:
         region that is not within the image.
         """
         header = read_header(data)
-        if header.width * header.height > max_pixels:
-            raise LimitError(f"{header.width} x {header.height} pixels, at most {max_pixels:,} are accepted")
+        check_size(header.width, header.height, max_pixels)
+        if region and len(region) != 4:
+            raise InputError(f"a region is x, y, width and height, not {region}")
         part = Region(*region) if region else whole(header)
         check_view(header, part, scale)
         saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
@@ -139,6 +140,12 @@ class Decoder:
             damage.blank(part, top, left)
             yield _to_grey(part) if header.grey else part
             top += len(part)
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises LimitError for an image of more pixels."""
+    if width * height > max_pixels:
+        raise LimitError(f"{width} x {height} pixels, at most {max_pixels:,} are accepted")
 
 
 def _to_grey(pixels: Pixels) -> Pixels:

@@ -160,9 +160,11 @@ def _freeze_linear(layer: Pointwise, twin: LinearSynthesis) -> None:
     """Latents in eighths of a level to levels."""
     weight, bias = layer.weight.double(), 255 * layer.bias.double() + 127.5
     exponent = ((2**15 - HALF) / weight.abs().amax(1)).log2().floor()
-    whole = (weight * torch.exp2(exponent)[:, None]).round()
-    upper = (whole / HALF).round()
-    lower = (whole - HALF * upper).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+    upper, lower = _halves(weight, exponent)
+    # Where the two add up to more than is exact, the biases' share left aside, a coarser step makes uppers smaller.
+    heavy = (upper.abs() + lower.abs()).sum(1) * OPERAND_LIMIT > 0.95 * ACCUMULATOR_LIMIT
+    exponent -= heavy.double()
+    upper, lower = _halves(weight, exponent)
     unit = torch.exp2(-exponent) / LEVEL_ONE
     bias = bias / (unit * HALF)
     above = (bias / HALF).round()
@@ -175,6 +177,13 @@ def _freeze_linear(layer: Pointwise, twin: LinearSynthesis) -> None:
         part.bias.copy_(biases)
         part.multiplier.copy_(unit * factor)
         part.settle()
+
+
+def _halves(weight: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the weights times powers of two: in units of 256, and what is left."""
+    whole = (weight * torch.exp2(exponent)[:, None]).round()
+    upper = (whole / HALF).round()
+    return upper, (whole - HALF * upper).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
 
 
 def _scale(ranges: Ranges, *layers: nn.Module) -> Tensor:

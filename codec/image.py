@@ -167,7 +167,8 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Pict
     notes: list[str] = []
     _check_size(*image.size, max_pixels)
     with _pillow_errors(max_pixels):
-        frames = getattr(image, "n_frames", 1) if data else 1
+        # Not how many: to count them takes time by the square of their number.
+        animated = data is not None and getattr(image, "is_animated", False)
         tile = next(iter(getattr(image, "tile", ())), None)
         args = tile.args if tile else None
         rawmode = args[0] if isinstance(args, tuple) and args else args
@@ -178,8 +179,8 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Pict
         left_to_do = orientation(image)  # Pillow turns TIFF files itself while loading
         values, alpha = samples(image, data, rawmode, notes)
         icc, exif, xmp = metadata(image)
-    if frames > 1:
-        notes.insert(0, f"first of {frames} frames taken")
+    if animated:
+        notes.insert(0, "first of several frames taken")
     if before != 1:
         notes.append("EXIF orientation applied")
     if icc and values.ndim == 3 and values.shape[2] >= 3 and icc[16:20] != b"RGB ":

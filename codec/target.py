@@ -105,7 +105,8 @@ def bracket(excess: Callable[[int], float], slope: float) -> tuple[int | None, i
             # Where the last two trials lay on one side, the curve bends, and the share creeps.
             guess = (low + high) / 2 if above == was_above else low + share * (high - low)
         else:
-            guess = row - values[row] / slope * 2**trial  # a slope that is too steep shows in the next trial
+            # A slope that is too steep shows in the next trial. A PSNR may be infinite.
+            guess = row - min(max(values[row] / slope, -ROWS), ROWS) * 2**trial
         # What lies on either side of the row must not be more than the trials after it can halve down to 2, or to 1
         # at an end.
         halved = 2 ** (MAX_CODINGS - 1 - trial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,8 @@ def whole(header: Header) -> Region:
 def check_view(header: Header, region: Region, scale: int) -> None:
     """Raises InputError for a region that is empty or not within the image, or another scale than SCALES."""
     x, y, width, height = region
+    if not all(isinstance(value, Integral) for value in (*region, scale)):
+        raise InputError(f"a region and a scale are whole numbers, not {(*region,)} and {scale!r}")
     if min(x, y) < 0 or min(width, height) < 1 or x + width > header.width or y + height > header.height:
         raise InputError(
             f"the region of {width}x{height} pixels at {x},{y} is not within the {header.width}x{header.height} image"

@@ -10,6 +10,7 @@ from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import pytest
@@ -266,6 +267,10 @@ def test_region_and_scale_of_the_command(cae: Run, tmp_path: Path, cat: Path) ->
     assert sizes[0] > 1.2 * sizes[1]
     with pytest.raises(InputError, match="scale"):
         api.decode(file.read_bytes(), scale=3)
+    wrong: tuple[dict[str, Any], ...] = ({"scale": 2.0}, {"region": (0.5, 0, 8, 8)}, {"region": (0, 0, 8)})
+    for options in wrong:
+        with pytest.raises(InputError, match=r"whole numbers|x, y, width"):
+            api.decode(file.read_bytes(), **options)
 
 
 def test_strip_and_exact(cae: Run, tmp_path: Path, photo: np.ndarray) -> None:

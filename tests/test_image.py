@@ -295,7 +295,7 @@ def test_first_frame_of_an_animation() -> None:
     frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
     file = saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
     picture = read_picture(file)
-    assert picture.notes == ("first of 2 frames taken",)
+    assert picture.notes == ("first of several frames taken",)
     assert np.array_equal(picture.pixels, RGB)
 
 

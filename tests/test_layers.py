@@ -62,8 +62,8 @@ def perturbed(model: torch.nn.Module) -> None:
 def test_halo_covers_the_receptive_field() -> None:
     model = SynthesisTransform(ModelConfig())
     perturbed(model)
-    w = torch.zeros(1, 15, 15, 320, requires_grad=True)
-    out = model(w, torch.tensor([0.5]), torch.ones(320))
+    w = torch.zeros(1, 15, 15, ModelConfig().latent_channels, requires_grad=True)
+    out = model(w, torch.tensor([0.5]), torch.ones(w.shape[-1]))
     gradient = torch.autograd.grad(out[:, 112:128, 112:128].sum(), w)[0].abs().sum((0, 3))
     reach = [int(7 - axis.nonzero().min()) for axis in (gradient.sum(1), gradient.sum(0))]
     assert max(reach) <= ModelConfig().halo

@@ -63,6 +63,10 @@ def test_maps_that_cannot_be_written(cae: Run, tmp_path: Path, half: bytes) -> N
     assert cae("info", path, "--map", tmp_path / "none" / "map.png").returncode == 6
     assert cae("info", path, "--map", path).returncode == 6
     assert path.read_bytes() == half
+    refused = cae("info", path, "--map", tmp_path / "map.png", "--max-pixels", 1000)
+    assert (refused.returncode, refused.stderr.count("\n")) == (7, 1)
+    assert "at most 1,000 are accepted" in refused.stderr
+    assert not (tmp_path / "map.png").exists()
     changed = bytearray(half)
     changed[8] ^= 1  # the fingerprint is under the header's checksum
     path.write_bytes(changed)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+import cae
 from cae.codec.config import ROWS
 from cae.codec.target import BYTES_SLOPE, MAX_CODINGS, bracket
 
@@ -49,3 +50,19 @@ def test_bracket_on_any_curve(name: str) -> None:
             assert best < high <= best + 2
     if name == "as most photographs":
         assert math.fsum(codings) / len(codings) < 5
+
+
+@pytest.mark.parametrize("lossless", [0, 1, 100, 128, 200, ROWS])
+@pytest.mark.parametrize("threshold", [0, 90, 150, 255])
+def test_bracket_where_the_psnr_becomes_infinite(lossless: int, threshold: int) -> None:
+    def excess(row: int) -> float:
+        return math.inf if row >= lossless else 0.08 * (row - threshold)
+
+    low, high = bracket(excess, 0.08)
+    first = next((row for row in range(ROWS) if excess(row) > 0), None)
+    assert high == first or (first is not None and high is not None and high - first <= 1)
+    assert low is None or excess(low) <= 0
+
+
+def test_a_picture_that_decodes_without_loss() -> None:
+    assert cae.decode(cae.encode(np.full((1, 1), 5, np.uint8), target_psnr=40)).size == (1, 1)

@@ -24,6 +24,7 @@ from cae.codec.image import read_picture
 from cae.codec.model import CompressionModel, coded_bits, laplace_bits, lower_bound, round_by_cost
 from cae.codec.pipeline import Codec
 from cae.codec.quantize import Quantizer
+from cae.codec.training import data as data_module
 from cae.codec.training import release as release_module
 from cae.codec.training import report, state
 from cae.codec.training.data import CropSource, Prefetch, list_files, patch_covariance
@@ -197,6 +198,26 @@ def test_files_that_come_later_are_taken_in_once_they_are_whole(images: Path, tm
     assert len(source) == 2
     source.refresh()
     assert len(source) == 2
+    for name in ("bad.png", "bad.tar.gz", "cut.tar"):
+        (tmp_path / name).write_bytes(whole[:700])
+    source.refresh()
+    with pytest.warns(UserWarning, match="left out"):
+        source.refresh()
+    source.refresh()
+    assert len(source) == 2
+
+
+def test_one_loader_at_a_time_takes_files_in(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "0.png").write_bytes((images / "a.png").read_bytes())
+    source = CropSource([tmp_path], smallest=64)
+    monkeypatch.setattr(data_module, "REFRESH_SECONDS", 0.001)
+    for number in range(1, 30):
+        (tmp_path / f"{number}.png").write_bytes((images / "a.png").read_bytes())
+    makers = [lambda: source.batch(1, 64, np.random.default_rng(0))] * 6
+    with Prefetch(makers) as loader:
+        for _ in range(300):
+            loader.next()
+    assert len(source) == 30
 
 
 def test_resumed_run_and_release(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ import queue
 import tarfile
 import threading
 import time
+import warnings
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -46,7 +48,7 @@ def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
                     file = archive.extractfile(member)
                     if file is not None and Path(member.name).suffix.lower() in SUFFIXES:
                         yield f"{path}:{member.name}", file.read()
-        except tarfile.TarError as error:
+        except (tarfile.TarError, EOFError, zlib.error) as error:
             raise InputError(f"{path}: {error}") from error
     else:
         yield str(path), path.read_bytes()
@@ -66,18 +68,23 @@ class CropSource:
         self._read: set[Path] = set()
         self._growing: dict[Path, int] = {}
         self._refreshed = time.monotonic()
+        self._refreshing = threading.Lock()  # loaders are several threads
         for path in self._unread():
             self._add(path)
         if not self._images:
             raise InputError(f"no image of at least {smallest} pixels a side in {[str(s) for s in sources]}")
 
     def refresh(self) -> None:
-        """Takes in files that have come since, once their size has not changed from one call to the next."""
+        """Takes in files that have come since, once their size has not changed from one call to the next. One that is
+        broken is left out, with a warning: the run goes on."""
         before = self._growing
         self._growing = {path: path.stat().st_size for path in self._unread()}
         for path, size in self._growing.items():
             if before.get(path) == size:
-                self._add(path)
+                try:
+                    self._add(path)
+                except (InputError, OSError) as error:
+                    warnings.warn(f"{error}; left out", stacklevel=2)
 
     def _unread(self) -> list[Path]:
         return [path for source in self.sources for path in list_files(source) if path not in self._read]
@@ -120,10 +127,12 @@ class CropSource:
 
     def batch(self, count: int, size: int, random: np.random.Generator) -> Pixels:
         """uint8 [count, size, size, 3]."""
-        now = time.monotonic()
-        if now - self._refreshed > REFRESH_SECONDS:
-            self._refreshed = now
-            self.refresh()
+        if time.monotonic() - self._refreshed > REFRESH_SECONDS and self._refreshing.acquire(blocking=False):
+            try:
+                self.refresh()
+                self._refreshed = time.monotonic()
+            finally:
+                self._refreshing.release()
         return np.stack([self.crop(size, random) for _ in range(count)])
 
 

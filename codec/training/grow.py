@@ -20,7 +20,7 @@ from ..transforms import base_step
 from .data import CropSource
 
 CROPS, SIDE = 400, 256
-"""What the principal components are of, and pixels to a side."""
+"""What the principal components are of, and pixels to a side, or fewer where crops are smaller."""
 
 LOG_SCALE = -1.2
 """Of new latents, which the prior knows nothing of yet, relative to their deviation: most of them are near 0."""
@@ -80,12 +80,13 @@ def _components(model: CompressionModel, count: int, source: CropSource) -> tupl
     """The principal components of what is left out at the highest rate, strongest first: float32 [768, count]; how they
     are got from a picture's patches, float32 [count, 768]; their deviations, float32 [count]."""
     random = np.random.default_rng(0)
+    side = min(SIDE, source.smallest)
     top = torch.ones(1)
     noise = float(base_step(model.config, top)) ** 2 / 12
     left_out = torch.zeros(3 * PATCH**2, 3 * PATCH**2, dtype=torch.float64)
     shown = torch.zeros_like(left_out)
     for _ in range(CROPS):
-        x = torch.tensor(source.crop(SIDE, random)).float()[None] / 255 - 0.5
+        x = torch.tensor(source.crop(side, random)).float()[None] / 255 - 0.5
         latents = model.analysis(x, top, model.sigma) * model.log_shrink(top).exp()
         error = _patches(x - model.synthesis(latents, top, model.sigma))
         # Errors count relative to what the picture has with them and quantisation: rates are compared by ratio, too.
@@ -95,7 +96,7 @@ def _components(model: CompressionModel, count: int, source: CropSource) -> tupl
     basis = torch.linalg.eigh(left_out).eigenvectors.flip(1)[:, :count]
     analysis, synthesis = model.analysis.linear.inner.weight.double(), model.synthesis.linear.inner.weight.double()
     project = basis.T - basis.T @ synthesis @ analysis
-    deviation = (project @ shown @ project.T).diagonal().sqrt()
+    deviation = (project @ shown @ project.T).diagonal().clamp(min=1e-8).sqrt()
     return basis.float(), project.float(), deviation.float()
 
 

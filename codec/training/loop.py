@@ -21,6 +21,7 @@ from ..config import ModelConfig
 from ..model import CompressionModel
 from . import report, state
 from .data import CropSource, Pixels, Prefetch, patch_covariance
+from .grow import grow
 from .loss import Loss, rate_distortion
 from .optimizer import make_optimizers, set_learning_rate
 from .recipe import Position, Recipe, stored
@@ -60,9 +61,9 @@ class Trainer:
         part_bytes: int = state.UNSPLIT,
         compiled: bool = False,
     ) -> None:
-        """`start`: weights to begin with, and `origin`: what the manifest is to say of them. A run that is in the
-        folder already is continued; InputError if its recipe is another than the one given. With `selection`, the
-        averaged weights are evaluated as the run goes on.
+        """`start`: weights to begin with, which grow to the configuration, and `origin`: what the manifest is to say of
+        them. A run that is in the folder already is continued; InputError if its recipe is another than the one given.
+        With `selection`, the averaged weights are evaluated as the run goes on.
         """
         self.recipe, self.run, self.team, self.part_bytes = recipe, run, team, part_bytes
         self.source = CropSource(data, smallest=recipe.largest_crop)
@@ -71,6 +72,8 @@ class Trainer:
         self.selection = selection
         self.norms: deque[float] = deque(maxlen=100)
         self._seed()
+        if start is not None and start.config != config:
+            start = grow(start, config, self.source)
         self.model = start if start is not None else CompressionModel(config)
         found = state.find_state(run / CHECKPOINT)
         if start is None and found is None:

@@ -184,7 +184,7 @@ def stored(record: Mapping[str, Any]) -> tuple[Recipe, ModelConfig]:
     """Recipe and configuration in the record of a checkpoint. Raises InputError for one of another version."""
     try:
         return parse(record["recipe"]), ModelConfig.from_dict(record["config"])
-    except (InputError, ValueError) as error:
+    except (InputError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"the run was begun by another version: {error}") from error
 
 

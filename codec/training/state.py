@@ -73,7 +73,7 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         for index in range(values.pop("parts")):
             tensors |= load_file(folder / f"part-{index:02d}.safetensors")
         return tensors, values
-    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
         raise InputError(f"{folder} is not a whole checkpoint: {error}") from error
 
 

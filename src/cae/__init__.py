@@ -52,6 +52,7 @@ def encode(
     cae.bitstream.errors.
     """
     from .codec.image import read_picture
+    from .codec.memory import memory_errors
     from .codec.pipeline import load_codec
     from .codec.target import encode_to_psnr, encode_to_size
     from .codec.transparency import clear_transparent
@@ -59,7 +60,8 @@ def encode(
     if target_size is not None and target_psnr is not None:
         raise InputError("give target_size or target_psnr, not both")
     picture = read_picture(image, max_pixels)
-    picture = picture if exact else clear_transparent(picture)
+    with memory_errors():
+        picture = picture if exact else clear_transparent(picture)
     codec = load_codec(device)
     if target_size is not None:
         return encode_to_size(codec, picture, target_size, effort).data

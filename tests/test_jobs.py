@@ -1,0 +1,41 @@
+"""Many files in several processes, some of which die."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cae.cli.jobs import Job, Outcome, in_processes
+
+
+def work(job: Job) -> Outcome:
+    """Dies, fails, or says how many threads there are."""
+    assert isinstance(job.source, Path)
+    if job.source.name == "deadly":
+        os._exit(9)
+    if job.source.name == "bad":
+        raise OSError("no such thing")
+    return Outcome(job, line=os.environ["OMP_NUM_THREADS"])
+
+
+def jobs(*names: str) -> list[Job]:
+    return [Job(Path(name), Path("out")) for name in names]
+
+
+def test_a_process_that_dies_fails_its_own_job_alone() -> None:
+    names = [f"good {number}" for number in range(20)]
+    names[3], names[7], names[11] = "deadly", "bad", "deadly too"
+    outcomes = list(in_processes(jobs(*names), work, 2))
+    assert sorted(str(outcome.job.source) for outcome in outcomes) == sorted(names)
+    failed = {str(outcome.job.source): outcome.error for outcome in outcomes if outcome.error}
+    assert set(failed) == {"deadly", "bad"}
+    assert failed["deadly"] == "deadly: its process died"
+
+
+@pytest.mark.parametrize(("given", "expected"), [("8", "4"), ("1", "1")])
+def test_processes_share_the_threads(given: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    outcomes = list(in_processes(jobs("a", "b", "c"), work, 2))
+    assert {outcome.line for outcome in outcomes} == {expected}
