@@ -10,7 +10,7 @@ import click
 from .extras import check_evaluation
 from .failures import BAD_CAE_FILE, BAD_IMAGE, NO_OUTPUT, about
 from .files import check_output, utf8, write_file
-from .options import FILE
+from .options import FILE, check_suffix
 
 if TYPE_CHECKING:
     from ..codec.evaluation.comparison import Version
@@ -35,6 +35,7 @@ def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
     from ..codec.evaluation.comparison import check_sizes, make_page, table
 
     if page is not None:
+        check_suffix(page, ".html", ".htm")
         with about(page, NO_OUTPUT):
             check_output(page, original)
     first = _open(original, maps=False)

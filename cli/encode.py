@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import math
 import re
@@ -17,7 +18,7 @@ from click.core import ParameterSource
 from ..codec.config import DEFAULT_EFFORT, ROUNDS
 from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
-from .files import STREAM, check_output, read_input, write_output
+from .files import STREAM, check_output, is_stream, read_input, write_output
 from .progress import progress
 from .remote import Place
 
@@ -143,6 +144,7 @@ def encode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
     """Encodes one file. Raises Failure."""
     with about(job.output, NO_OUTPUT):
         check_output(job.output, job.source)
+        _check_replaced(job.output)
     with about(job.source, BAD_IMAGE):
         from ..codec.image import strip
         from ..codec.transparency import clear_transparent
@@ -169,6 +171,17 @@ def encode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
     return jobs.Outcome(job, line, tuple(notes), before, size, size, pixels)
 
 
+def _check_replaced(output: Place) -> None:
+    """Raises OSError where the output is a file of another kind: a shell's * may stand for two images."""
+    from ..bitstream.container import MAGIC
+
+    if isinstance(output, Path) and output.is_file() and not is_stream(output):
+        with output.open("rb") as file:
+            begin = file.read(len(MAGIC))
+        if begin not in (b"", MAGIC):
+            raise FileExistsError(errno.EEXIST, "is there already and no .cae file", str(output))
+
+
 def _read(source: Place, max_pixels: int) -> tuple[Picture, int]:
     """A picture, and the size of its file."""
     from ..codec.image import Picture, read_picture
@@ -188,7 +201,8 @@ def _encode(codec: Codec, picture: Picture, settings: Settings) -> Coded:
     if settings.psnr is not None:
         return encode_to_psnr(codec, picture, settings.psnr, settings.effort)
     if settings.bpp is not None:
-        return encode_to_size(codec, picture, int(settings.bpp * picture.width * picture.height / 8), settings.effort)
+        size = max(1, int(settings.bpp * picture.width * picture.height / 8))
+        return encode_to_size(codec, picture, size, settings.effort)
     if settings.size is not None:
         return encode_to_size(codec, picture, settings.size, settings.effort)
     with progress(settings.quiet) as report:

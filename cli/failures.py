@@ -53,6 +53,8 @@ def about(place: object, code: int | None = None) -> Iterator[None]:
     """Errors raised inside concern this file, path or URL, and have this exit code, or the one of their kind."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # nobody listens any more
     except (CaeError, OSError) as exc:
         own = exit_code(exc)
         raise Failure(f"{place}: {_cause(exc)}", own if own == TOO_LARGE else code or own) from exc

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from .remote import Place, Remote
 
@@ -20,14 +20,15 @@ STREAM = Path("-")
 
 def read_input(source: Place) -> bytes:
     """All of a file, or of standard input. Raises OSError."""
-    return sys.stdin.buffer.read() if source == STREAM else source.read_bytes()
+    return _open(sys.stdin).read() if source == STREAM else source.read_bytes()
 
 
 def write_output(output: Place, data: bytes) -> None:
     """To a file, whole or not at all, or to standard output. Raises OSError."""
     if output == STREAM:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        stream = _open(sys.stdout)
+        stream.write(data)
+        stream.flush()
     elif isinstance(output, Remote):
         output.write_bytes(data)
     else:
@@ -99,6 +100,13 @@ def new_file(output: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _open(stream: TextIO | None) -> BinaryIO:
+    """Raises OSError for a standard stream that is closed, for which Python has nothing."""
+    if stream is None:
+        raise OSError(errno.EBADF, "the standard stream is closed")
+    return stream.buffer
 
 
 def _target(output: Path) -> Path:

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from .extras import check_training
+from .failures import NO_OUTPUT, about
+from .files import check_output
 
 
 @click.command()
@@ -33,5 +35,8 @@ def freeze(run: Path, path: Path, data: tuple[Path, ...]) -> None:
         raise click.UsageError(f"the weights file must end in .safetensors, not {path.name!r}")
     from ..codec.training.release import release
 
+    if path.parent.exists():  # it is made where it is missing
+        with about(path, NO_OUTPUT):
+            check_output(path, run)
     release(run, path, data)
     click.echo(f"{path}: {path.stat().st_size:,} bytes")

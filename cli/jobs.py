@@ -62,7 +62,7 @@ def plan(
     if folder is None:
         if len(sources) != 2:
             raise click.UsageError("give IN and OUT, or any number of inputs and --out FOLDER")
-        if sources[0].is_dir():
+        if _is_folder(sources[0]):
             raise click.UsageError(f"{sources[0]} is a folder: say where its files go by --out FOLDER")
         if sources[1].suffix.lower() in suffixes:  # a shell's * stands for two files as well
             raise click.UsageError(
@@ -88,9 +88,7 @@ def plan(
 
 def _files(source: Place, recursive: bool, suffixes: Collection[str]) -> Iterator[tuple[Place, PurePath]]:
     """(path, name below the output folder) of a file, or of each file of a folder."""
-    with about(source):
-        is_folder = source.is_dir()
-    if not is_folder:
+    if not _is_folder(source):
         yield source, PurePath(source.name)
         return
     if isinstance(source, Remote):
@@ -100,21 +98,38 @@ def _files(source: Place, recursive: bool, suffixes: Collection[str]) -> Iterato
             if file.suffix.lower() in suffixes:
                 yield file, file.relative_to(source)
         return
-    for path in sorted(source.rglob("*") if recursive else source.iterdir()):
-        if path.suffix.lower() in suffixes and path.is_file():
-            yield path, path.relative_to(source)
+    unreadable: list[Path] = []
+    paths: list[Path] = []
+    for top, _, names in os.walk(source, onerror=lambda error: unreadable.append(Path(error.filename))):
+        paths += [Path(top, name) for name in names]
+        if not recursive:
+            break
+    found = (path for path in paths if path.suffix.lower() in suffixes and path.is_file())
+    for path in sorted((*found, *unreadable)):  # folders that cannot be read fail as files do
+        yield path, path.relative_to(source)
+
+
+def _is_folder(source: Place) -> bool:
+    """Not where that cannot be seen: as a file it will fail by itself. Raises Failure for a URL."""
+    if isinstance(source, Remote):
+        with about(source):
+            return source.is_dir()
+    try:
+        return source.is_dir()
+    except OSError:
+        return False
 
 
 def run(jobs: Sequence[Job], work: Work, engine: Engine, quiet: bool, skip_existing: bool) -> None:
     """Does all jobs, says what became of them, and ends the command: with exit code 1 if some of several failed."""
-    if len(jobs) == 1 and not skip_existing:
+    there = existing(job.output for job in jobs) if skip_existing else set()
+    if len(jobs) == 1 and not there:
         outcome = _do(work, jobs[0])
         _tell_notes(outcome, quiet)
         if not quiet and outcome.line:
             click.echo(outcome.line, err=jobs[0].output == STREAM)
         click.get_current_context().exit(outcome.code)
     begin = time.perf_counter()
-    there = existing(job.output for job in jobs) if skip_existing else set()
     left = [job for job in jobs if job.output not in there]
     bar = FilesBar(len(left), quiet)
     done: list[Outcome] = []

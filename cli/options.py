@@ -34,6 +34,9 @@ def _place(ctx: click.Context, param: click.Parameter, value: str | None) -> Pla
 
 
 def _places(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[Place | None, ...]:
+    for value in values:
+        if value.endswith("/") and "://" not in value and not Path(value).is_dir():
+            raise click.BadParameter(f"{value!r} is not a folder", ctx, param)
     return tuple(_place(ctx, param, value) for value in values)
 
 

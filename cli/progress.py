@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -42,15 +43,21 @@ class FilesBar:
             return
         share = done / self._total
         seconds = time.perf_counter() - self._begin
-        left = time.strftime("%H:%M:%S", time.gmtime(seconds / share - seconds))
         bar = "#" * round(20 * share)
+        left = clock(seconds / share - seconds)
         line = f"[{bar:.<20}] {done}/{self._total} files  {read / 1e6 / seconds:.1f} MB/s  {left} left"
-        click.echo(line, nl=False, err=True)
+        click.echo(line[: shutil.get_terminal_size().columns - 1], nl=False, err=True)
 
     def clear(self) -> None:
         """Takes it away."""
         if self._active:
             _clear()
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
 
 
 def _clear() -> None:

@@ -157,13 +157,12 @@ def rd_curve(
         raise Failure(f"{len(failures)} of {count} images could not be read", UNEXPECTED)
 
 
-def _check_outputs(report: Path | None, plot: Path | None, *others: Path | None) -> None:
+def _check_outputs(report: Path | None, plot: Path | None, points: Path | None, summary: Path | None) -> None:
     """Before anything is measured: can it be written, and is it what its name says?"""
-    for path, suffixes in ((report, (".html", ".htm")), (plot, (".png", ".svg"))):
+    kinds = (report, (".html", ".htm")), (plot, (".png", ".svg")), (points, (".csv",)), (summary, (".json",))
+    for path, suffixes in kinds:
         if path is not None:
             options.check_suffix(path, *suffixes)
-    for path in (report, plot, *others):
-        if path is not None:
             with about(path, NO_OUTPUT):
                 check_output(path, path.parent)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import click
 
 from . import options
 from .extras import check_training
+from .progress import clock
 
 if TYPE_CHECKING:
     from ..codec.training.report import Row
@@ -144,7 +144,9 @@ def train(
             if not passed:
                 raise click.exceptions.Exit(1)
         else:
-            trainer.train(_Display() if team.rank == 0 else lambda *_: None)
+            stopped = trainer.train(_Display() if team.rank == 0 else lambda *_: None)
+            if stopped:
+                raise click.exceptions.Exit(128 + stopped)
 
 
 class _Display:
@@ -175,7 +177,7 @@ def _line(row: Row, left: float) -> str:
         bands = " ".join(f"{row[key]:.2f}" for key in sorted(row) if key.startswith("loss_"))
         words += [f"loss {row['loss']:.4f} ({bands})", f"{row['bpp']:.3f} bpp", f"{row['psnr']:.2f} dB"]
     words += [f"gradient {row['gradient']:.2g}", f"{row['crops_per_second']:.0f} crops/s"]
-    words += [f"{time.strftime('%H:%M:%S', time.gmtime(left))} left"]
+    words += [f"{clock(left)} left"]
     if row["skipped"]:
         words.append(f"{row['skipped']:.0f} steps skipped: gradient not finite or too large")
     return "  ".join(words)

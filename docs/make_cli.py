@@ -47,7 +47,8 @@ def _row(option: click.Option) -> str:
         value = option.type.name.upper()
     names = ", ".join(f"`{name}`" for name in sorted(option.opts, key=len))
     default = f"{option.default}" if option.show_default and not option.is_flag else ""
-    return f"| {names}{f' {value}' if value else ''} | {option.help or ''} | {default} |"
+    cells = (f"{names}{f' {value}' if value else ''}", option.help or "", default)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 if __name__ == "__main__":

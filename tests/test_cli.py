@@ -17,6 +17,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from cae.bitstream.container import MAGIC
+
 Run = Callable[..., "CompletedProcess[str]"]
 Bytes = npt.NDArray[np.uint8]
 
@@ -272,11 +274,11 @@ def test_bad_cae_files(
     source, out = tmp_path / "bad.cae", tmp_path / "out.png"
     if data is not None:
         source.write_bytes(data)
-    out.write_bytes(b"an older file")
+    out.write_bytes(MAGIC + b"an older file")
     before = sorted(tmp_path.iterdir())
     fails(cae(command, source, *([out] if command == "decode" else [])), 4, f"cae: {source}: ", cause)
     assert sorted(tmp_path.iterdir()) == before
-    assert out.read_bytes() == b"an older file"
+    assert out.read_bytes() == MAGIC + b"an older file"
 
 
 def test_missing_weights(cae: Run, photo_png: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,10 +368,31 @@ def test_interrupted_while_writing(
     out = tmp_path / "out.cae"
     fails(cae("encode", photo_png, out), code)
     assert list(tmp_path.iterdir()) == [photo_png]
-    out.write_bytes(b"an older file")
+    out.write_bytes(MAGIC + b"an older file")
     fails(cae("encode", photo_png, out), code)
-    assert out.read_bytes() == b"an older file"
+    assert out.read_bytes() == MAGIC + b"an older file"
     assert sorted(tmp_path.iterdir()) == [out, photo_png]
+
+
+def test_another_file_is_not_replaced(cae: Run, photo_png: Path, tmp_path: Path, stand_in: object) -> None:
+    """A shell's * may stand for two images."""
+    other = tmp_path / "two.heic"
+    other.write_bytes(photo_png.read_bytes())
+    fails(cae("encode", photo_png, other), 6, "no .cae file")
+    assert other.read_bytes() == photo_png.read_bytes()
+    assert cae("encode", photo_png, f"{tmp_path}/new/").returncode == 2
+    assert sorted(tmp_path.iterdir()) == [photo_png, other]
+    for _ in range(2):  # the second time a file of its own kind is replaced
+        assert cae("encode", photo_png, tmp_path / "x.cae").returncode == 0
+
+
+def test_standard_output_is_data_alone(photo_png: Path) -> None:
+    command = [sys.executable, "-m", "cae", "encode", str(photo_png), "-"]
+    plain, skipping = (
+        subprocess.run([*command, *more], capture_output=True, check=True).stdout for more in ((), ("--skip-existing",))
+    )
+    assert plain == skipping
+    assert plain.startswith(MAGIC)
 
 
 def test_permissions(cae: Run, photo_png: Path, tmp_path: Path, stand_in: object) -> None:

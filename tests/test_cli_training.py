@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +97,23 @@ def test_train_plot_freeze_and_train_on(cae: Run, tmp_path: Path, data: Path, re
     # Files made with the weights that lay there before still find them.
     assert [found.path.name for found in installed_weights(weights)] == ["tuned.safetensors", "small.safetensors"]
     assert load_frozen(weights, fingerprint=fingerprint)[1] == fingerprint
+
+
+def test_a_stopped_run_says_so(
+    cae: Run, tmp_path: Path, data: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its state is saved, but what would follow a whole one does not."""
+    step = loop.Trainer.train_step
+
+    def stopping(trainer: loop.Trainer, pixels: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(trainer, pixels)
+
+    monkeypatch.setattr(loop.Trainer, "train_step", stopping)
+    result = cae("train", data, "-o", tmp_path / "run", "--recipe", recipe, "--device", "cpu")
+    assert result.returncode == 143
+    assert "stopped at step 1; the same command goes on" in result.stdout
+    assert (tmp_path / "run" / loop.CHECKPOINT / "state.json").is_file()
 
 
 def test_nothing_to_train_on(cae: Run, tmp_path: Path) -> None:

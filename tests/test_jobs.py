@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cae.cli.jobs import Job, Outcome, in_processes
+from cae.cli.jobs import Job, Outcome, in_processes, plan
 
 
 def work(job: Job) -> Outcome:
@@ -39,3 +40,18 @@ def test_processes_share_the_threads(given: str, expected: str, monkeypatch: pyt
     monkeypatch.setenv("OMP_NUM_THREADS", given)
     outcomes = list(in_processes(jobs("a", "b", "c"), work, 2))
     assert {outcome.line for outcome in outcomes} == {expected}
+
+
+def test_folders_that_cannot_be_read_are_jobs_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "a.png").touch()
+    scan = os.scandir
+
+    def scandir(path: str | Path) -> Any:
+        if Path(path).name == "secret":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    planned = plan([tmp_path], tmp_path / "out", True, {".png"}, ".cae")
+    assert [job.source for job in planned] == [tmp_path / "a.png", tmp_path / "secret"]

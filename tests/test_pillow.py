@@ -118,3 +118,13 @@ def test_damaged_files(saved: Path) -> None:
     data[-9] ^= 1
     with pytest.raises(OSError, match=r"cannot identify|checksum"):
         Image.open(BytesIO(data)).load()
+
+
+@pytest.mark.parametrize("nothing", [None, b""])
+def test_metadata_is_left_out_where_that_is_asked_for(saved: Path, tmp_path: Path, nothing: bytes | None) -> None:
+    with Image.open(saved) as image:
+        image.save(tmp_path / "bare.cae", exif=nothing, icc_profile=nothing, xmp=nothing)
+        image.save(tmp_path / "kept.cae")
+    with Image.open(tmp_path / "bare.cae") as bare, Image.open(tmp_path / "kept.cae") as kept:
+        assert not {"exif", "icc_profile", "xmp"} & set(bare.info)
+        assert {"exif", "icc_profile", "xmp"} <= set(kept.info)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -90,9 +91,9 @@ class Trainer:
         if found is not None:
             self._resume(found)
 
-    def train(self, tell: Tell) -> None:
+    def train(self, tell: Tell) -> int:
         """Runs to the end of the recipe, to SIGINT or SIGTERM, or till the selection has seen enough; in any case the
-        last state is saved.
+        last state is saved. Returns the signal that stopped it, or 0.
         """
         self.model.train()
         tell(f"{len(self.source)} images, {sum(p.numel() for p in self.names):,} parameters", 0.0)
@@ -146,6 +147,8 @@ class Trainer:
             tell(f"no better evaluation for a while: stopped at step {self.step}", 0.0)
         else:
             tell(f"stopped at step {self.step}; the same command goes on", 0.0)
+            return next(iter(signals.received), signal.SIGINT)  # one process of a team may have it from another
+        return 0
 
     def train_step(self, pixels: Pixels) -> tuple[Tensor, Loss | None]:
         """One step on uint8 [B, S, S, 3].

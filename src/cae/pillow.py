@@ -72,11 +72,11 @@ def _save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     known = {
         key: options[key] for key in ("quality", "target_size", "target_psnr", "effort", "exact") if key in options
     }
-    for key in ("icc_profile", "exif", "xmp"):
-        if options.get(key):
-            image = image.copy()
-            value = options[key]
-            image.info[key] = value.tobytes() if isinstance(value, Image.Exif) else value
+    given = {key: options[key] for key in ("icc_profile", "exif", "xmp") if key in options}
+    if given:
+        image = image.copy()
+    for key, value in given.items():
+        image.info[key] = value.tobytes() if isinstance(value, Image.Exif) and value else value or None
     file.write(cae.encode(image, **known))
 
 
