@@ -23,7 +23,9 @@ CROPS, SIDE = 400, 256
 """What the principal components are of, and pixels to a side, or fewer where crops are smaller."""
 
 LOG_SCALE = -1.2
-"""Of new latents, which the prior knows nothing of yet, relative to their deviation: most of them are near 0."""
+"""Of new latents, which the prior knows nothing of yet, relative to their deviation: most of them are near 0. A channel
+whose deviation is below half a step at the highest rate is never coded then, and stays so: more are not worth asking
+for."""
 
 
 @torch.no_grad()
