@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cae.cli.jobs import Job, Outcome, in_processes, plan
+from cae.cli.jobs import Job, Work, in_processes, plan
 
+WORK = """
+import os
+from cae.cli.jobs import Outcome
 
-def work(job: Job) -> Outcome:
-    """Dies, fails, or says how many threads there are."""
-    assert isinstance(job.source, Path)
+def work(job):
     if job.source.name == "deadly":
         os._exit(9)
     if job.source.name == "bad":
         raise OSError("no such thing")
     return Outcome(job, line=os.environ["OMP_NUM_THREADS"])
+"""
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
+    """Dies, fails, or says how many threads there are; of a module that other processes can import, too."""
+    (tmp_path / "deadly_work.py").write_text(WORK)
+    monkeypatch.syspath_prepend(tmp_path)  # type: ignore[no-untyped-call]
+    monkeypatch.delitem(sys.modules, "deadly_work", raising=False)
+    found: Work = importlib.import_module("deadly_work").work
+    return found
 
 
 def jobs(*names: str) -> list[Job]:
     return [Job(Path(name), Path("out")) for name in names]
 
 
-def test_a_process_that_dies_fails_its_own_job_alone() -> None:
+def test_a_process_that_dies_fails_its_own_job_alone(work: Work) -> None:
     names = [f"good {number}" for number in range(20)]
     names[3], names[7], names[11] = "deadly", "bad", "deadly too"
     outcomes = list(in_processes(jobs(*names), work, 2))
@@ -36,7 +50,7 @@ def test_a_process_that_dies_fails_its_own_job_alone() -> None:
 
 
 @pytest.mark.parametrize(("given", "expected"), [("8", "4"), ("1", "1")])
-def test_processes_share_the_threads(given: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_share_the_threads(work: Work, given: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", given)
     outcomes = list(in_processes(jobs("a", "b", "c"), work, 2))
     assert {outcome.line for outcome in outcomes} == {expected}

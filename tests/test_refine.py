@@ -90,7 +90,7 @@ def test_less_is_missing(codec: Codec, photo: Bytes, quality: float, monkeypatch
         lacks = ((wanted - analysis.analyse(model, decoded, row)) * model.sigma)[within]
         missing.append([float(part.norm()) for rows in lacks.split(4, dim=1) for part in rows.split(4, dim=2)])
     plain, once, often = np.array(missing)
-    assert (once < plain).mean() > 0.9
+    assert (once < plain).mean() > 0.8
     assert once.sum() < 0.99 * plain.sum()
     assert often.sum() < once.sum()
 
