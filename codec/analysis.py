@@ -1,46 +1,101 @@
-"""The analysis transform over whole images of any size: window by window, each with a halo of what its latents can
-depend on. The memory needed grows with the window, not with the image.
+"""The integer twins of analysis and hyper-analysis: pixels to latents and hyper-latents, the same on every device.
+
+No decoder needs that. With it, a picture becomes the same file wherever it is encoded, and operands of 8 bits, of which
+pixels are the first, are multiplied faster than floating-point numbers.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..bitstream.container import Rectangle
-from .config import HYPER_PATCH, PATCH
-from .frozen import FrozenModel
-from .image import to_rgb
-from .windows import Pixels, spans
-
-
-def analyse(model: FrozenModel, pixels: Pixels, row: int, area: Rectangle | None = None) -> Tensor:
-    """The latents of an area of an image (all of it if None), in standard deviations: float32 [1, h, w, M].
-
-    pixels: uint8 [H, W, 3], or [H, W] for grey. They are padded to multiples of 64 by repeating the last row and
-    column; the area is within the padded image.
-    """
-    height, width = (-(-side // HYPER_PATCH) * HYPER_PATCH // PATCH for side in pixels.shape[:2])
-    area = area or Rectangle(0, 0, height, width)
-    device = model.sigma.device
-    latents = torch.empty(1, area.height, area.width, model.config.latent_channels, device=device)
-    halo = model.config.halo
-    for top, bottom in spans(area.top, area.top + area.height):
-        for left, right in spans(area.left, area.left + area.width):
-            above, before = min(halo, top), min(halo, left)
-            part = cut(pixels, (top - above, min(bottom + halo, height)), (left - before, min(right + halo, width)))
-            y = model.analyse(torch.from_numpy(part).to(device)[None], row)
-            y = y[:, above:, before:][:, : bottom - top, : right - left]
-            latents[:, top - area.top : bottom - area.top, left - area.left : right - area.left] = y
-    return latents
+from .config import ACTIVATION_LIMIT, PATCH, ROWS, ModelConfig
+from .exact import exact_arithmetic, limited
+from .integers import HALF, INPUT_LIMIT, INPUT_ONE
+from .layers import space_to_depth
+from .model import HyperAnalysis
+from .narrow import NarrowPointwise, WidePointwise, in_bytes
+from .transforms import AnalysisTransform, typed
+from .twins import IntegerBlock
 
 
-def cut(pixels: Pixels, rows: tuple[int, int], columns: tuple[int, int]) -> Pixels:
-    """A part of the padded image, its borders in latent positions: uint8 [H, W, 3], contiguous, a copy."""
-    (top, bottom), (left, right) = rows, columns
-    part = to_rgb(pixels[PATCH * top : PATCH * bottom, PATCH * left : PATCH * right])
-    below, after = PATCH * (bottom - top) - part.shape[0], PATCH * (right - left) - part.shape[1]
-    if below or after:
-        part = np.pad(part, ((0, below), (0, after), (0, 0)), mode="edge")
-    return np.array(part, order="C")
+class FinePointwise(nn.Module):
+    """1x1 convolution of operands by weights of 16 bits, in halves of 8."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.upper = NarrowPointwise(weight, bias)
+        self.lower = NarrowPointwise(weight, bias)
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Operands [..., inputs] to float32 [..., outputs]: two exact sums, what they add up to is rounded."""
+        return self.lower.add_to(self.upper(u), u)
+
+
+class IntegerAnalysis(nn.Module):
+    """Pixels to latents; made by `freeze`."""
+
+    gain_8: Tensor
+    gain_16: Tensor
+    reach: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        source = AnalysisTransform(config)
+        linear, enter, leave = source.linear.inner, source.enter.inner, source.leave.inner
+        self.linear = FinePointwise(linear.weight, linear.bias)
+        self.enter = FinePointwise(enter.weight, enter.bias)
+        self.blocks_8 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_8)))
+        self.down = WidePointwise(source.down.weight, source.down.bias)
+        self.blocks_16 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_16)))
+        self.leave = WidePointwise(leave.weight, leave.bias)
+        for name, size in (
+            ("gain_8", config.width_8),
+            ("gain_16", config.width_16),
+            ("reach", config.latent_channels),  # the network's output to standard deviations
+        ):
+            self.register_buffer(name, torch.zeros(ROWS, size))
+
+    def forward(self, pixels: Tensor, row: int) -> Tensor:
+        """uint8 [1, H, W, 3], H and W multiples of 16 -> latents in standard deviations, float32 [1, H/16, W/16, M]."""
+        with exact_arithmetic():
+            features = self.enter(_operands(space_to_depth(pixels, PATCH // 2)))
+            features = self.blocks_8(features.mul_(self.gain_8[row]))
+            features = self.down(limited(space_to_depth(features, 2))).mul_(self.gain_16[row])
+            y: Tensor = self.leave(limited(self.blocks_16(features))).mul_(self.reach[row])
+            return y.add_(self.linear(_operands(space_to_depth(pixels, PATCH))))
+
+
+class IntegerHyperAnalysis(nn.Module):
+    """Latents to hyper-latents; made by `freeze`."""
+
+    logs: Tensor
+    gain: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        source = HyperAnalysis(config)
+        down_64 = source.down_64.inner
+        self.enter = WidePointwise(source.enter.weight, source.enter.bias, HALF)
+        self.blocks_16 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_16)))
+        self.down_32 = WidePointwise(source.down_32.weight, source.down_32.bias)
+        self.blocks_32 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_32)))
+        self.down_64 = WidePointwise(down_64.weight, down_64.bias)
+        # Of magnitudes 0, 1 .. INPUT_LIMIT: a table, since libraries differ in the last bit of a logarithm.
+        self.register_buffer("logs", torch.zeros(INPUT_LIMIT + 1))
+        self.register_buffer("gain", torch.zeros(ROWS, config.prior_width))
+
+    def forward(self, y: Tensor, row: int) -> Tensor:
+        """Latents in standard deviations, float32 [1, h, w, M] -> hyper-latents, int32 [1, h/4, w/4, Z]."""
+        with exact_arithmetic():
+            inputs = (y * INPUT_ONE).round_().clamp_(-INPUT_LIMIT, INPUT_LIMIT)
+            logs = self.logs.index_select(0, inputs.abs().int().flatten()).reshape(y.shape)
+            features = self.enter(torch.cat([inputs, logs], dim=-1)).mul_(self.gain[row])
+            features = self.down_32(limited(space_to_depth(self.blocks_16(features), 2)))
+            z: Tensor = self.down_64(limited(space_to_depth(self.blocks_32(features), 2)))
+            return z.round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT).int()
+
+
+def _operands(pixels: Tensor) -> Tensor:
+    """Samples from 0 to 255 are operands as they are."""
+    return pixels if in_bytes(pixels) else pixels.float()

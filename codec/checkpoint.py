@@ -11,22 +11,27 @@ from torch import Tensor
 
 from ..bitstream.errors import WeightsError
 from .config import ACTIVATION_LIMIT
-from .exact import IntegerJoin, IntegerRateTable
+from .exact import MAX_FACTOR, IntegerJoin, IntegerRateTable
 from .frozen import FrozenModel
 from .installed import find_weights, parse, read_weights
+from .integers import INPUT_LIMIT
 from .model import CompressionModel
 from .twins import settle
 
 TRAINING_PREFIX = "training."
 """Tensors that only training needs: the floating-point prior and the rate tables before they were rounded. So are those
-of `_SYNTHESIS`, whose name the integer networks do not have."""
+of `_TRANSFORMS`, whose names the integer networks do not have."""
 
-_SYNTHESIS = "synthesis"
-
-_UNPREFIXED = {"analysis", "hyper_analysis", _SYNTHESIS, "sigma"}
+_TRANSFORMS = {"analysis", "hyper_analysis", "synthesis", "sigma"}
 """What has the same name in a file as in training."""
 
-_INTEGERS = {"prior", "pixels"}
+_STORED = {"weight": torch.int8, "bias": torch.int32, "rows": torch.int16, "logs": torch.int16}
+"""Types of integers that are held in float32."""
+
+MAX_UNIT = 2**20
+"""Standard deviations are at most so many quantisation steps, and steps so many deviations."""
+
+_INTEGERS = {"latents", "hyper_latents", "prior", "pixels"}
 """Networks of integers."""
 
 
@@ -44,8 +49,8 @@ def load_frozen(folder: Path | None = None, *, fingerprint: bytes | None = None)
 def parse_frozen(data: bytes, name: str) -> FrozenModel:
     """Inverse of `serialise` as far as the codec needs it. Raises WeightsError, naming `name`."""
     config, tensors = parse(data, name, load)
-    training = (TRAINING_PREFIX, _SYNTHESIS + ".")
-    state = {key: value for key, value in tensors.items() if not key.startswith(training)}
+    training = {*_TRANSFORMS, TRAINING_PREFIX.rstrip(".")}
+    state = {key: value for key, value in tensors.items() if key.split(".")[0] not in training}
     model = FrozenModel(config)
     try:
         # The one tensor whose size is not fixed by the configuration.
@@ -54,15 +59,30 @@ def parse_frozen(data: bytes, name: str) -> FrozenModel:
     except (KeyError, RuntimeError) as error:
         raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
     settle(model)
-    tables = [*model.buffers(recurse=False), *model.pixels.buffers(recurse=False)]
-    tables += [layer.ratio for layer in model.prior.modules() if isinstance(layer, IntegerJoin)]
+    owners = model, model.latents, model.hyper_latents, model.pixels
+    tables = [table for owner in owners for table in owner.buffers(recurse=False)]
+    joins = [layer.ratio for layer in model.prior.modules() if isinstance(layer, IntegerJoin)]
+    tables += joins
     if not all(table.isfinite().all() for table in tables):
         raise WeightsError(f"{name}: a table is not finite")
     rows = [layer.rows for layer in model.prior.modules() if isinstance(layer, IntegerRateTable)]
     if not all(torch.equal(table, table.round().clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)) for table in rows):
         raise WeightsError(f"{name}: a table of activations has others")
-    if model.unit.min() <= 0 or model.inverse_unit.min() < 0:
+    logs = model.hyper_latents.logs
+    if not torch.equal(logs, logs.round().clamp(-INPUT_LIMIT, INPUT_LIMIT)):
+        raise WeightsError(f"{name}: a table of logarithms has others")
+    if min(model.worth.min(), model.rate_weight.min()) <= 0:
+        raise WeightsError(f"{name}: a table of weights of errors is out of range")
+    if model.unit.min() < 1 / MAX_UNIT or model.unit.max() > MAX_UNIT or model.inverse_unit.min() < 0:
         raise WeightsError(f"{name}: a table of units is out of range")
+    factors = [model.latents.gain_8, model.latents.gain_16, model.hyper_latents.gain]
+    factors += [model.pixels.gain_8, model.pixels.gain_16, *joins]
+    if min(table.min() for table in factors) < 0 or max(table.max() for table in factors) > MAX_FACTOR:
+        raise WeightsError(f"{name}: a table of factors is out of range")
+    if any(table.min() < 0 or table.max() > 1 for table in (model.latents.reach, model.pixels.reach)):
+        raise WeightsError(f"{name}: a table of reaches is out of range")
+    if model.log_unit.abs().max() > ACTIVATION_LIMIT:
+        raise WeightsError(f"{name}: a table of table rows is out of range")
     if model.hyper_rows.min() < 1 or model.hyper_rows.max() >= len(model.half_widths):
         raise WeightsError(f"{name}: a table row of the hyper-latents is out of range")
     model.probability_tables()
@@ -75,7 +95,7 @@ def parse_trained(data: bytes, name: str) -> CompressionModel:
     own = {
         key.removeprefix(TRAINING_PREFIX): value for key, value in tensors.items() if key.startswith(TRAINING_PREFIX)
     }
-    shared = {key: value for key, value in tensors.items() if key.split(".")[0] in _UNPREFIXED}
+    shared = {key: value for key, value in tensors.items() if key.split(".")[0] in _TRANSFORMS}
     model = CompressionModel(config)
     try:
         model.load_state_dict(own | shared)
@@ -88,7 +108,7 @@ def serialise(frozen: FrozenModel, trained: CompressionModel) -> bytes:
     """A weights file: the frozen model, and of the trained one what the frozen does not have."""
     tensors = {key: _compact(key, value) for key, value in frozen.state_dict().items()}
     for key, value in trained.state_dict().items():
-        name = key if key.split(".")[0] in _UNPREFIXED else TRAINING_PREFIX + key
+        name = key if key.split(".")[0] in _TRANSFORMS else TRAINING_PREFIX + key
         tensors.setdefault(name, _compact(name, value))
     return save(tensors, metadata={"config": json.dumps(frozen.config.to_dict())})
 
@@ -96,8 +116,8 @@ def serialise(frozen: FrozenModel, trained: CompressionModel) -> bytes:
 def _compact(key: str, value: Tensor) -> Tensor:
     """The type that a tensor is stored in; integers that floats held are exact in it."""
     parts = key.split(".")
-    if parts[0] in _INTEGERS and parts[-1] in ("weight", "bias", "rows"):
-        value = value.to({"weight": torch.int8, "bias": torch.int32, "rows": torch.int16}[parts[-1]])
+    if parts[0] in _INTEGERS and parts[-1] in _STORED:
+        value = value.to(_STORED[parts[-1]])
     elif parts[0] not in _INTEGERS and len(parts) > 1 and value.is_floating_point() and parts[-1] != "knots":
         value = value.half()
     return value.contiguous()

@@ -40,7 +40,7 @@ class TileCoder:
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self.model.sigma.device
+        return self.model.unit.device
 
     def quantise(self, y: Tensor, row: int, z: Tensor | None = None) -> tuple[list[Step], Tensor]:
         """A tile's latents, float32 [1, h, w, M] in standard deviations -> the steps to be coded, hyper-latents first,
@@ -70,9 +70,7 @@ class TileCoder:
 
     def pixels(self, latents: npt.NDArray[np.int32], row: int) -> npt.NDArray[np.uint8]:
         """Of `windows.Networks`."""
-        x = self.model.synthesise(torch.from_numpy(latents).to(self.device)[None], row)[0]
-        # By way of int16: straight to uint8 takes three times as long.
-        return x.round().clamp_(0, 255).short().byte().cpu().numpy()
+        return self.model.synthesise(torch.from_numpy(latents).to(self.device)[None], row)[0].cpu().numpy()
 
     def decode(self, tile: Tile, height: int, width: int, row: int, watch: Watch = _ignore) -> Tensor:
         """Its latents, int32 [1, h, w, M] in sixteenths of a step. Raises CorruptError, DecodeMismatchError.

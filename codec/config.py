@@ -20,7 +20,7 @@ ROWS = 256
 """Rows of the rate tables: the file names one of them in a byte."""
 
 ACTIVATION_LIMIT = 1023
-"""Largest magnitude of an activation in the integer networks."""
+"""Largest magnitude of activations that enter a layer in 11 bits, and of hyper-latents."""
 
 OPERAND_LIMIT, OPERAND_ZERO, OPERAND_STEP = 255, 128, 8
 """Operands of the narrow layers are whole numbers from 0 to 255; of activations, 128 stands for 0 and 1 for 8."""

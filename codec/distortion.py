@@ -22,6 +22,19 @@ def squared_error(difference: Tensor, luma: float) -> Tensor:
     return (1 - luma) * difference.square().mean(-1) + luma * of_luma
 
 
+_LUMA_256 = (77, 150, 29)
+"""The same in whole numbers out of 256."""
+
+
+def summed_error(difference: Tensor, luma: float) -> float:
+    """`squared_error` of a difference of 8-bit images, float32 [..., 3], summed up: the same on every machine, since
+    squares of whole numbers are added, exactly up to two megapixels of the largest."""
+    red, green, blue = difference.unbind(-1)
+    of_luma = _LUMA_256[0] * red + _LUMA_256[1] * green + _LUMA_256[2] * blue
+    squares, luma_squares = (float(d.dot(d)) for d in (difference.double().flatten(), of_luma.double().flatten()))
+    return (1 - luma) * (squares / 3) + luma * (luma_squares / 256**2)
+
+
 def psnr(original: npt.NDArray[np.uint8], decoded: npt.NDArray[np.uint8]) -> float:
     """Peak signal-to-noise ratio over all samples of two uint8 images, in dB; infinite if they are equal."""
     return psnr_of(np.subtract(original, decoded, dtype=np.float32))  # exact, like the squares

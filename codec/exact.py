@@ -1,11 +1,11 @@
 """Integer twins of the layers, exact on every device.
 
-Activations are integers held in float32, at most ACTIVATION_LIMIT in magnitude; latents on their way into the networks
-have 16 bits. Layers take operands, integers from 0 to OPERAND_LIMIT, that are made of them (narrow.py). Weights and
-biases are integers too, small enough that sum |w| * OPERAND_LIMIT + |bias| < 2^24 for every output. Every partial sum
-is then a whole number that float32 holds exactly, so neither the order of summation nor fused multiply-adds can change
-a result. What follows each convolution is a multiplication by a power of two (exact, so the weights and biases may be
-multiplied instead), rounding half to even (exact) and clamping.
+Layers take operands, integers from 0 to OPERAND_LIMIT, that are made of activations or of latents (narrow.py). Weights
+and biases are integers too, small enough that sum |w| * OPERAND_LIMIT + |bias| < 2^24 for every output. Every partial
+sum is then a whole number that float32 holds exactly, so neither the order of summation nor fused multiply-adds can
+change a result. What follows each convolution is a multiplication by a power of two (exact, so the weights and biases
+may be multiplied instead). Sums are added to activations, or multiplied by a gate, by one IEEE 754 operation in float32
+at a time, which has one result, and become operands by rounding half to even and clamping.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ WEIGHT_LIMIT = 127
 
 MIN_EXPONENT, MAX_EXPONENT = -20, 24
 """Multipliers are powers of two: 2^20, for channels that are all but dead, to 2^-24."""
+
+MAX_OUTPUT = 2**28
+MAX_FACTOR = 8
+"""No output of a layer, nor a factor of activations, may be larger. Operands are then made of numbers below 2^31: a
+value times a gate, or an eighth of the activations, to which each of up to 16 blocks has added two outputs."""
 
 _lock = threading.Lock()
 _inside = 0
@@ -91,8 +96,6 @@ class Integer(nn.Module):
 
     input_axes: tuple[int, ...]
     """The axes of `weight` that a sum runs over."""
-    room: int = 0
-    """What is added to the sums, times their multipliers, before they are rounded."""
     weight: Tensor
     bias: Tensor
     multiplier: Tensor
@@ -118,13 +121,19 @@ class Integer(nn.Module):
             raise WeightsError(f"a multiplier is not a power of two from 2^-{MAX_EXPONENT} to 2^{-MIN_EXPONENT}")
         sums = self.weight.double().abs().sum(self.input_axes, keepdim=True)
         largest = sums.reshape(self.bias.shape) * OPERAND_LIMIT + self.bias.double().abs()
-        within = (largest + self.room / self.multiplier.double()).max() < ACCUMULATOR_LIMIT
-        if not within or self.weight.abs().max() > WEIGHT_LIMIT:
+        if not largest.max() < ACCUMULATOR_LIMIT or self.weight.abs().max() > WEIGHT_LIMIT:
             raise WeightsError("integer weights are too large for exact arithmetic")
         if not (torch.equal(self.weight, self.weight.round()) and torch.equal(self.bias, self.bias.round())):
             raise WeightsError("weights of an integer layer are not integers")
+        self.check_outputs(OPERAND_LIMIT)
         self.scaled_weight = self.weight * self.multiplier.reshape(sums.shape)
         self.scaled_bias = self.bias * self.multiplier
+
+    def check_outputs(self, most: float) -> None:
+        """Raises WeightsError where inputs up to `most` could give outputs beyond MAX_OUTPUT."""
+        sums = self.weight.double().abs().sum(self.input_axes) * most + self.bias.double().abs()
+        if (sums * self.multiplier.double()).max() > MAX_OUTPUT:
+            raise WeightsError("outputs of an integer layer are too large for 32 bits")
 
 
 @cache
@@ -139,21 +148,13 @@ def check_sums(device: str) -> None:
         raise WeightsError(f"sums on {device} are not exact: is ONEDNN_DEFAULT_FPMATH_MODE set?")
 
 
-def limited(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """Sums to activations, in place or into `out`."""
-    x.round_()
-    return torch.clamp(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT, out=x if out is None else out)
-
-
-class IntegerAdd(nn.Module):
-    """Sum of integers that share a scale."""
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return y.add_(x).clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+def limited(x: Tensor) -> Tensor:
+    """Activations to whole numbers for wide layers, in place."""
+    return x.round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
 
 
 class IntegerJoin(nn.Module):
-    """Sum of integers of two scales: the first are brought to the second's."""
+    """Sum of activations of two scales: the first are brought to the second's."""
 
     ratio: Tensor
 
@@ -163,7 +164,7 @@ class IntegerJoin(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         # A product and a sum, each rounded to float32.
-        return limited(y.add_(x * self.ratio))
+        return y.add_(x * self.ratio)
 
 
 class IntegerRateTable(nn.Module):

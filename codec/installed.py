@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 2**20
 
 MAX_BYTES = 2**28
-"""A weights file beyond this is refused before it is read; today's have 23 MB."""
+"""A weights file beyond this is refused before it is read; today's have 26 MB."""
 
 Array = TypeVar("Array")
 

@@ -90,7 +90,7 @@ class LightNetworks:
         """uint8 [16h, 16w, 3]."""
         steps = latents.astype(np.float32)
         levels = np.rint(steps * self._row("pixels.levels", row))
-        levels = np.clip(levels + OPERAND_ZERO, -HALF * OPERAND_ZERO, HALF * OPERAND_ZERO - 1)
+        levels = _clipped(levels + OPERAND_ZERO, -HALF * OPERAND_ZERO, HALF * OPERAND_ZERO - 1)
         upper, lower = _halves(levels, HALF)
         upper += OPERAND_ZERO
         linear = self._product("pixels.linear.top", upper)
@@ -98,24 +98,23 @@ class LightNetworks:
         image = _depth_to_space(linear, PATCH)
 
         deviations = np.rint(steps * self._row("pixels.deviations", row))
-        np.clip(deviations, -DEVIATION_LIMIT, DEVIATION_LIMIT, out=deviations)
-        x = _limited(self._wide("pixels.enter", deviations, HALF) * self._row("pixels.gain_16", row))
+        _clipped(deviations, -DEVIATION_LIMIT, DEVIATION_LIMIT)
+        x = self._wide("pixels.enter", deviations, HALF) * self._row("pixels.gain_16", row)
         x = self._block_row("pixels.blocks_16", x, self._blocks["16"])
-        x = self._wide("pixels.up", x, OPERAND_STEP) * np.tile(self._row("pixels.gain_8", row), 4)
-        x = self._block_row("pixels.blocks_8", _depth_to_space(_limited(x), 2), self._blocks["8"])
-        correction = self._wide("pixels.leave", x, OPERAND_STEP) * self._row("pixels.reach", row)
+        x = self._wide("pixels.up", _limited(x), OPERAND_STEP) * np.tile(self._row("pixels.gain_8", row), 4)
+        x = self._block_row("pixels.blocks_8", _depth_to_space(x, 2), self._blocks["8"])
+        correction = self._wide("pixels.leave", _limited(x), OPERAND_STEP) * self._row("pixels.reach", row)
         h, w, _ = correction.shape
         image.reshape(h, 8, w, 8, 3)[...] += correction.reshape(h, w, 8, 8, 3).transpose(0, 2, 1, 3, 4)
         np.rint(image, out=image)
-        return np.clip(image, 0, 255, out=image).astype(np.uint8)
+        return _clipped(image, 0, 255).astype(np.uint8)
 
     def _hyper_synthesis(self, z: Floats, row: int) -> Floats:
         name = "prior.hyper_synthesis"
-        x = _depth_to_space(_limited(self._product(f"{name}.enter", _operands(z + OPERAND_ZERO))), 2)
-        x = x + self._row(f"{name}.rate.rows", row)
-        np.clip(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT, out=x)
+        x = _depth_to_space(self._product(f"{name}.enter", _operands(z + OPERAND_ZERO)), 2)
+        x += self._row(f"{name}.rate.rows", row)
         x = self._block_row(f"{name}.blocks_32", x, 1)
-        x = _depth_to_space(_limited(self._product(f"{name}.up", _narrowed(x))), 2)
+        x = _depth_to_space(self._product(f"{name}.up", _narrowed(x)), 2)
         return self._block_row(f"{name}.blocks_16", x, 1)
 
     def _decode_step(
@@ -123,28 +122,30 @@ class LightNetworks:
     ) -> None:
         """Puts what a step codes into the latents, in sixteenths of a step, and into `known`, the networks' input."""
         name = f"prior.steps.{step}"
-        x = features
         if step:
-            inputs = _limited(self._wide(f"{name}.enter", known, HALF))
-            x = _limited(inputs + features * self._tensors[f"{name}.add.ratio"])
+            x = self._wide(f"{name}.enter", known, HALF)
+            x += features * self._tensors[f"{name}.add.ratio"]
+        else:
+            x = features.copy()  # blocks work in place
         x = _narrowed(self._block_row(f"{name}.blocks", x, self._blocks["context"]))
         unit, inverse, log_unit = (self._row(key, row) for key in ("unit", "inverse_unit", "log_unit"))
         size = self.channels // 4
         means, rows = [], []
         for k, (down, right) in enumerate(CLASSES):
             group = slice(group_of(k, step) * size, (group_of(k, step) + 1) * size)
-            out = np.rint(self._product(f"{name}.leave.classes.{k}", np.ascontiguousarray(x[down::2, right::2])))
+            out = self._product(f"{name}.leave.classes.{k}", np.ascontiguousarray(x[down::2, right::2]))
             mean, log_scale = out[..., :size], out[..., size:]
             mean = np.rint(mean * (unit[group] * np.float32(LATENT_FRACTION / MEAN_ONE)))
-            means.append(np.clip(mean, -MEAN_LIMIT, MEAN_LIMIT))
+            means.append(_clipped(mean, -MEAN_LIMIT, MEAN_LIMIT))
             scale = np.rint(log_unit[group] + log_scale * np.float32(1 / SCALE_ONE))
-            rows.append(np.clip(scale, 0, TABLE_ROWS - 1).astype(np.uint8))
+            rows.append(_clipped(scale, 0, TABLE_ROWS - 1).astype(np.uint8))
         symbols = decoder.decode(np.stack(rows).ravel()).reshape(np.shape(means))
         for k, (down, right) in enumerate(CLASSES):
             group = slice(group_of(k, step) * size, (group_of(k, step) + 1) * size)
             value = means[k] + LATENT_FRACTION * symbols[k].astype(np.float32)
             latents[down::2, right::2, group] = value
-            known[down::2, right::2, group] = np.clip(np.rint(value * inverse[group]), -INPUT_LIMIT, INPUT_LIMIT)
+            inputs = np.rint(value * inverse[group])
+            known[down::2, right::2, group] = _clipped(inputs, -INPUT_LIMIT, INPUT_LIMIT)
 
     def _row(self, name: str, row: int) -> Floats:
         return np.asarray(self._tensors[name][row], np.float32)
@@ -194,17 +195,16 @@ class LightNetworks:
 
     def _block(self, name: str, x: Floats) -> Floats:
         u = _operands(self._depthwise(f"{name}.spatial", _operands(self._product(f"{name}.mix", _narrowed(x)))))
-        x = _limited(self._product(f"{name}.project", u) + x)
+        x += self._product(f"{name}.project", u)
         rows = max(1, CACHED_POSITIONS // x.shape[1])
         for part in (x[top : top + rows] for top in range(0, len(x), rows)):
             u = _narrowed(part)
             gate = self._product(f"{name}.gate", u)
             product = self._product(f"{name}.value", u)
-            product *= np.clip(gate, 0, np.float32(GATE_LIMIT), out=gate)
+            product *= _clipped(gate, 0, GATE_LIMIT)
             np.rint(product, out=product)
             product += OPERAND_ZERO
-            np.clip(product, 0, OPERAND_LIMIT, out=product)
-            part[:] = _limited(self._product(f"{name}.contract", product) + part)
+            part += self._product(f"{name}.contract", _clipped(product, 0, OPERAND_LIMIT))
         return x
 
 
@@ -219,24 +219,29 @@ def load_light(fingerprint: bytes) -> LightNetworks:
         raise WeightsError(f"{weights.path} does not hold the tensors of this model: {error}") from error
 
 
+def _clipped(x: Floats, least: float, most: float) -> Floats:
+    """In place, so that x stays float32: numpy 1.26 makes float64 of it where a limit has many digits."""
+    return np.clip(x, np.float32(least), np.float32(most), out=x)
+
+
 def _limited(x: Floats) -> Floats:
-    """Sums to activations, in place."""
+    """Activations to whole numbers for wide layers, in place."""
     np.rint(x, out=x)
-    return np.clip(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT, out=x)
+    return _clipped(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
 
 
 def _operands(x: Floats) -> Floats:
     """Sums to operands, in place."""
     np.rint(x, out=x)
-    return np.clip(x, 0, OPERAND_LIMIT, out=x)
+    return _clipped(x, 0, OPERAND_LIMIT)
 
 
 def _narrowed(x: Floats) -> Floats:
     """The operands of activations."""
     out = x * np.float32(1 / OPERAND_STEP)
-    np.floor(out, out=out)
+    np.rint(out, out=out)
     out += OPERAND_ZERO
-    return out
+    return _clipped(out, 0, OPERAND_LIMIT)
 
 
 def _halves(x: Floats, step: int) -> tuple[Floats, Floats]:

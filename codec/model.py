@@ -22,6 +22,10 @@ MOST_BITS = 30.0
 """What a symbol is taken to cost at most: about what an escaped one does."""
 
 
+LOG_OFFSET = 0.01
+"""Standard deviations that the hyper-analysis adds to magnitudes before it takes their logarithms."""
+
+
 class RatedReconstruction(NamedTuple):
     """What one pass through the model gives."""
 
@@ -109,16 +113,16 @@ class HyperAnalysis(nn.Module):
         p = config.prior_width
         self.enter = Pointwise(2 * config.latent_channels, p)
         self.gain = RateTable(torch.zeros(config.knots, p))
-        self.blocks_16 = blocks(1, p)
+        self.blocks_16 = blocks(1, p, narrow=True)
         self.down_32 = Pointwise(4 * p, p)
-        self.blocks_32 = blocks(1, p)
+        self.blocks_32 = blocks(1, p, narrow=True)
         # Half weight: hyper-latents that start small start cheap.
         self.down_64 = Full(Pointwise(4 * p, config.hyper_channels, gain=0.5))
 
     def forward(self, y: Tensor, t: Tensor) -> Tensor:
         """y: float32 [B, h, w, M] in standard deviations, h and w multiples of 4 -> float32 [B, h/4, w/4, Z]."""
         y = y.clamp(-CONTEXT_CLAMP, CONTEXT_CLAMP)
-        features = self.enter(torch.cat([y, (y.abs() + 0.01).log()], dim=-1)) * self.gain(t).exp()
+        features = self.enter(torch.cat([y, (y.abs() + LOG_OFFSET).log()], dim=-1)) * self.gain(t).exp()
         features = self.down_32(space_to_depth(self.blocks_16(features), 2))
         result: Tensor = self.down_64(space_to_depth(self.blocks_32(features), 2))
         return result

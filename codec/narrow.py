@@ -1,4 +1,4 @@
-"""Integer layers on operands of eight bits, and the integer twin of a block made of them.
+"""Integer layers on operands of eight bits.
 
 An operand is a whole number from 0 to 255, a weight one from -127 to 127, so that processors with instructions for such
 dot products (VNNI) do four times as many of them as float32 ones in the same time. Where these instructions or oneDNN's
@@ -9,36 +9,66 @@ below 2^24 and the same; which way is taken is seen from the operands' dtype.
 from __future__ import annotations
 
 import platform
+import warnings
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
-from .exact import Integer, limited
+from .config import OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
+from .exact import Integer
 from .integers import GATE_LIMIT
-from .layers import DepthwiseBlock, in_parts, pointwise
+from .layers import pointwise
 
 
-def operands(x: Tensor) -> Tensor:
-    """What float32 values of both signs are rounded and limited to, where 128 stands for 0; in place."""
-    x.round_().clamp_(-OPERAND_ZERO, OPERAND_LIMIT - OPERAND_ZERO)
-    # By way of int8: straight to uint8 takes five times as long. The highest bit turned over adds 128.
-    return x.to(torch.int8).view(torch.uint8).bitwise_xor_(OPERAND_ZERO) if in_bytes(x) else x.add_(OPERAND_ZERO)
+def operands(x: Tensor, step: int = 1) -> Tensor:
+    """x / step, rounded and limited, where 128 stands for 0. step: a power of two."""
+    if not in_bytes(x):
+        return _in_passes(x, step, -OPERAND_ZERO).add_(OPERAND_ZERO)
+    # As signed bytes: the highest bit turned over adds 128.
+    return _bytes(x, step, torch.qint8).bitwise_xor_(OPERAND_ZERO)
+
+
+def samples(x: Tensor) -> Tensor:
+    """x rounded and limited to 0..255, as uint8."""
+    if x.device.type == "cpu":
+        return _bytes(x, 1, torch.quint8)
+    return _in_passes(x, 1, 0).to(torch.uint8)
+
+
+def _bytes(x: Tensor, step: int, kind: torch.dtype) -> Tensor:
+    """On the CPU, x / step, rounded and limited to -128..127 or 0..255, as uint8 (of the same bits)."""
+    if one_pass_is_exact():
+        return _in_one_pass(x, step, kind)
+    signed = kind == torch.qint8
+    # By way of integers with a sign: straight to uint8 takes several times as long.
+    whole = _in_passes(x, step, -OPERAND_ZERO if signed else 0).to(torch.int8 if signed else torch.int16)
+    return whole.view(torch.uint8) if signed else whole.to(torch.uint8)
+
+
+def _in_passes(x: Tensor, step: int, least: int) -> Tensor:
+    return (x / step).round_().clamp_(least, least + OPERAND_LIMIT)
+
+
+def _in_one_pass(x: Tensor, step: int, kind: torch.dtype) -> Tensor:
+    """torch has announced that what this calls will go some day."""
+    quantised = torch.quantize_per_tensor(x, step, 0, kind)
+    # Its bytes; `int_repr` would copy them.
+    return torch.empty(0, dtype=torch.uint8, device=x.device).set_(
+        quantised.untyped_storage(), 0, x.shape, quantised.stride()
+    )
+
+
+def narrowed(x: Tensor) -> Tensor:
+    """The operands of activations: eight of their steps become one."""
+    return operands(x, OPERAND_STEP)
 
 
 def in_bytes(x: Tensor) -> bool:
     """Whether operands of this tensor's device are held in uint8."""
     return x.device.type == "cpu" and kernels_are_exact()
-
-
-def narrowed(x: Tensor) -> Tensor:
-    """The operands of activations: eight of their steps become one."""
-    if not in_bytes(x):
-        return (x / OPERAND_STEP).floor_().add_(OPERAND_ZERO)
-    return _raised(x.to(torch.int16), OPERAND_STEP)
 
 
 def halves(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
@@ -49,12 +79,8 @@ def halves(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
         return upper + OPERAND_ZERO, torch.sub(x, upper, alpha=step)
     whole = x.to(torch.int16)
     lower = torch.bitwise_and(whole, step - 1).to(torch.uint8)
-    return _raised(whole, step), lower
-
-
-def _raised(whole: Tensor, step: int) -> Tensor:
-    """int16 to uint8: divided by step, rounded down, plus 128; in place. Plus 128 is the highest bit turned over."""
-    return whole.bitwise_right_shift_(step.bit_length() - 1).to(torch.uint8).bitwise_xor_(OPERAND_ZERO)
+    upper = whole.bitwise_right_shift_(step.bit_length() - 1).to(torch.uint8)
+    return upper.bitwise_xor_(OPERAND_ZERO), lower  # plus 128 is the highest bit turned over
 
 
 class Narrowing(nn.Module):
@@ -69,6 +95,7 @@ class _Narrow(Integer):
 
     def settle(self) -> None:
         super().settle()
+        one_pass_is_exact()  # not in the midst of the first picture
         if kernels_are_exact():
             self._make_ready()
 
@@ -89,59 +116,61 @@ class _Pointwise(_Narrow):
     def _pack(self) -> Any:
         return torch.ops.onednn.qlinear_prepack(self.weight.to(torch.int8), None)
 
-    def _product(self, u: Tensor, multiplier: Tensor, bias: Tensor, out: torch.dtype = torch.float32) -> Tensor:
-        """multiplier * (weight @ u) + bias: uint8 [..., inputs] -> [..., outputs]; if uint8, rounded and limited."""
+    def _product(
+        self,
+        u: Tensor,
+        multiplier: Tensor,
+        bias: Tensor,
+        out: torch.dtype = torch.float32,
+        after: tuple[str, list[float]] = ("none", []),
+    ) -> Tensor:
+        """multiplier * (weight @ u) + bias: uint8 [..., inputs] -> [..., outputs]; if uint8, rounded and limited.
+
+        after: what else oneDNN is to do with it, and its parameters."""
         flat = u.reshape(-1, u.shape[-1])
         kernel: Any = torch.ops.onednn.qlinear_pointwise.default
-        result: Tensor = kernel(flat, 1.0, 0, self._packed, multiplier, self._zeros, bias, 1.0, 0, out, "none", [], "")
+        result: Tensor = kernel(flat, 1.0, 0, self._packed, multiplier, self._zeros, bias, 1.0, 0, out, *after, "")
         return result.reshape(*u.shape[:-1], -1)
 
-    def _product_and(self, u: Tensor, x: Tensor) -> Tensor:
-        """The sums plus x, float32 [..., outputs]."""
-        flat, other = u.reshape(-1, u.shape[-1]), x.reshape(-1, x.shape[-1])
+    def _add_product(self, u: Tensor, x: Tensor) -> None:
+        """x, float32 [..., outputs], plus the sums, in place."""
+        flat, other = u.reshape(-1, u.shape[-1]), x.view(-1, x.shape[-1])
         kernel: Any = torch.ops.onednn.qlinear_pointwise.binary
         scales = (self.multiplier, self._zeros, other, self.scaled_bias)
-        result: Tensor = kernel(
-            flat, 1.0, 0, self._packed, *scales, 1.0, 0, torch.float32, 1.0, 0, "add", 1.0, "none", [], ""
-        )
-        return result.reshape(x.shape)
+        kernel(flat, 1.0, 0, self._packed, *scales, 1.0, 0, torch.float32, 1.0, 0, "sum", 1.0, "none", [], "")
 
 
 class NarrowPointwise(_Pointwise):
     """Of operands [..., inputs] to float32 [..., outputs]."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, *, added: bool = False) -> None:
-        """added: whether its sums are to be added to activations."""
-        super().__init__(weight, bias)
-        self.room = ACTIVATION_LIMIT if added else 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Operands to activations."""
-        return limited(self.sums(x))
-
-    def sums(self, u: Tensor) -> Tensor:
-        """Neither rounded nor limited."""
+    def forward(self, u: Tensor) -> Tensor:
+        """The sums, exact."""
         if u.dtype != torch.uint8:
             return pointwise(u, self.scaled_weight, self.scaled_bias)
         return self._product(u, self.multiplier, self.scaled_bias)
 
     def operands(self, u: Tensor) -> Tensor:
-        """As operands of another layer."""
+        """The sums as operands of another layer."""
         if u.dtype != torch.uint8:
-            return self.sums(u).round_().clamp_(0, OPERAND_LIMIT)
+            return self.forward(u).round_().clamp_(0, OPERAND_LIMIT)
         return self._product(u, self.multiplier, self.scaled_bias, torch.uint8)
 
-    def add(self, u: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """Activations x [..., outputs] plus the sums; into `out`, if given."""
-        return limited(self.sums_and(u, x), out)
+    def limited_sums(self, u: Tensor) -> Tensor:
+        """From 0 to 6, as gates are."""
+        if u.dtype != torch.uint8:
+            return self.forward(u).clamp_(0, GATE_LIMIT)
+        return self._product(u, self.multiplier, self.scaled_bias, after=("hardtanh", [0.0, GATE_LIMIT]))
 
-    def sums_and(self, u: Tensor, x: Tensor) -> Tensor:
-        """The sums plus x, float32 [..., outputs]: an addition rounded to float32."""
-        return self.sums(u).add_(x) if u.dtype != torch.uint8 else self._product_and(u, x)
+    def add_to(self, x: Tensor, u: Tensor) -> Tensor:
+        """x, contiguous float32 [..., outputs], plus the sums, in place: an addition rounded to float32."""
+        if u.dtype != torch.uint8:
+            return x.add_(self.forward(u))
+        self._add_product(u, x)
+        return x
 
 
 class WidePointwise(_Pointwise):
-    """Of whole numbers of 11 or 16 bits, by default activations: float32 [..., inputs] to float32 [..., outputs].
+    """Of whole numbers of 11 or 16 bits, float32 [..., inputs], to float32 [..., outputs].
 
     Their halves are multiplied by the same weights. Each of the two sums is exact, what they add up to is rounded to
     float32: with weights small enough to have that exact, too, the synthesis lost 0.02 dB."""
@@ -160,26 +189,23 @@ class WidePointwise(_Pointwise):
 
     def settle(self) -> None:
         super().settle()
+        self.check_outputs(OPERAND_ZERO * self.step)
         self.upper_multiplier = self.multiplier * self.step
         self.upper_weight = self.scaled_weight * self.step
         self.upper_bias = -OPERAND_ZERO * self.upper_weight.sum(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activations to activations."""
-        return limited(self.sums(x))
-
-    def sums(self, x: Tensor) -> Tensor:
-        """Neither rounded to whole numbers nor limited."""
         upper, lower = halves(x, self.step)
         if in_bytes(x):
-            return self._product_and(lower, self._product(upper, self.upper_multiplier, self.upper_bias))
+            sums = self._product(upper, self.upper_multiplier, self.upper_bias)
+            self._add_product(lower, sums)
+            return sums
         sums = pointwise(upper, self.upper_weight, self.upper_bias)
         return sums.add_(pointwise(lower, self.scaled_weight, self.scaled_bias))
 
 
 class NarrowClassPointwise(nn.Module):
-    """A 1x1 convolution for each position class: operands [4, ..., inputs] to parameters [4, ..., outputs], rounded but
-    not limited."""
+    """A 1x1 convolution for each position class: operands [4, ..., inputs] to float32 [4, ..., outputs]."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         """weight: [4, inputs, outputs]; bias: [4, 1, outputs]."""
@@ -189,7 +215,7 @@ class NarrowClassPointwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         parts = zip(self.classes, x, strict=True)
-        return torch.stack([cast(NarrowPointwise, layer).sums(part) for layer, part in parts]).round_()
+        return torch.stack([layer(part) for layer, part in parts])
 
 
 class NarrowDepthwise(_Narrow):
@@ -217,35 +243,28 @@ class NarrowDepthwise(_Narrow):
         return out.permute(0, 2, 3, 1)
 
 
-class IntegerBlock(nn.Module):
-    """Integer twin of `DepthwiseBlock`: activations float32 [B, H, W, C] to the same.
-
-    The rectifier after `mix` needs no pass of its own: operands begin at 0.
-    """
-
-    def __init__(self, block: DepthwiseBlock) -> None:
-        super().__init__()
-        self.mix = NarrowPointwise(block.mix.weight, block.mix.bias)
-        self.spatial = NarrowDepthwise(block.spatial.weight, block.spatial.bias)
-        self.project = NarrowPointwise(block.project.weight, block.project.bias, added=True)
-        half = len(block.expand.bias) // 2
-        # Apart, so that what follows finds each of them contiguous.
-        self.value = NarrowPointwise(block.expand.weight[:half], block.expand.bias[:half])
-        self.gate = NarrowPointwise(block.expand.weight[half:], block.expand.bias[half:])
-        self.contract = NarrowPointwise(block.contract.weight, block.contract.bias, added=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.project.add(self.spatial.operands(self.mix.operands(narrowed(x))), x)
-        for part in in_parts(x):
-            self._mix_channels(part)
-        return x
-
-    def _mix_channels(self, x: Tensor) -> None:
-        """In place."""
-        u = narrowed(x)
-        # The one product whose factors are not small: rounded once, as IEEE 754 has it on every device.
-        product = self.value.sums(u).mul_(self.gate.sums(u).clamp_(0, GATE_LIMIT))
-        self.contract.add(operands(product), x, out=x)
+@cache
+def one_pass_is_exact() -> bool:
+    """Whether this torch makes bytes of float32 in one pass, and the same, up to 2^31."""
+    # torch says once in a process that the call will go.
+    warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
+    with torch.device("cpu"):
+        values = torch.cat([torch.arange(-300, 300, 0.25), torch.tensor([-(2.0**31) + 128, 2.0**31 - 128])])
+        values = torch.cat([values, values.nextafter(values + 1), values.nextafter(values - 1)])
+    # In one piece, and in short ones, which are not left to vectors.
+    pieces = [values, *values.unfold(0, 7, 11)]
+    try:
+        return all(
+            torch.equal(_in_one_pass(piece, step, kind).view(whole).float(), _in_passes(piece, step, least))
+            for step, kind, whole, least in (
+                (1, torch.qint8, torch.int8, -OPERAND_ZERO),
+                (OPERAND_STEP, torch.qint8, torch.int8, -OPERAND_ZERO),
+                (1, torch.quint8, torch.uint8, 0),
+            )
+            for piece in pieces
+        )
+    except (AttributeError, RuntimeError, TypeError):
+        return False
 
 
 @cache
@@ -266,12 +285,11 @@ def _kernels_agree() -> bool:
     that add up and for others."""
     generator = torch.Generator().manual_seed(1)
     for positions, inputs, outputs in ((5, 8, 16), (64, 192, 384)):
-        layer = NarrowPointwise(torch.empty(outputs, inputs), torch.empty(outputs), added=True)
+        layer = NarrowPointwise(torch.empty(outputs, inputs), torch.empty(outputs))
         depthwise = NarrowDepthwise(torch.empty(inputs, 1, 3, 3), torch.empty(inputs))
         u = torch.randint(0, 2, (1, positions, 4, inputs), generator=generator).mul_(255).to(torch.uint8)
-        x = torch.randint(-1023, 1024, (1, positions, 4, outputs), generator=generator).float()
-        u[0, 0], x[0, 0] = 255, 1023
-        noise = torch.randn(x.shape, generator=generator) * 1000
+        u[0, 0] = 255
+        noise = torch.randn((1, positions, 4, outputs), generator=generator) * 1000
         for tested in (layer, depthwise):
             tested.weight.copy_(torch.randint(0, 2, tested.weight.shape, generator=generator) * 254 - 127)
             tested.weight[0] = 127
@@ -285,10 +303,10 @@ def _kernels_agree() -> bool:
         spatial = F.conv2d(image, weight, depthwise.bias.double(), padding=1, groups=inputs).permute(0, 2, 3, 1)
         spatial *= depthwise.multiplier
         agree = (
-            torch.equal(layer.sums(u).double(), sums)
+            torch.equal(layer(u).double(), sums)
             and torch.equal(layer.operands(u).double(), sums.round().clamp(0, 255))
-            and torch.equal(layer.add(u, x).double(), (sums + x).round().clamp(-1023, 1023))
-            and torch.equal(layer.sums_and(u, noise), sums.float() + noise)  # the addition is rounded once
+            and torch.equal(layer.limited_sums(u).double(), sums.clamp(0, GATE_LIMIT))
+            and torch.equal(layer.add_to(noise.clone(), u), sums.float() + noise)  # the addition is rounded once
             and torch.equal(depthwise.operands(u).double(), spatial.round().clamp(0, 255))
         )
         if not agree:

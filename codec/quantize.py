@@ -32,7 +32,8 @@ class Quantizer:
             width = int(tables.half_widths[row])
             if not width:
                 continue
-            bits = -np.log2(tables.row(row)[width : 2 * width + 1] / TOTAL)
+            # Rounded, since libraries differ in the last bit of a logarithm.
+            bits = np.round(-np.log2(tables.row(row)[width : 2 * width + 1] / TOTAL) * 1024) / 1024
             depth = min(_DEPTH, width)
             extra[row, 1 : depth + 1] = np.diff(bits[: depth + 1])
             # Beyond the table: the escape code is dearer still, the last difference is a lower estimate.

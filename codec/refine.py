@@ -12,20 +12,20 @@ import torch
 from torch import Tensor
 
 from ..bitstream.container import Header, Rectangle, Tile, latent_size
-from .analysis import analyse, cut
+from .areas import analyse, cut
 from .coder import TileCoder
 from .config import LATENT_FRACTION, PATCH, ROUNDS
-from .distortion import squared_error
+from .distortion import summed_error
 from .frozen import row_rate
 from .windows import Pixels
 
 LUMA_SHARE = 0.8
 """Of the luma's error in the distortion, beside that of RGB, as in training."""
 
-FIRST_STEP = 0.6
+FIRST_STEP, LARGEST_STEP = 0.6, 1.3
 MOMENTUM = 0.3
 """A correction is taken 0.6 times at the lowest rate, where quantisation steps are so large that most of it is lost
-again, and 1.6 times at the highest; with 0.3 of the one before."""
+again, and more at higher ones, up to 1.3 times; with 0.3 of the one before."""
 
 
 @torch.inference_mode()
@@ -40,7 +40,7 @@ def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, ef
     # pixels around it is left out.
     outer = _grown(area, model.config.halo, Rectangle(0, 0, *latent_size(header)))
     around = (outer.top, outer.top + outer.height), (outer.left, outer.left + outer.width)
-    original = torch.from_numpy(cut(pixels, *around)).to(coder.device)[None].float()
+    original = torch.from_numpy(cut(pixels, *around)).to(coder.device)[None]
     inside = slice(None), *_own(area, outer, pixels.shape)
     known = model.analyse(original, row)
     wanted = _part(known, area, outer)
@@ -49,20 +49,21 @@ def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, ef
     latents = known / unit
     shown = original.clone()
     y, velocity = wanted, torch.zeros_like(wanted)
+    size = min(FIRST_STEP + row_rate(row), LARGEST_STEP)
     best: tuple[float, Tile] | None = None
     for number in range(rounds + 1):
         steps, decoded = coder.quantise(y, row, z)
         tile = coder.encode(steps, decoded)
         _part(latents, area, outer).copy_(decoded)
-        shown[inside] = model.synthesise(latents.int(), row)[inside].round_().clamp_(0, 255)
-        error = squared_error(shown[inside] - original[inside], LUMA_SHARE).sum(dtype=torch.float64)
-        cost = 8 * len(tile.payload) + model.config.rate_weight(row_rate(row)) * float(error)
+        shown[inside] = model.synthesise(latents.int(), row)[inside]
+        error = summed_error(shown[inside].float() - original[inside].float(), LUMA_SHARE)
+        cost = 8 * len(tile.payload) + float(model.rate_weight[row]) * error
         if best is None or cost < best[0]:
             best = cost, tile
         if number < rounds:
             missing = wanted - _part(model.analyse(shown, row), area, outer)
             correction = decoded * unit + missing - y
-            velocity = MOMENTUM * velocity + (FIRST_STEP + row_rate(row)) * correction
+            velocity = MOMENTUM * velocity + size * correction
             y = y + velocity
     assert best is not None
     return best[1]

@@ -1,7 +1,8 @@
 """The integer twin of the synthesis transform: latents to pixels, the same on every device.
 
-Networks run on integers, as the prior's do. What remains in floating point (the gains of a rate, the last sums) is one
-IEEE 754 multiplication or addition at a time, in a given order, so that its rounding is given, too.
+Products of whole numbers and their sums are exact, as the prior's are. What remains in floating point (activations, the
+gains of a rate, the last sums) is one IEEE 754 multiplication or addition at a time, in a given order, so that its
+rounding is given, too.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from .config import OPERAND_ZERO, PATCH, ROWS, ModelConfig
 from .exact import exact_arithmetic, limited
 from .integers import DEVIATION_LIMIT, HALF
 from .layers import depth_to_space
-from .narrow import IntegerBlock, NarrowPointwise, WidePointwise, halves
+from .narrow import NarrowPointwise, WidePointwise, halves, samples
 from .transforms import SynthesisTransform, typed
+from .twins import IntegerBlock
 
 
 class LinearSynthesis(nn.Module):
@@ -32,7 +34,7 @@ class LinearSynthesis(nn.Module):
         # So that lower halves, too, have 128 for what stands for 0.
         x = (x + OPERAND_ZERO).clamp_(-HALF * OPERAND_ZERO, HALF * OPERAND_ZERO - 1)
         upper, lower = halves(x, HALF)
-        return self.middle.sums_and(torch.cat([upper, lower], dim=-1), self.top.sums(upper))
+        return self.middle.add_to(self.top(upper), torch.cat([upper, lower], dim=-1))
 
 
 class IntegerSynthesis(nn.Module):
@@ -64,20 +66,20 @@ class IntegerSynthesis(nn.Module):
             self.register_buffer(name, torch.zeros(ROWS, size))
 
     def forward(self, latents: Tensor, row: int) -> Tensor:
-        """int32 [1, h, w, M] in sixteenths of a step -> float32 [1, 16h, 16w, 3], about 0..255, not rounded."""
+        """int32 [1, h, w, M] in sixteenths of a step -> pixels, uint8 [1, 16h, 16w, 3]."""
         with exact_arithmetic():
             steps = latents.float()
-            pixels = depth_to_space(self.linear((steps * self.levels[row]).round_()), PATCH)
+            patches = self.linear((steps * self.levels[row]).round_())
             deviations = steps.mul_(self.deviations[row]).round_().clamp_(-DEVIATION_LIMIT, DEVIATION_LIMIT)
-            features = limited(self.enter.sums(deviations).mul_(self.gain_16[row]))
-            features = limited(self.up.sums(self.blocks_16(features)).mul_(self.gain_8[row].repeat(4)))
-            correction = self.leave.sums(self.blocks_8(depth_to_space(features, 2))).mul_(self.reach[row])
-            return _add_correction(pixels, correction)
+            features = self.blocks_16(self.enter(deviations).mul_(self.gain_16[row]))
+            features = self.up(limited(features)).mul_(self.gain_8[row].repeat(4))
+            features = self.blocks_8(depth_to_space(features, 2))
+            _add_correction(patches, self.leave(limited(features)).mul_(self.reach[row]))
+            return depth_to_space(samples(patches), PATCH)
 
 
-def _add_correction(pixels: Tensor, correction: Tensor) -> Tensor:
-    """`pixels` [1, H, W, 3] plus depth_to_space(correction, 8), in place and without making that; correction:
-    [1, H/8, W/8, 192]."""
-    _, h, w, _ = correction.shape
-    pixels.view(1, h, 8, w, 8, 3).add_(correction.view(1, h, w, 8, 8, 3).transpose(2, 3))
-    return pixels
+def _add_correction(patches: Tensor, correction: Tensor) -> None:
+    """`patches` of 16x16 pixels [1, h, w, 768] plus `correction` of 8x8 pixels [1, 2h, 2w, 192], in place."""
+    _, h, w, _ = patches.shape
+    parts = correction.view(h, 2, w, 2, 8, 24)  # row and column of a patch's quarter, row within it
+    patches.view(h, w, 2, 8, 2, 24).add_(parts.permute(0, 2, 1, 4, 3, 5))

@@ -21,6 +21,10 @@ MAX_REACH = 0.25
 correction need not be larger, however large the quantisation steps are."""
 
 
+PIXEL_SCALE = 4
+"""Pixels have a standard deviation of about 1/4; the analysis' correction takes them as large as 1."""
+
+
 class RateTable(nn.Module):
     """A vector for each rate: learned at evenly spaced knots of the rate index t, linear between them."""
 
@@ -84,10 +88,10 @@ class AnalysisTransform(nn.Module):
         self.linear = Full(Pointwise(3 * PATCH * PATCH, config.latent_channels))
         self.enter = Full(Pointwise(3 * 64, n))
         self.gain_8 = RateTable(torch.zeros(config.knots, n))
-        self.blocks_8 = blocks(config.blocks_8, n)
+        self.blocks_8 = blocks(config.blocks_8, n, narrow=True)
         self.down = Pointwise(4 * n, wide)
         self.gain_16 = RateTable(torch.zeros(config.knots, wide))
-        self.blocks_16 = blocks(config.blocks_16, wide)
+        self.blocks_16 = blocks(config.blocks_16, wide, narrow=True)
         self.leave = Full(Pointwise(wide, config.latent_channels, gain=0.0))
 
     def forward(self, x: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
@@ -96,8 +100,7 @@ class AnalysisTransform(nn.Module):
         Returns float32 [B, H/16, W/16, M].
         """
         linear = self.linear(space_to_depth(x, PATCH))
-        # Pixels have a standard deviation of about 1/4.
-        features = self.enter(4 * space_to_depth(x, 8)) * self.gain_8(t).exp()
+        features = self.enter(PIXEL_SCALE * space_to_depth(x, 8)) * self.gain_8(t).exp()
         features = self.down(space_to_depth(self.blocks_8(features), 2))
         correction = self.leave(self.blocks_16(features * self.gain_16(t).exp()))
         # Strong channels are hundreds of steps wide at high rates; a correction in standard deviations would shake

@@ -1,18 +1,57 @@
-"""The networks with integer layers in place of their own, for `freeze` to fill and `checkpoint` to read."""
+"""The block of integer layers, and the prior with such layers in place of its own, for `freeze` to fill and
+`checkpoint` to read."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from .config import ModelConfig
-from .exact import Integer, IntegerAdd, IntegerJoin, IntegerRateTable
+from .exact import Integer, IntegerJoin, IntegerRateTable
 from .integers import HALF
-from .layers import Add, ClassPointwise, DepthwiseBlock, Narrow, Pointwise
-from .narrow import IntegerBlock, NarrowClassPointwise, Narrowing, NarrowPointwise, WidePointwise
+from .layers import Add, ClassPointwise, DepthwiseBlock, Narrow, Pointwise, in_parts
+from .narrow import (
+    NarrowClassPointwise,
+    NarrowDepthwise,
+    Narrowing,
+    NarrowPointwise,
+    WidePointwise,
+    narrowed,
+    operands,
+)
 from .prior import ContextStep, Prior
 from .transforms import RateTable
+
+
+class IntegerBlock(nn.Module):
+    """Integer twin of `DepthwiseBlock`: activations, contiguous float32 [B, H, W, C], to the same, in place.
+
+    The rectifier after `mix` needs no pass of its own: operands begin at 0.
+    """
+
+    def __init__(self, block: DepthwiseBlock) -> None:
+        super().__init__()
+        self.mix = NarrowPointwise(block.mix.weight, block.mix.bias)
+        self.spatial = NarrowDepthwise(block.spatial.weight, block.spatial.bias)
+        self.project = NarrowPointwise(block.project.weight, block.project.bias)
+        half = len(block.expand.bias) // 2
+        # Apart, so that what follows finds each of them contiguous.
+        self.value = NarrowPointwise(block.expand.weight[:half], block.expand.bias[:half])
+        self.gate = NarrowPointwise(block.expand.weight[half:], block.expand.bias[half:])
+        self.contract = NarrowPointwise(block.contract.weight, block.contract.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.project.add_to(x, self.spatial.operands(self.mix.operands(narrowed(x))))
+        for part in in_parts(x):
+            self._mix_channels(part)
+        return x
+
+    def _mix_channels(self, x: Tensor) -> None:
+        """In place."""
+        u = narrowed(x)
+        # The one product whose factors are not small: rounded once, as IEEE 754 has it on every device.
+        self.contract.add_to(x, operands(self.value(u).mul_(self.gate.limited_sums(u))))
 
 
 def integer_prior(config: ModelConfig) -> Prior:
@@ -33,7 +72,7 @@ def _twin(layer: nn.Module, width: int, *, known: bool) -> nn.Module | None:
         Pointwise: lambda p: WidePointwise(p.weight, p.bias, HALF) if known else NarrowPointwise(p.weight, p.bias),
         ClassPointwise: lambda p: NarrowClassPointwise(p.weight, p.bias),
         DepthwiseBlock: IntegerBlock,
-        Add: lambda _: IntegerJoin(width) if known else IntegerAdd(),
+        Add: lambda add: IntegerJoin(width) if known else add,
         Narrow: lambda _: Narrowing(),
         RateTable: lambda r: IntegerRateTable(r.knots.shape[1]),
     }

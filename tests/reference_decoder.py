@@ -225,7 +225,7 @@ class Weights:
         header = json.loads(data[8:start])
         del header["__metadata__"]
         self.fingerprint = hashlib.sha256(data).digest()[:4]
-        kinds = {"F16": "<f2", "F32": "<f4", "I16": "<i2", "I32": "<i4", "I8": "i1", "U8": "u1"}
+        kinds = {"F16": "<f2", "F64": "<f8", "F32": "<f4", "I16": "<i2", "I32": "<i4", "I8": "i1", "U8": "u1"}
         self.tensors: dict[str, Array] = {}
         for name, entry in header.items():
             begin, end = entry["data_offsets"]
@@ -266,22 +266,26 @@ class Weights:
     def block(self, name: str, x: Array) -> Array:
         u = operands(self.pointwise(f"{name}.mix", narrowed(x)))
         u = operands(self.depthwise(f"{name}.spatial", u))
-        x = limited(x + self.pointwise(f"{name}.project", u))
-        value, gate = (np.float32(self.pointwise(f"{name}.{part}", narrowed(x))) for part in ("value", "gate"))
-        product = operands(128 + np.rint(value * np.clip(gate, 0, np.float32(6))).astype(float))
-        return limited(x + self.pointwise(f"{name}.contract", product))
+        x = single(x) + single(self.pointwise(f"{name}.project", u))
+        value, gate = (single(self.pointwise(f"{name}.{part}", narrowed(x))) for part in ("value", "gate"))
+        product = operands(128 + np.rint(value * np.clip(gate, 0, np.float32(6))))
+        return x + single(self.pointwise(f"{name}.contract", product))
+
+
+def single(x: Array) -> Array:
+    return x.astype(np.float32)
 
 
 def limited(x: Array) -> Array:
-    return np.clip(np.rint(x), -A, A)
+    return np.clip(np.rint(x.astype(float)), -A, A)
 
 
 def operands(x: Array) -> Array:
-    return np.clip(np.rint(x), 0, 255)
+    return np.clip(np.rint(x), 0, 255).astype(float)
 
 
 def narrowed(x: Array) -> Array:
-    return np.asarray(np.floor((x + 1024) / 8))
+    return operands(128 + np.rint(x / np.float32(8)))
 
 
 def unfold(x: Array, factor: int) -> Array:
@@ -299,9 +303,9 @@ def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: 
     z = coder.step(np.tile(hyper_rows, cells)).reshape(height // 4, width // 4, len(hyper_rows))
 
     prior = "prior.hyper_synthesis"
-    f = unfold(limited(weights.pointwise(f"{prior}.enter", operands(128.0 + z))), 2)
-    f = limited(f + weights[f"{prior}.rate.rows"][row])
-    f = unfold(limited(weights.pointwise(f"{prior}.up", narrowed(weights.block(f"{prior}.blocks_32.0", f)))), 2)
+    f = single(unfold(weights.pointwise(f"{prior}.enter", operands(128.0 + z)), 2))
+    f = f + single(weights[f"{prior}.rate.rows"][row])
+    f = single(unfold(weights.pointwise(f"{prior}.up", narrowed(weights.block(f"{prior}.blocks_32.0", f))), 2))
     f = weights.block(f"{prior}.blocks_16.0", f)
 
     unit, inverse, log_unit = (np.float32(weights[name][row]) for name in ("unit", "inverse_unit", "log_unit"))
@@ -312,15 +316,14 @@ def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: 
         prior = f"prior.steps.{s}"
         x = f
         if s > 0:
-            scaled = np.float32(f) * np.float32(weights[f"{prior}.add.ratio"])
-            x = limited(scaled + limited(weights.wide(f"{prior}.enter", known, 256))).astype(float)
+            x = weights.wide(f"{prior}.enter", known, 256) + f * single(weights[f"{prior}.add.ratio"])
         x = narrowed(weights.block(f"{prior}.blocks.0", x))
         places, means, rows = [], [], []
         for k, (dy, dx) in enumerate(((0, 0), (1, 1), (0, 1), (1, 0))):
             first = (k - s) % 4 * group
             part = slice(first, first + group)
-            out = np.float32(np.rint(weights.pointwise(f"{prior}.leave.classes.{k}", x[dy::2, dx::2])))
-            means.append(np.clip(np.rint(out[..., :group] * (unit[part] / 2**8)), -(2**20), 2**20))
+            out = single(weights.pointwise(f"{prior}.leave.classes.{k}", x[dy::2, dx::2]))
+            means.append(single(np.clip(np.rint(out[..., :group] * (unit[part] / 2**8)), -(2**20), 2**20)))
             rows.append(np.clip(np.rint(out[..., group:] / 2**8 + log_unit[part]), 0, 63).astype(int))
             places.append((slice(dy, None, 2), slice(dx, None, 2), part))
         symbols = coder.step(np.stack(rows).ravel()).reshape(np.shape(means))
@@ -334,24 +337,23 @@ def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: 
 def synthesise(weights: Weights, latents: Array, row: int) -> Array:
     """The padded image, float32 [H, W, 3], whole numbers from 0 to 255. Sums are exact; what is not, is in float32."""
 
-    def single(name: str, u: Array) -> Array:
-        return np.float32(weights.pointwise(f"pixels.{name}", u))
-
     def table(name: str) -> Array:
         return np.float32(weights[f"pixels.{name}"][row])
 
     steps = np.float32(latents)
     levels = np.clip(np.rint(steps * table("levels")) + 128, -(2**15), 2**15 - 1).astype(int)
     high, low = levels // 256 + 128, levels % 256
-    linear = single("linear.top", high) + single("linear.middle", np.concatenate([high, low], axis=-1))
+    both = np.concatenate([high, low], axis=-1)
+    linear = single(weights.pointwise("pixels.linear.top", high))
+    linear = linear + single(weights.pointwise("pixels.linear.middle", both))
 
     deviations = np.clip(np.rint(steps * table("deviations")), -(2**15) + 1, 2**15 - 1).astype(float)
-    f = limited(weights.wide("pixels.enter", deviations, 256) * table("gain_16")).astype(float)
+    f = weights.wide("pixels.enter", deviations, 256) * table("gain_16")
     f = weights.block("pixels.blocks_16.1", weights.block("pixels.blocks_16.0", f))
-    f = unfold(limited(weights.wide("pixels.up", f, 8) * np.tile(table("gain_8"), 4)).astype(float), 2)
+    f = unfold(weights.wide("pixels.up", limited(f), 8) * np.tile(table("gain_8"), 4), 2)
     for name in ("blocks_8.0", "blocks_8.1", "blocks_8.2"):
         f = weights.block(f"pixels.{name}", f)
-    x = unfold(linear, 16) + unfold(weights.wide("pixels.leave", f, 8) * table("reach"), 8)
+    x = unfold(linear, 16) + unfold(weights.wide("pixels.leave", limited(f), 8) * table("reach"), 8)
     return np.clip(np.rint(x), 0, 255)
 
 
@@ -360,7 +362,7 @@ def decode(data: bytes, weights: Weights) -> tuple[Array, Array, Array | None]:
     header, chunks, tiles = parse(data)
     require(header.fingerprint == weights.fingerprint, "WrongWeightsError", header.fingerprint.hex())
     alpha = alpha_plane(chunks[b"ALPH"], header.height, header.width) if b"ALPH" in chunks else None
-    channels = len(weights["sigma"])
+    channels = weights["unit"].shape[1]
     latents = np.zeros((4 * -(-header.height // 64), 4 * -(-header.width // 64), channels), np.int32)
     for (checksum, payload), (top, left, height, width) in zip(tiles, tile_areas(header), strict=True):
         tile = decode_tile(weights, payload, header.row, height, width)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import runpy
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,9 +19,10 @@ import torch
 from cae.bitstream.container import unpack
 from cae.bitstream.errors import WeightsError
 from cae.codec import exact, narrow
-from cae.codec.exact import MAX_EXPONENT, MIN_EXPONENT, WEIGHT_LIMIT, Integer, exact_arithmetic, limited
+from cae.codec.analysis import FinePointwise
+from cae.codec.exact import MAX_EXPONENT, MAX_OUTPUT, MIN_EXPONENT, WEIGHT_LIMIT, Integer, exact_arithmetic, limited
 from cae.codec.image import read_picture
-from cae.codec.narrow import NarrowDepthwise, NarrowPointwise, WidePointwise, halves, narrowed, operands
+from cae.codec.narrow import NarrowDepthwise, NarrowPointwise, WidePointwise, halves, narrowed, operands, samples
 from cae.codec.pipeline import load_codec
 from cae.codec.synthesis import LinearSynthesis
 
@@ -34,6 +37,8 @@ def fill(layer: Integer, multiplier: float | None = None) -> Integer:
     layer.weight.copy_(torch.randint(-WEIGHT_LIMIT, WEIGHT_LIMIT + 1, layer.weight.shape, generator=generator))
     layer.bias.copy_(torch.randint(-5000, 5001, layer.bias.shape, generator=generator))
     exponents = torch.randint(MIN_EXPONENT, MAX_EXPONENT + 1, layer.bias.shape, generator=generator)
+    # Whatever the weights are: sums are below 2^24.
+    exponents = exponents.clamp(min=int(24 - math.log2(MAX_OUTPUT)))
     layer.multiplier.copy_(2.0**-exponents if multiplier is None else torch.full(layer.bias.shape, multiplier))
     layer.settle()
     return layer
@@ -72,18 +77,31 @@ def test_narrow_pointwise_equals_float64(arithmetic: str, inputs: int) -> None:
     with exact_arithmetic():
         given = made(u)
         assert given.dtype == (torch.uint8 if arithmetic == "kernels" else torch.float32)
-        assert torch.equal(layer.sums(given).double(), expected)
+        assert torch.equal(layer(given).double(), expected)
         assert torch.equal(layer.operands(given).double(), expected.round().clamp(0, 255))
 
 
-def test_narrow_sums_are_added_exactly(arithmetic: str) -> None:
-    layer = NarrowPointwise(torch.empty(192, 384), torch.empty(192), added=True)
+def test_narrow_sums_are_added_to_activations(arithmetic: str) -> None:
+    """In place, rounded once."""
+    layer = NarrowPointwise(torch.empty(192, 384), torch.empty(192))
     fill(layer, 2.0**-10)
     u = hardest((1, 12, 20, 384))
-    x = torch.randint(-1023, 1024, (1, 12, 20, 192), generator=torch.Generator().manual_seed(4)).float()
-    expected = (u.double() @ layer.weight.double().T + layer.bias.double()) * 2.0**-10 + x.double()
+    x = torch.randn((1, 12, 20, 192), generator=torch.Generator().manual_seed(4)) * 1000
+    expected = ((u.double() @ layer.weight.double().T + layer.bias.double()) * 2.0**-10).float() + x
     with exact_arithmetic():
-        assert torch.equal(layer.add(made(u), x).double(), expected.round().clamp(-1023, 1023))
+        assert layer.add_to(x, made(u)) is x
+        assert torch.equal(x, expected)
+
+
+def test_gates_are_limited(arithmetic: str) -> None:
+    layer = NarrowPointwise(torch.empty(40, 24), torch.empty(40))
+    fill(layer, 2.0**-18)
+    u = hardest((1, 12, 20, 24))
+    expected = (u.double() @ layer.weight.double().T + layer.bias.double()) * 2.0**-18
+    layer.multiplier.fill_(2.0**-14)
+    layer.settle()
+    with exact_arithmetic():
+        assert torch.equal(layer.limited_sums(made(u)).double(), (16 * expected).clamp(0, 6))
 
 
 def test_narrow_depthwise_equals_float64(arithmetic: str) -> None:
@@ -105,14 +123,14 @@ def test_wide_pointwise_equals_float64(arithmetic: str, step: int) -> None:
     layer.weight.copy_(torch.randint(-127, 128, layer.weight.shape, generator=generator))
     layer.weight[0], layer.weight[1] = 127, -127
     layer.bias.copy_(torch.randint(-60000, 60001, (192,), generator=generator))
-    layer.multiplier.copy_(2.0 ** torch.randint(-12, 2, (192,), generator=generator))
+    layer.multiplier.copy_(2.0 ** torch.randint(-14, -2, (192,), generator=generator))
     layer.settle()
     x = torch.randint(-limit, limit, (1, 12, 20, 320), generator=torch.Generator().manual_seed(3)).float()
     x[0, 0, 0], x[0, 0, 1] = limit - 1, -limit
     expected = (x.double() @ layer.weight.double().T + layer.bias.double()) * layer.multiplier
     with exact_arithmetic():
         assert halves(x, step)[0].dtype == (torch.uint8 if arithmetic == "kernels" else torch.float32)
-        assert torch.equal(layer.sums(x), expected.float())
+        assert torch.equal(layer(x), expected.float())
 
 
 @pytest.mark.parametrize("step", [8, 256])
@@ -200,22 +218,27 @@ def test_kernels_that_overflow_are_found(monkeypatch: pytest.MonkeyPatch) -> Non
     if not narrow.kernels_are_exact():
         pytest.skip("no 8-bit kernels here")
     assert narrow._kernels_agree()
-    sums = NarrowPointwise.sums
-    monkeypatch.setattr(NarrowPointwise, "sums", lambda *given: sums(*given).clamp(max=2.0**7))
+    sums = NarrowPointwise.forward
+    monkeypatch.setattr(NarrowPointwise, "forward", lambda *given: sums(*given).clamp(max=2.0**7))
     assert not narrow._kernels_agree()
 
 
-def test_rounding_is_half_to_even_and_limited(arithmetic: str) -> None:
+@pytest.mark.parametrize("one_pass", [True, False])
+def test_rounding_is_half_to_even_and_limited(arithmetic: str, one_pass: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if one_pass and not narrow.one_pass_is_exact():
+        pytest.skip("this torch has no such pass")
+    monkeypatch.setattr(narrow, "one_pass_is_exact", lambda: one_pass)
     assert limited(torch.tensor([0.5, 1.5, -0.5, -1.5, 2000, -2000])).tolist() == [0, 2, 0, -2, 1023, -1023]
-    given = torch.tensor([-1023.0, -1.0, 0.0, 7.0, 8.0, 1023.0])
-    assert narrowed(given).tolist() == [0, 127, 128, 128, 129, 255]
+    given = torch.tensor([-2000.0, -1023.0, -4.0, -1.0, 0.0, 4.0, 12.0, 1019.0, 1e9])
+    assert narrowed(given).tolist() == [0, 0, 128, 128, 128, 128, 130, 255, 255]
     layer = NarrowPointwise(torch.empty(1, 1), torch.empty(1))
     layer.weight.fill_(1)
     layer.multiplier.fill_(0.5)
     layer.settle()
     assert layer.operands(made(torch.tensor([[1.0], [3.0], [255.0]]))).flatten().tolist() == [0, 2, 128]
-    given = torch.tensor([-130.0, -128.5, -0.5, 0.5, 1.5, 127.5])
-    assert operands(given).tolist() == [0, 0, 128, 128, 130, 255]
+    given = torch.tensor([-130.0, -128.5, -0.5, 0.5, 1.5, 1.4999999, -63.499996, 127.5])
+    assert operands(given).tolist() == [0, 0, 128, 128, 130, 129, 65, 255]
+    assert samples(torch.tensor([-3.0, 0.5, 1.5, 254.6, 300.0])).tolist() == [0, 0, 2, 255, 255]
 
 
 def test_layers_that_are_not_exact_are_refused() -> None:
@@ -231,14 +254,13 @@ def test_layers_that_are_not_exact_are_refused() -> None:
         layer.multiplier.fill_(multiplier)
         with pytest.raises(WeightsError, match="power of two"):
             layer.settle()
-    added = NarrowPointwise(torch.empty(4, 8), torch.empty(4), added=True)
-    added.multiplier.fill_(2.0**-15)  # 1023 * 2^15 is beyond 2^24
+    layer.multiplier.fill_(2.0**20)
+    with pytest.raises(WeightsError, match="32 bits"):
+        layer.settle()
+    layer.multiplier.fill_(1)
+    layer.weight.fill_(128)
     with pytest.raises(WeightsError, match="too large"):
-        added.settle()
-    added.multiplier.fill_(1)
-    added.weight.fill_(128)
-    with pytest.raises(WeightsError, match="too large"):
-        added.settle()
+        layer.settle()
 
 
 def test_sums_that_are_not_exact_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +356,7 @@ def test_settings_that_fail_are_restored(monkeypatch: pytest.MonkeyPatch, reduce
     assert (products(), torch.backends.cudnn.enabled, exact._inside) == (reduced, True, 0)
 
 
-def test_latents_and_pixels_are_the_same_on_every_machine(photo: Bytes, tmp_path: Path) -> None:
+def test_files_and_pixels_are_the_same_on_every_machine(photo: Bytes, photo_png: Path, tmp_path: Path) -> None:
     """The least and the most that this machine can do; benchmarks/exactness.py has all settings, on many images."""
     script = runpy.run_path(str(EXACTNESS))
     codec = load_codec("cpu")
@@ -342,8 +364,67 @@ def test_latents_and_pixels_are_the_same_on_every_machine(photo: Bytes, tmp_path
     for quality in (5, 95):
         files.append(tmp_path / f"{quality}.cae")
         files[-1].write_bytes(codec.encode(read_picture(photo), quality))
-    expected = script["decode"](files)
-    assert len(set(expected)) == 2
+    images = [photo_png] * 3  # at a quality each
+    expected = script["digests"](files, images)
+    assert len(set(expected)) == 5
     settings = script["SETTINGS"]
     for setting in (settings[0], settings[4], settings[-1]):
-        assert script["decode_elsewhere"](files, setting) == expected, setting
+        assert script["digests_elsewhere"](files, images, setting) == expected, setting
+
+
+@pytest.mark.parametrize("effort", [1, 4])
+def test_files_do_not_depend_on_kernels_or_threads(photo: Bytes, monkeypatch: pytest.MonkeyPatch, effort: int) -> None:
+    codec, threads = load_codec("cpu"), torch.get_num_threads()
+    kernels, one_pass = narrow.kernels_are_exact(), narrow.one_pass_is_exact()
+    ways = {
+        (kernels, one_pass, threads),
+        (False, one_pass, 1),
+        (False, False, 2),
+        (kernels, False, 2),
+        (kernels, one_pass, 1),
+    }
+    for quality, pixels in ((0, photo), (50, photo[..., 1]), (100, photo)):
+        picture = read_picture(np.ascontiguousarray(pixels))
+        files = set()
+        for way in ways:
+            try:
+                with monkeypatch.context() as patch:
+                    patch.setattr(narrow, "kernels_are_exact", lambda: way[0])  # noqa: B023
+                    patch.setattr(narrow, "one_pass_is_exact", lambda: way[1])  # noqa: B023
+                    torch.set_num_threads(way[2])
+                    files.add(codec.encode(picture, quality, effort=effort))
+            finally:
+                torch.set_num_threads(threads)
+        assert len(files) == 1, quality
+
+
+def test_defaults_of_the_process_do_not_matter(photo: Bytes) -> None:
+    codec = load_codec("cpu")
+    data = codec.encode(read_picture(photo), 50)
+    before = list(warnings.filters)
+    narrow.one_pass_is_exact.cache_clear()
+    with torch.device("meta"):
+        assert codec.encode(read_picture(photo), 50) == data
+    assert [rule for rule in warnings.filters if rule not in before and rule[1] is None] == []
+
+
+def test_fine_pointwise_multiplies_16_bits(arithmetic: str) -> None:
+    layer = FinePointwise(torch.empty(40, 768), torch.empty(40))
+    generator = torch.Generator().manual_seed(7)
+    weight = torch.randint(-(2**13), 2**13, (40, 768), generator=generator)
+    upper = (weight / 256).round()
+    for part, values, exponent in (
+        (layer.upper, upper, -2),
+        (layer.lower, (weight - 256 * upper).clamp(-127, 127), -10),
+    ):
+        part.weight.copy_(values)
+        part.bias.copy_(torch.randint(-5000, 5001, (40,), generator=generator))
+        part.multiplier.fill_(2.0**exponent)
+        part.settle()
+    u = hardest((1, 12, 20, 768))
+    upper, lower = (
+        ((u.double() @ part.weight.double().T + part.bias.double()) * part.multiplier).float()
+        for part in (layer.upper, layer.lower)
+    )
+    with exact_arithmetic():
+        assert torch.equal(layer(made(u)), upper + lower)

@@ -47,6 +47,19 @@ def test_golden_files(decoder: Decoder, case: dict[str, str]) -> None:
     assert np.array_equal(decoded.pixels, pixels)
 
 
+def test_all_is_float32(decoder: Decoder, codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With any numpy: 1.26 makes float64 of what is clipped to Python's numbers, where these have many digits."""
+    clip = np.clip
+
+    def strict(x: Any, least: Any, most: Any, **options: Any) -> Any:
+        assert {type(least), type(most)} == {np.float32}
+        return clip(x, least, most, **options)
+
+    monkeypatch.setattr(light.np, "clip", strict)
+    data = codec.encode(Picture(photo), 90, effort=1)
+    assert np.array_equal(decoder.decode(data).pixels, codec.decode(data).pixels)
+
+
 @pytest.mark.parametrize("quality", [0, 30, 60, 85, 100])
 @pytest.mark.parametrize("tile", [1, 16])
 def test_the_same_as_torch(

@@ -9,7 +9,7 @@ import torch
 
 from cae.bitstream.container import Rectangle
 from cae.bitstream.errors import InputError
-from cae.codec import analysis, distortion, pipeline, refine
+from cae.codec import areas, distortion, pipeline, refine
 from cae.codec.image import read_picture
 from cae.codec.pipeline import Codec, load_codec
 from cae.codec.quality import rate_row
@@ -42,7 +42,7 @@ def test_effort_pays(codec: Codec, photo: Bytes, quality: float) -> None:
     costs = [cost(codec, photo, data, quality) for data in files]
     bits = 8 * len(files[0]) / photo[..., 0].size
     assert costs[0] - costs[1] > 0.002 * bits
-    assert costs[1] > costs[2]
+    assert costs[1] > costs[2] or (quality == 0 and files[1] == files[2])  # of 160 bytes, one round may find all
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
@@ -76,18 +76,19 @@ def test_grey(codec: Codec, photo: Bytes) -> None:
     assert len(refined) < 1.1 * len(plain)
 
 
-@pytest.mark.parametrize("quality", [60, 90])
+@pytest.mark.parametrize("quality", [75, 90])
 def test_less_is_missing(codec: Codec, photo: Bytes, quality: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """The decoder's pixels have more of the picture's latents, in each of several tiles."""
     monkeypatch.setattr(pipeline, "DEFAULT_TILE", 1)
     row = rate_row(quality)
     model = codec.model
-    wanted = analysis.analyse(model, photo, row)
+    wanted = areas.analyse(model, photo, row)
+    deviations = model.worth[row].sqrt() * model.unit[row]  # in proportion
     within = np.s_[:, : photo.shape[0] // 16, : photo.shape[1] // 16]  # what is padded is nobody's aim
     missing = []
     for effort in (1, 2, 6):
         decoded = codec.decode(codec.encode(read_picture(photo), quality, effort=effort)).pixels
-        lacks = ((wanted - analysis.analyse(model, decoded, row)) * model.sigma)[within]
+        lacks = ((wanted - areas.analyse(model, decoded, row)) * deviations)[within]
         missing.append([float(part.norm()) for rows in lacks.split(4, dim=1) for part in rows.split(4, dim=2)])
     plain, once, often = np.array(missing)
     assert (once < plain).mean() > 0.8
@@ -102,11 +103,11 @@ def test_errors_are_those_of_the_decoded_picture(
     """Rounded, limited to 0 and 255, without what is padded; the best of them is taken."""
     measured: list[torch.Tensor] = []
 
-    def measure(difference: torch.Tensor, luma: float) -> torch.Tensor:
+    def measure(difference: torch.Tensor, luma: float) -> float:
         measured.append(difference)
-        return distortion.squared_error(difference, luma)
+        return distortion.summed_error(difference, luma)
 
-    monkeypatch.setattr(refine, "squared_error", measure)
+    monkeypatch.setattr(refine, "summed_error", measure)
     harsh = np.where(photo > 128, 255, 0).astype(np.uint8)
     decoded = codec.decode(codec.encode(read_picture(harsh), quality, effort=3)).pixels.astype(np.float32)
     assert len(measured) == 3

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.container import Header, tile_rectangles
-from ..analysis import analyse
+from ..areas import analyse
 from ..pipeline import Codec
 
 

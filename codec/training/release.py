@@ -15,7 +15,7 @@ from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
 from ..checkpoint import parse_frozen, parse_trained, serialise
 from ..config import ModelConfig
-from ..freeze import freeze
+from ..freezing.freeze import freeze
 from ..image import read_picture
 from ..installed import MANIFEST, find_weights, installed_weights, read_weights
 from ..model import CompressionModel
@@ -42,7 +42,7 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> None:
     missing = [str(source) for source in sources if not source.exists()]
     if missing:
         raise InputError(f"the training data is gone from {', '.join(missing)}; say where images are")
-    # What is shipped is in float16, so that is what must be calibrated.
+    # The file has them in float16: so the same integers come of it again.
     for part in (model.analysis, model.hyper_analysis, model.synthesis):
         for parameter in part.parameters():
             parameter.data = parameter.data.half().float()
@@ -114,21 +114,22 @@ def load_start(weights: Path) -> tuple[CompressionModel, dict[str, Any]]:
 
 
 def self_test(content: bytes, name: str, crops: Sequence[Pixels]) -> None:
-    """Codes crops, uint8 [S, S, 3], with the weights as they will be read, and decodes them on one thread and on all.
+    """Codes crops, uint8 [S, S, 3], with the weights as they will be read, and decodes them, on one thread and on all.
 
-    Raises WeightsError should any decode to other latents than were encoded, or to other pixels.
+    Raises WeightsError should any become other bytes, or these other latents than were encoded, or other pixels.
     """
     codec = Codec(parse_frozen(content, name), bytes(FINGERPRINT_BYTES))
     threads = torch.get_num_threads()
     for index, crop in enumerate(crops):
-        data = codec.encode(read_picture(crop), 100 * index / max(1, len(crops) - 1))
+        picture, quality = read_picture(crop), 100 * index / max(1, len(crops) - 1)
         try:
-            decoded = []
+            files, decoded = [], []
             for count in (1, threads):
                 torch.set_num_threads(count)
-                decoded.append(codec.decode(data).pixels)  # compares its latents with the encoder's checksum
-            if not np.array_equal(decoded[0], decoded[1]):
-                raise WeightsError(f"{name} does not decode to the same pixels on {threads} threads")
+                files.append(codec.encode(picture, quality))
+                decoded.append(codec.decode(files[0]).pixels)  # compares its latents with the encoder's checksum
+            if files[0] != files[1] or not np.array_equal(decoded[0], decoded[1]):
+                raise WeightsError(f"{name} does not give the same file and pixels on {threads} threads")
         except DecodeMismatchError as error:
             raise WeightsError(f"{name} does not decode exactly: {error}") from error
         finally:

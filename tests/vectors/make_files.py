@@ -1,5 +1,5 @@
 """Makes what depends on the shipped weights: files.json, .cae files and what they decode to, and invalid/decoding.json,
-files whose records are sound but which must not decode. Run it only when the weights change.
+files whose records are sound but which must not decode. Run it only when the weights or the encoder change.
 """
 
 from __future__ import annotations

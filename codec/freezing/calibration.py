@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .layers import Add, ClassPointwise, Depthwise, DepthwiseBlock, Gate, Pointwise, Rectifier
-from .model import CompressionModel
+from ..layers import Add, ClassPointwise, Depthwise, DepthwiseBlock, Gate, Pointwise, Rectifier
+from ..model import CompressionModel
 
 BINS_PER_OCTAVE = 4
 LOWEST = 2.0**-12
@@ -94,10 +94,10 @@ def _errors(counts: Tensor, limits: Tensor, steps: Tensor) -> Tensor:
 
 @torch.no_grad()
 def activation_ranges(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> Ranges:
-    """Of prior and synthesis on crops uint8 [S, S, 3], each at several rates."""
+    """Of all networks on crops uint8 [S, S, 3], each at several rates."""
     ranges = Ranges()
     handles: list[Any] = []
-    for layer in (layer for part in (model.prior, model.synthesis) for layer in part.modules()):
+    for layer in model.modules():
         if isinstance(layer, Depthwise | Rectifier | Gate | Add | DepthwiseBlock):
             handles.append(layer.register_forward_hook(ranges.observe))
         if isinstance(layer, Pointwise | ClassPointwise | Depthwise):
