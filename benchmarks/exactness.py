@@ -1,9 +1,10 @@
-"""The same files decode to the same latents and pixels whatever the machine does: threads, instruction sets, libraries.
+"""The same files decode to the same latents and pixels, and the same images become the same files, whatever the machine
+does: threads, instruction sets, libraries.
 
     python benchmarks/exactness.py FOLDER
 
 Every PNG image of FOLDER is encoded once at three qualities; then each setting, in a process of its own, decodes all
-files, by torch or by numpy.
+files, by torch or by numpy, and by torch encodes all images again, each at one of the qualities.
 Settings beyond what this machine has are left out.
 """
 
@@ -26,7 +27,7 @@ from cae.codec.decoder import Decoder
 from cae.codec.image import read_picture
 from cae.codec.installed import find_weights
 from cae.codec.light import load_light
-from cae.codec.pipeline import load_codec
+from cae.codec.pipeline import Codec, load_codec
 
 QUALITIES = (10, 50, 90)
 
@@ -52,17 +53,26 @@ LIGHT_SETTINGS = [
 """Of the BLAS that numpy's wheels have: kernels for SSE3, for AVX2, and those it chooses itself."""
 
 
-def digest(codec: Decoder, path: Path) -> str:
+def decoded(codec: Decoder, path: Path) -> str:
     """SHA-256 of a file's decoded latents and pixels."""
     data = path.read_bytes()
     latents = codec.decode_latents(unpack(data))
     return hashlib.sha256(latents.tobytes() + codec.decode(data).pixels.tobytes()).hexdigest()
 
 
-def decode(paths: Sequence[Path], way: str = "cpu") -> list[str]:
-    """Digests of several files, in this process: by torch on a device, or by numpy."""
-    codec = light_decoder() if way == "numpy" else load_codec(way)
-    return [digest(codec, path) for path in paths]
+def encoded(codec: Codec, path: Path, quality: float) -> str:
+    """SHA-256 of the file that an image becomes, with the latents refined once."""
+    return hashlib.sha256(codec.encode(read_picture(path), quality, effort=2)).hexdigest()
+
+
+def digests(files: Sequence[Path], images: Sequence[Path], way: str = "cpu") -> list[str]:
+    """Those of .cae files that are decoded and of images that are encoded, in this process: by torch on a device, or by
+    numpy, which encodes nothing."""
+    if way == "numpy":
+        return [decoded(light_decoder(), file) for file in files]
+    codec = load_codec(way)
+    found = [decoded(codec, file) for file in files]
+    return found + [encoded(codec, *pair) for pair in zip(images, itertools.cycle(QUALITIES), strict=False)]
 
 
 def light_decoder() -> Decoder:
@@ -71,20 +81,23 @@ def light_decoder() -> Decoder:
     return Decoder(load_light(fingerprint), fingerprint)
 
 
-def decode_elsewhere(paths: Sequence[Path], setting: dict[str, str], way: str = "cpu") -> list[str]:
+def digests_elsewhere(
+    files: Sequence[Path], images: Sequence[Path], setting: dict[str, str], way: str = "cpu"
+) -> list[str]:
     """The same in a process of its own, with environment variables that choose threads and instruction sets."""
-    command = [sys.executable, "-W", "ignore", __file__, "--digests", way, *map(str, paths)]
+    command = [sys.executable, "-W", "ignore", __file__, "--digests", way, *map(str, (*files, *images))]
     result = subprocess.run(command, env=os.environ | setting, capture_output=True, text=True, check=True)
     return result.stdout.split()
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--digests", metavar="WAY", help="Print the digests of .cae files, and nothing else.")
-def main(paths: tuple[Path, ...], digests: str | None) -> None:
+@click.option("--digests", "way", metavar="WAY", help="Print the digests of .cae files and images, and nothing else.")
+def main(paths: tuple[Path, ...], way: str | None) -> None:
     """Compare all settings on the PNG images of a folder."""
-    if digests:
-        print("\n".join(decode(paths, digests)))
+    if way:
+        files = [path for path in paths if path.suffix == ".cae"]
+        print("\n".join(digests(files, [path for path in paths if path not in files], way)))
         return
     images = sorted(image for folder in paths for image in folder.glob("*.png"))
     codec = load_codec("cpu")
@@ -94,14 +107,15 @@ def main(paths: tuple[Path, ...], digests: str | None) -> None:
         for image, quality in itertools.product(images, QUALITIES):
             files.append(Path(folder) / f"{image.stem}-{quality}.cae")
             files[-1].write_bytes(codec.encode(read_picture(image), quality))
-        expected = decode(files)
+        expected = digests(files, images)
         for setting in SETTINGS:
-            wrong += differing(expected, decode_elsewhere(files, setting), str(setting))
+            wrong += differing(expected, digests_elsewhere(files, images, setting), str(setting))
         for setting in LIGHT_SETTINGS:
-            wrong += differing(expected, decode_elsewhere(files, setting, "numpy"), f"numpy, {setting}")
+            found = digests_elsewhere(files, images, setting, "numpy")
+            wrong += differing(expected[: len(files)], found, f"numpy, {setting}")
         if torch.cuda.is_available():
-            wrong += differing(expected, decode(files, "cuda"), "cuda")
-    print(f"{len(images)} images x {len(QUALITIES)} qualities: {wrong} decodings with other latents or pixels")
+            wrong += differing(expected, digests(files, images, "cuda"), "cuda")
+    print(f"{len(files)} files, {len(images)} images: {wrong} decoded to other latents or pixels or encoded to others")
     sys.exit(wrong > 0)
 
 

@@ -1,11 +1,12 @@
-"""What integer networks cost: the rate under the integer prior and the error of the integer synthesis, against the same
-networks in floating point.
+"""What integer networks cost: the rate under the integer prior, the error of the integer synthesis, and both of the
+integer analysis, against the same networks in floating point.
 
     python benchmarks/integer_networks.py FOLDER
 
 Priors code the same images with the same quantiser and probability tables; only the networks' arithmetic differs. What
 the format fixes stays as it is for both: latents in sixteenths of a step, the networks' input in 1/4096 of a standard
-deviation, 64 rows of tables. Syntheses get the same latents.
+deviation, 64 rows of tables. Syntheses get the same latents; what analyses give is quantised and decoded by the same
+integer networks.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ import click
 import torch
 from torch import Tensor, nn
 
-from cae.codec.analysis import analyse
+from cae.codec.areas import analyse
 from cae.codec.checkpoint import load_frozen, parse_trained
 from cae.codec.config import CONTEXT_CLAMP, OPERAND_ZERO, SCALE_STEP
+from cae.codec.distortion import psnr
 from cae.codec.evaluation.estimate import estimated_bits
 from cae.codec.frozen import row_rate
 from cae.codec.image import read_picture
 from cae.codec.installed import weights_folder
-from cae.codec.integers import INPUT_ONE, MEAN_ONE, SCALE_ONE
+from cae.codec.integers import DEVIATION_ONE, INPUT_ONE, MEAN_ONE, SCALE_ONE
 from cae.codec.model import CompressionModel
-from cae.codec.pipeline import Codec, Pixels, load_codec
+from cae.codec.pipeline import Codec, load_codec
+from cae.codec.windows import Pixels
 
 ROWS = (0, 64, 128, 192, 255)
 
@@ -43,7 +46,7 @@ class FloatHyperSynthesis(nn.Module):
 
 
 class FloatStep(nn.Module):
-    """The same for a context step: its outputs in the integers' units, but not rounded to them."""
+    """The same for a context step: its outputs in the integers' units."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -56,23 +59,36 @@ class FloatStep(nn.Module):
         return mean * MEAN_ONE, log_scale * (SCALE_ONE / SCALE_STEP)
 
 
-def psnr(pixels: Tensor, original: Tensor) -> float:
-    """Of 8-bit pixels, in dB."""
-    error = (pixels.clamp(0, 255).round() - original).square().mean()
-    return float(10 * torch.log10(255**2 / error))
-
-
 @torch.inference_mode()
 def loss(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> float:
     """How many dB the floating-point synthesis would be nearer to an image, uint8 [H, W, 3]."""
-    model = codec.model
-    latents = codec.coder.quantise(analyse(model, image, row), row)[1]
+    latents = codec.coder.quantise(analyse(codec.model, image, row), row)[1]
     rate = torch.tensor([row_rate(row)])
-    floating = 255 * trained.synthesis(latents * model.restore[row], rate, model.sigma) + 127.5
-    height, width, _ = image.shape
-    original = torch.tensor(image)
-    pixels = [x[0, :height, :width] for x in (floating, model.synthesise(latents, row))]
-    return psnr(pixels[0], original) - psnr(pixels[1], original)
+    floating = (
+        255 * trained.synthesis(latents * codec.model.pixels.deviations[row] / DEVIATION_ONE, rate, trained.sigma)
+        + 127.5
+    )
+    return psnr(image, floating.round().clamp(0, 255)[0].numpy()) - psnr(
+        image, codec.coder.pixels(latents[0].numpy(), row)
+    )
+
+
+@torch.inference_mode()
+def analysed(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> tuple[float, float]:
+    """By what share the file would be smaller with both analyses in floating point, and how many dB nearer to an image,
+    uint8 [H, W, 3] with sides that are multiples of 64."""
+    rate = torch.tensor([row_rate(row)])
+    y = analyse(codec.model, image, row)
+    floating = trained.analysis(torch.from_numpy(image)[None].float() / 255 - 0.5, rate, trained.sigma)
+    results = []
+    for latents, z in (
+        (y, codec.model.analyse_hyper(y, row)),
+        (floating, trained.hyper_analysis(floating, rate).round().int()),
+    ):
+        steps, decoded = codec.coder.quantise(latents, row, z)
+        error = psnr(image, codec.coder.pixels(decoded[0].numpy(), row))
+        results.append((len(codec.coder.encode(steps, decoded).payload), error))
+    return results[1][0] / results[0][0] - 1, results[1][1] - results[0][1]
 
 
 @click.command()
@@ -91,8 +107,10 @@ def main(folder: Path) -> None:
         exact = sum(estimated_bits(integer, image, row) for image in images)
         ideal = sum(estimated_bits(floating, image, row) for image in images)
         lost = sum(loss(integer, trained, image, row) for image in images) / len(images)
+        shares, errors = zip(*(analysed(integer, trained, image, row) for image in images), strict=True)
         print(
-            f"row {row:3d}: the integer networks take {100 * (exact / ideal - 1):+.3f} % more bits, lose {lost:.3f} dB"
+            f"row {row:3d}: prior {100 * (exact / ideal - 1):+.3f} % bits; synthesis {-lost:+.3f} dB; "
+            f"analysis {-100 * sum(shares) / len(images):+.3f} % bits, {-sum(errors) / len(images):+.3f} dB"
         )
 
 

@@ -4,7 +4,7 @@
 
 The images of FOLDER (PNG) are encoded and decoded to PNG by `cae encode` and `cae decode`, start-up included, and by
 calls in this process that read, code and write the same files. What the command writes is compared with what the calls
-write.
+write, to the byte. With --times, each image is there so many times: what start-up costs is shared by more of them.
 """
 
 from __future__ import annotations
@@ -37,32 +37,43 @@ def command(*words: object) -> float:
 @click.option("--threads", default=2, show_default=True)
 @click.option("--jobs", default=1, show_default=True)
 @click.option("--effort", default=DEFAULT_EFFORT, show_default=True)
-def main(folder: Path, threads: int, jobs: int, effort: int) -> None:
+@click.option("--times", default=1, show_default=True)
+def main(folder: Path, threads: int, jobs: int, effort: int, times: int) -> None:
     """Compare on the PNG images of FOLDER."""
     torch.set_num_threads(threads)
-    paths = sorted(folder.glob("*.png"))
+    with tempfile.TemporaryDirectory() as name:
+        compare(sorted(folder.glob("*.png")), Path(name), threads, jobs, effort, times)
+
+
+def compare(images: list[Path], folder: Path, threads: int, jobs: int, effort: int, times: int) -> None:
+    """Works in an empty folder."""
     codec = load_codec("cpu")
-    codec.decode(codec.encode(read_picture(paths[0]), 50, effort=effort))  # warm
+    codec.decode(codec.encode(read_picture(images[0]), 50, effort=effort))  # warm
+    source, coded, out = (folder / part for part in ("source", "coded", "out"))
+    source.mkdir()
+    for number in range(times):
+        for image in images:
+            (source / f"{number}-{image.name}").symlink_to(image.resolve())
+    paths = sorted(source.iterdir())
     start = time.perf_counter()
     files = [codec.encode(read_picture(path), 50, effort=effort) for path in paths]
     encoding = time.perf_counter() - start
     start = time.perf_counter()
-    images = []
+    decoded = []
     for data in files:
-        image = BytesIO()
-        save_picture(codec.decode(data), image, "png")
-        images.append(image.getvalue())
+        buffer = BytesIO()
+        save_picture(codec.decode(data), buffer, "png")
+        decoded.append(buffer.getvalue())
     decoding = time.perf_counter() - start
-    with tempfile.TemporaryDirectory() as name:
-        coded, out = Path(name) / "coded", Path(name) / "out"
-        many = ("--jobs", jobs) if jobs > 1 else ("--threads", threads)
-        times = (
-            command("encode", *paths, "--out", coded, "-q", 50, "-e", effort, *many),
-            command("decode", coded, "--out", out, *many),
-        )
-        same = [(out / path.name).read_bytes() == image for path, image in zip(paths, images, strict=True)]
-    print(f"{len(paths)} images, {threads} threads, {jobs} jobs; {sum(same)} decode to the same files")
-    for verb, own, whole in zip(("encode", "decode"), (encoding, decoding), times, strict=True):
+    many = ("--jobs", jobs) if jobs > 1 else ("--threads", threads)
+    seconds = (
+        command("encode", *paths, "--out", coded, "-q", 50, "-e", effort, *many),
+        command("decode", coded, "--out", out, *many),
+    )
+    same = sum((coded / f"{path.stem}.cae").read_bytes() == data for path, data in zip(paths, files, strict=True))
+    shown = sum((out / path.name).read_bytes() == data for path, data in zip(paths, decoded, strict=True))
+    print(f"{len(paths)} images, {threads} threads, {jobs} jobs; {same} become the same files, {shown} the same images")
+    for verb, own, whole in zip(("encode", "decode"), (encoding, decoding), seconds, strict=True):
         print(
             f"{verb}: calls {own:.2f} s ({len(paths) / own:.1f} images/s), command {whole:.2f} s "
             f"({len(paths) / whole:.1f} images/s), ratio {own / whole:.2f}"
