@@ -96,6 +96,8 @@ class Integer(nn.Module):
 
     input_axes: tuple[int, ...]
     """The axes of `weight` that a sum runs over."""
+    largest_input: int = OPERAND_LIMIT
+    """Largest magnitude of what it takes."""
     weight: Tensor
     bias: Tensor
     multiplier: Tensor
@@ -125,15 +127,11 @@ class Integer(nn.Module):
             raise WeightsError("integer weights are too large for exact arithmetic")
         if not (torch.equal(self.weight, self.weight.round()) and torch.equal(self.bias, self.bias.round())):
             raise WeightsError("weights of an integer layer are not integers")
-        self.check_outputs(OPERAND_LIMIT)
+        outputs = sums.reshape(self.bias.shape) * self.largest_input + self.bias.double().abs()
+        if (outputs * self.multiplier.double()).max() > MAX_OUTPUT:
+            raise WeightsError("outputs of an integer layer are too large for 32 bits")
         self.scaled_weight = self.weight * self.multiplier.reshape(sums.shape)
         self.scaled_bias = self.bias * self.multiplier
-
-    def check_outputs(self, most: float) -> None:
-        """Raises WeightsError where inputs up to `most` could give outputs beyond MAX_OUTPUT."""
-        sums = self.weight.double().abs().sum(self.input_axes) * most + self.bias.double().abs()
-        if (sums * self.multiplier.double()).max() > MAX_OUTPUT:
-            raise WeightsError("outputs of an integer layer are too large for 32 bits")
 
 
 @cache

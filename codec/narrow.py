@@ -183,13 +183,13 @@ class WidePointwise(_Pointwise):
         """step: that of `halves`."""
         super().__init__(weight, bias)
         self.step = step
+        self.largest_input = OPERAND_ZERO * step
         # What the other layers have once, for the upper halves.
         for name in ("upper_multiplier", "upper_weight", "upper_bias"):
             self.register_buffer(name, None, persistent=False)
 
     def settle(self) -> None:
         super().settle()
-        self.check_outputs(OPERAND_ZERO * self.step)
         self.upper_multiplier = self.multiplier * self.step
         self.upper_weight = self.scaled_weight * self.step
         self.upper_bias = -OPERAND_ZERO * self.upper_weight.sum(1)
