@@ -98,8 +98,8 @@ def chosen(pixels: Any, header: Any) -> list[int]:
 
     codec, (area,) = pipeline.load_codec("cpu"), tile_rectangles(header)
     with patch.object(coder, "encode_steps", encode):
-        tiles = [refine.encode(codec.coder, pixels, header, area, effort) for effort in (1, 3)]
-    return [tile.latents_checksum for tile in tiles]
+        tiles = [refine.encode(codec.coder, [pixels], header, area, effort) for effort in (1, 3)]
+    return [tile.latents_checksum for (tile,) in tiles]
 
 
 def make(photos: Path, folder: Path) -> None:

@@ -25,7 +25,7 @@ FIT_STEPS = 1500
 
 def costs(codec: Codec, pixels: windows.Pixels, row: int) -> tuple[Tensor, float, float]:
     """(hyper-latents float32 [n, Z], their bits, all bits of the image)."""
-    steps, _ = codec.coder.quantise(areas.analyse(codec.model, pixels, row), row)
+    (steps,), _ = codec.coder.quantise(areas.analyse(codec.model, [pixels], row), row)
     bits = [codec.coder.tables.cost_in_bits(*step) for step in steps]
     z = torch.from_numpy(steps[0][0]).float().reshape(-1, codec.model.config.hyper_channels)
     return z, bits[0], sum(bits)

@@ -62,7 +62,7 @@ class FloatStep(nn.Module):
 @torch.inference_mode()
 def loss(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> float:
     """How many dB the floating-point synthesis would be nearer to an image, uint8 [H, W, 3]."""
-    latents = codec.coder.quantise(analyse(codec.model, image, row), row)[1]
+    latents = codec.coder.quantise(analyse(codec.model, [image], row), row)[1]
     rate = torch.tensor([row_rate(row)])
     floating = (
         255 * trained.synthesis(latents * codec.model.pixels.deviations[row] / DEVIATION_ONE, rate, trained.sigma)
@@ -78,7 +78,7 @@ def analysed(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -
     """By what share the file would be smaller with both analyses in floating point, and how many dB nearer to an image,
     uint8 [H, W, 3] with sides that are multiples of 64."""
     rate = torch.tensor([row_rate(row)])
-    y = analyse(codec.model, image, row)
+    y = analyse(codec.model, [image], row)
     floating = trained.analysis(torch.from_numpy(image)[None].float() / 255 - 0.5, rate, trained.sigma)
     results = []
     for latents, z in (
@@ -87,7 +87,8 @@ def analysed(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -
     ):
         steps, decoded = codec.coder.quantise(latents, row, z)
         error = psnr(image, codec.coder.pixels(decoded[0].numpy(), row))
-        results.append((len(codec.coder.encode(steps, decoded).payload), error))
+        (tile,) = codec.coder.encode(steps, decoded)
+        results.append((len(tile.payload), error))
     return results[1][0] / results[0][0] - 1, results[1][1] - results[0][1]
 
 

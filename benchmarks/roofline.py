@@ -113,8 +113,8 @@ def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: in
     if len(container.tiles) > 1:
         raise click.UsageError("an image of one tile, please: at most 1024x1024 pixels")
     latents = codec.decode_latents(container)
-    y = areas.analyse(codec.model, picture.pixels, row)
-    steps, _ = codec.coder.quantise(y, row)
+    y = areas.analyse(codec.model, [picture.pixels], row)
+    (steps,), _ = codec.coder.quantise(y, row)
 
     def entropy() -> None:
         decoder = StepDecoder(codec.coder.tables, container.tiles[0].payload)
@@ -132,7 +132,7 @@ def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: in
         "  entropy decoding": entropy,
         "  synthesis": lambda: list(windows.synthesise(codec.networks, [latents], row)),
         "encode, effort 1": lambda: codec.encode(picture, quality, effort=1),
-        "  analysis": lambda: areas.analyse(codec.model, picture.pixels, row),
+        "  analysis": lambda: areas.analyse(codec.model, [picture.pixels], row),
         "  quantisation": lambda: codec.coder.quantise(y, row),
         "  entropy coding": lambda: encode_steps(codec.coder.tables, steps),
         "encode, effort 2": lambda: codec.encode(picture, quality, effort=2),

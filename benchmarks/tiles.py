@@ -30,7 +30,7 @@ def compare(codec: Codec, name: str, pixels: Pixels, quality: float) -> float:
     data = codec.encode(read_picture(pixels), quality, effort=1)
     container = unpack(data)
     row = rate_row(quality)
-    untiled_tile = codec.coder.encode(*codec.coder.quantise(areas.analyse(codec.model, pixels, row), row))
+    (untiled_tile,) = codec.coder.encode(*codec.coder.quantise(areas.analyse(codec.model, [pixels], row), row))
     untiled = len(untiled_tile.payload) + len(data) - sum(len(tile.payload) for tile in container.tiles)
     untiled -= 9 * (len(container.tiles) - 1)  # the records of the other tiles
     tiled = codec.decode(data).pixels.astype(int)

@@ -21,8 +21,8 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
 from .failures import UNEXPECTED, Failure
-from .jobs import Job, Outcome, Work, attempt
 from .remote import Place
+from .work import Job, Outcome, Work, attempt
 
 ATTEMPTS = 3
 """How many times a file is begun at most: again if its worker died."""

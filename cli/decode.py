@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,7 @@ from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
 from .files import STREAM, check_output, is_stream, new_file, read_input, write_output
 from .progress import progress
 from .remote import Place
+from .work import Job, Outcome
 
 if TYPE_CHECKING:
     from ..bitstream.container import Header
@@ -127,81 +128,144 @@ def decode(
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
     if len(planned) > 1:
         settings = replace(settings, quiet=True, files=-(-len(planned) // (processes or 1)))
-    jobs.run(planned, functools.partial(decode_file, settings), chosen, quiet, skip_existing)
+    jobs.run(planned, Decoding(settings), chosen, quiet, skip_existing)
 
 
-def decode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
-    """Decodes one file. Raises Failure."""
-    from ..bitstream.container import read_header
-    from ..codec.save import output_format, save_picture
+@dataclass(frozen=True)
+class Source:
+    """A file to decode. format: of its output."""
 
-    if job.output == STREAM and settings.format is None:
-        raise click.UsageError("standard output has no suffix: give --format")
-    with about(job.output, NO_OUTPUT):
-        format = settings.format or output_format(job.output.name)
-        check_output(job.output, job.source)
-    with about(job.source, BAD_CAE_FILE):
-        data = read_input(job.source)
-        header = read_header(data)
-    with about(job.source):
-        decoder = options.load_decoder(settings.device, settings.threads, header, settings.files)
-    left_out: tuple[str, ...] = ()
-    start = time.perf_counter()
-    if format in ("ppm", "pgm") and isinstance(job.output, Path) and job.output != STREAM and not is_stream(job.output):
-        picture = _decode_rows(decoder, data, header, settings, job, format)
-        seconds = time.perf_counter() - start
-        written = job.output.stat().st_size
-    else:
-        with about(job.source), progress(settings.quiet) as report:
-            picture = _decode(decoder, data, settings, report)
-        seconds = time.perf_counter() - start
+    job: Job
+    data: bytes
+    header: Header
+    format: str
+    decoder: Decoder
+    share: float
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether its rows are written as they come, so that memory does not grow with its height."""
+        job = self.job
+        is_file = isinstance(job.output, Path) and job.output != STREAM and not is_stream(job.output)
+        return is_file and self.format in ("ppm", "pgm")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture, the seconds it took, and the size of its file, if that is written already."""
+
+    picture: Picture
+    seconds: float
+    written: int | None = None
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """`work.Work`."""
+
+    settings: Settings
+
+    def read(self, job: Job) -> Source:
+        """The file. Raises Failure, as does what follows."""
+        from ..bitstream.container import read_header
+        from ..codec.save import output_format
+
+        settings = self.settings
+        if job.output == STREAM and settings.format is None:
+            raise click.UsageError("standard output has no suffix: give --format")
         with about(job.output, NO_OUTPUT):
-            file = BytesIO()
-            left_out = save_picture(picture, file, format, settings.compression)
-            write_output(job.output, file.getvalue())
-            written = file.tell()
-    pixels = header.width * header.height
-    line = (
-        f"{job.output}: {picture.width}x{picture.height} {picture.mode}, {written:,} bytes (from {len(data):,}), "
-        f"{8 * len(data) / pixels:.3f} bpp, {pixels * len(picture.mode) / len(data):.1f}:1 (8-bit pixels), "
-        f"{seconds:.2f} s"
-    )
-    notes = (*(f"{job.source}: {note}" for note in picture.notes), *(f"{job.output}: {note}" for note in left_out))
-    code = DAMAGED if picture.notes else 0
-    return jobs.Outcome(job, line, notes, len(data), written, len(data), pixels, code=code)
+            format = settings.format or output_format(job.output.name)
+            check_output(job.output, job.source)
+        with about(job.source, BAD_CAE_FILE):
+            data = read_input(job.source)
+            header = read_header(data)
+        with about(job.source):
+            decoder = options.load_decoder(settings.device, settings.threads, header, settings.files)
+        source = Source(job, data, header, format, decoder, 1)
+        if settings.allow_damaged or source.is_streamed or not decoder.room:
+            return source
+        return replace(source, share=header.width * header.height / decoder.room)
 
+    def code(self, sources: Sequence[Source]) -> list[Decoded]:
+        """The pictures; written already where their rows are."""
+        if len(sources) == 1:
+            return [self._decode_one(sources[0])]
+        from ..codec.pipeline import Codec
 
-def _decode(decoder: Decoder, data: bytes, settings: Settings, report: Progress, write: Write | None = None) -> Picture:
-    return decoder.decode(
-        data,
-        max_pixels=settings.max_pixels,
-        allow_damaged=settings.allow_damaged,
-        region=settings.region,
-        scale=settings.scale,
-        write=write,
-        progress=report,
-    )
+        settings = self.settings
+        start = time.perf_counter()
+        pictures: dict[int, Picture] = {}
+        for decoder in {id(source.decoder): source.decoder for source in sources}.values():  # one for each weights
+            assert isinstance(decoder, Codec)  # others have no room
+            own = [index for index, source in enumerate(sources) if source.decoder is decoder]
+            files = [sources[index].data for index in own]
+            decoded = decoder.decode_many(
+                files, max_pixels=settings.max_pixels, region=settings.region, scale=settings.scale
+            )
+            pictures |= zip(own, decoded, strict=True)
+        seconds = (time.perf_counter() - start) / len(sources)
+        return [Decoded(pictures[index], seconds) for index in range(len(sources))]
 
+    def _decode_one(self, source: Source) -> Decoded:
+        start = time.perf_counter()
+        if source.is_streamed:
+            picture, written = self._decode_rows(source)
+            return Decoded(picture, time.perf_counter() - start, written)
+        with about(source.job.source), progress(self.settings.quiet) as report:
+            picture = self._decode(source, report)
+        return Decoded(picture, time.perf_counter() - start)
 
-def _decode_rows(
-    decoder: Decoder, data: bytes, header: Header, settings: Settings, job: jobs.Job, format: str
-) -> Picture:
-    """Decodes to a file whose rows are written as they come: memory does not grow with its height."""
-    from ..codec.netpbm import file_header
-    from ..codec.save import check_holds
+    def _decode_rows(self, source: Source) -> tuple[Picture, int]:
+        """Decodes to a file whose rows are written as they come. Its size, too."""
+        from ..codec.netpbm import file_header
+        from ..codec.save import check_holds
 
-    assert isinstance(job.output, Path)
-    size = settings.region[2:] if settings.region else (header.width, header.height)
-    width, height = (-(-side // settings.scale) for side in size)
-    with about(job.output, NO_OUTPUT), new_file(job.output) as file:
+        settings, header, output = self.settings, source.header, source.job.output
+        assert isinstance(output, Path)
+        size = settings.region[2:] if settings.region else (header.width, header.height)
+        width, height = (-(-side // settings.scale) for side in size)
+        with about(output, NO_OUTPUT), new_file(output) as file:
 
-        def write(rows: Pixels) -> None:
+            def write(rows: Pixels) -> None:
+                with about(output, NO_OUTPUT):
+                    file.write(rows.tobytes())
+
+            check_holds(source.format, header.grey, None)
+            file.write(file_header(width, height, grey=header.grey))
+            with about(source.job.source), progress(settings.quiet) as report:
+                picture = self._decode(source, report, write)
+            check_holds(source.format, header.grey, picture.alpha)
+        return picture, output.stat().st_size
+
+    def _decode(self, source: Source, report: Progress, write: Write | None = None) -> Picture:
+        settings = self.settings
+        return source.decoder.decode(
+            source.data,
+            max_pixels=settings.max_pixels,
+            allow_damaged=settings.allow_damaged,
+            region=settings.region,
+            scale=settings.scale,
+            write=write,
+            progress=report,
+        )
+
+    def write(self, job: Job, source: Source, decoded: Decoded) -> Outcome:
+        """Writes the image, unless it is."""
+        from ..codec.save import save_picture
+
+        picture, written = decoded.picture, decoded.written
+        left_out: tuple[str, ...] = ()
+        if written is None:
             with about(job.output, NO_OUTPUT):
-                file.write(rows.tobytes())
-
-        check_holds(format, header.grey, None)
-        file.write(file_header(width, height, grey=header.grey))
-        with about(job.source), progress(settings.quiet) as report:
-            picture = _decode(decoder, data, settings, report, write)
-        check_holds(format, header.grey, picture.alpha)
-    return picture
+                file = BytesIO()
+                left_out = save_picture(picture, file, source.format, self.settings.compression)
+                write_output(job.output, file.getvalue())
+                written = file.tell()
+        size, pixels = len(source.data), source.header.width * source.header.height
+        line = (
+            f"{job.output}: {picture.width}x{picture.height} {picture.mode}, {written:,} bytes (from {size:,}), "
+            f"{8 * size / pixels:.3f} bpp, {pixels * len(picture.mode) / size:.1f}:1 (8-bit pixels), "
+            f"{decoded.seconds:.2f} s"
+        )
+        notes = (*(f"{job.source}: {note}" for note in picture.notes), *(f"{job.output}: {note}" for note in left_out))
+        return Outcome(job, line, notes, size, written, size, pixels, code=DAMAGED if picture.notes else 0)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import functools
 import math
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +21,7 @@ from .failures import BAD_IMAGE, NO_OUTPUT, about
 from .files import STREAM, check_output, is_stream, read_input, write_output
 from .progress import progress
 from .remote import Place
+from .work import Job, Outcome
 
 if TYPE_CHECKING:
     from ..codec.image import Picture
@@ -137,38 +138,73 @@ def encode(
     planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
     if len(planned) > 1:
         settings = replace(settings, quiet=True)  # the progress of tiles would disturb that of files
-    jobs.run(planned, functools.partial(encode_file, settings), chosen, quiet, skip_existing)
+    jobs.run(planned, Encoding(settings), chosen, quiet, skip_existing)
 
 
-def encode_file(settings: Settings, job: jobs.Job) -> jobs.Outcome:
-    """Encodes one file. Raises Failure."""
-    with about(job.output, NO_OUTPUT):
-        check_output(job.output, job.source)
-        _check_replaced(job.output)
-    with about(job.source, BAD_IMAGE):
-        from ..codec.image import strip
-        from ..codec.transparency import clear_transparent
+@dataclass(frozen=True)
+class Source:
+    """A picture to encode. size: of its file, in bytes."""
 
-        picture, before = _read(job.source, settings.max_pixels)
-    picture = strip(picture) if settings.strip else picture
-    picture = picture if settings.exact else clear_transparent(picture)
-    codec = options.load_codec(settings.device, settings.threads)
-    start = time.perf_counter()
-    with about(job.source):
-        coded = _encode(codec, picture, settings)
-    seconds = time.perf_counter() - start
-    with about(job.output, NO_OUTPUT):
-        write_output(job.output, coded.data)
-    size, pixels = len(coded.data), picture.width * picture.height
-    line = (
-        f"{job.output}: {size:,} bytes (from {before:,}), {8 * size / pixels:.3f} bpp, "
-        f"{pixels * len(picture.mode) / size:.1f}:1 (8-bit pixels), {seconds:.2f} s, q {coded.quality:.4g}"
-    )
-    line += f" after {coded.codings} codings" if coded.codings > 1 else ""
-    notes = [f"{job.source}: {note}" for note in picture.notes]
-    notes += [f"{job.output}: {coded.note}"] if coded.note else []
-    notes += [f"{job.output}: larger than {job.source}"] if size > before else []
-    return jobs.Outcome(job, line, tuple(notes), before, size, size, pixels)
+    job: Job
+    picture: Picture
+    size: int
+    codec: Codec
+    share: float
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """`work.Work`."""
+
+    settings: Settings
+
+    def read(self, job: Job) -> Source:
+        """The picture. Raises Failure, as does what follows."""
+        settings = self.settings
+        with about(job.output, NO_OUTPUT):
+            check_output(job.output, job.source)
+            _check_replaced(job.output)
+        with about(job.source, BAD_IMAGE):
+            from ..codec.image import strip
+            from ..codec.transparency import clear_transparent
+
+            picture, size = _read(job.source, settings.max_pixels)
+        picture = strip(picture) if settings.strip else picture
+        picture = picture if settings.exact else clear_transparent(picture)
+        codec = options.load_codec(settings.device, settings.threads)
+        by_itself = any(target is not None for target in (settings.size, settings.bpp, settings.psnr))
+        return Source(job, picture, size, codec, 1 if by_itself else picture.width * picture.height / codec.room)
+
+    def code(self, sources: Sequence[Source]) -> list[tuple[Coded, float]]:
+        """Each one's file, and the seconds it took."""
+        from ..codec.target import Coded
+
+        start = time.perf_counter()
+        if len(sources) == 1:
+            with about(sources[0].job.source):
+                coded = [_encode(sources[0].codec, sources[0].picture, self.settings)]
+        else:
+            pictures, settings = [source.picture for source in sources], self.settings
+            files = sources[0].codec.encode_many(pictures, settings.quality, effort=settings.effort)
+            coded = [Coded(data, settings.quality, 1) for data in files]
+        seconds = (time.perf_counter() - start) / len(sources)
+        return [(own, seconds) for own in coded]
+
+    def write(self, job: Job, source: Source, timed: tuple[Coded, float]) -> Outcome:
+        """Writes the file."""
+        (coded, seconds), picture = timed, source.picture
+        with about(job.output, NO_OUTPUT):
+            write_output(job.output, coded.data)
+        size, pixels = len(coded.data), picture.width * picture.height
+        line = (
+            f"{job.output}: {size:,} bytes (from {source.size:,}), {8 * size / pixels:.3f} bpp, "
+            f"{pixels * len(picture.mode) / size:.1f}:1 (8-bit pixels), {seconds:.2f} s, q {coded.quality:.4g}"
+        )
+        line += f" after {coded.codings} codings" if coded.codings > 1 else ""
+        notes = [f"{job.source}: {note}" for note in picture.notes]
+        notes += [f"{job.output}: {coded.note}"] if coded.note else []
+        notes += [f"{job.output}: larger than {job.source}"] if size > source.size else []
+        return Outcome(job, line, tuple(notes), source.size, size, size, pixels)
 
 
 def _check_replaced(output: Place) -> None:

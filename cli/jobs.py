@@ -1,51 +1,20 @@
-"""The same work on many files: which files, in how many processes, what is said of it."""
+"""The same work on many files: which files, and what is said of it."""
 
 from __future__ import annotations
 
-import itertools
-import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import click
 
-from .failures import NO_OUTPUT, UNEXPECTED, about, failure
+from .failures import about
 from .files import STREAM, existing
 from .progress import FilesBar
 from .remote import Place, Remote
+from .work import Job, Outcome, Work, do
 
-
-@dataclass(frozen=True)
-class Job:
-    """One input and its output; make_folder: whether the output's folder is to be made where it is missing."""
-
-    source: Place
-    output: Place
-    make_folder: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job. line: for the user; notes: further lines, for stderr; bytes_cae: of the .cae file,
-    whichever side it is on; error: the line that says why there is no output, and code: its exit code."""
-
-    job: Job
-    line: str = ""
-    notes: tuple[str, ...] = ()
-    bytes_in: int = 0
-    bytes_out: int = 0
-    bytes_cae: int = 0
-    pixels: int = 0
-    error: str = ""
-    code: int = 0
-
-
-Work = Callable[[Job], Outcome]
 Engine = Callable[[Sequence[Job], Work], Iterator[Outcome]]
 """Does all jobs, and gives the outcome of each as it ends, in any order."""
 
@@ -124,7 +93,7 @@ def run(jobs: Sequence[Job], work: Work, engine: Engine, quiet: bool, skip_exist
     """Does all jobs, says what became of them, and ends the command: with exit code 1 if some of several failed."""
     there = existing(job.output for job in jobs) if skip_existing else set()
     if len(jobs) == 1 and not there:
-        outcome = _do(work, jobs[0])
+        outcome = do(work, jobs[0])
         _tell_notes(outcome, quiet)
         if not quiet and outcome.line:
             click.echo(outcome.line, err=jobs[0].output == STREAM)
@@ -154,81 +123,6 @@ def _tell_notes(outcome: Outcome, quiet: bool) -> None:
     if not quiet or outcome.code:
         for line in outcome.notes:
             click.echo(f"cae: {line}", err=True)
-
-
-def attempt(work: Work, job: Job) -> Outcome:
-    """The outcome of a job, whatever goes wrong in it: errors cross processes as lines."""
-    try:
-        return _do(work, job)
-    except Exception as error:
-        end = failure(error)
-        return Outcome(job, error=str(end), code=end.code)
-
-
-def _do(work: Work, job: Job) -> Outcome:
-    if job.make_folder and isinstance(job.output, Path):
-        with about(job.output, NO_OUTPUT):
-            job.output.parent.mkdir(parents=True, exist_ok=True)
-    return work(job)
-
-
-def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Outcome]:
-    """The Engine of this machine. Raises nothing: a job whose process dies has failed."""
-    if processes == 1 or len(jobs) < 2:
-        yield from (attempt(work, job) for job in jobs)
-        return
-    processes = min(processes, len(jobs))
-    waiting = iter(jobs)
-    running: dict[Future[Outcome], Job] = {}
-    executor = _executor(processes, processes)
-    try:
-        while True:
-            interrupted: list[Job] = []
-            # No more than keeps all busy: what is with the executor when a process dies is interrupted.
-            for job in itertools.islice(waiting, 2 * processes - len(running)):
-                try:
-                    running[executor.submit(attempt, work, job)] = job
-                except BrokenExecutor:
-                    interrupted.append(job)
-            if not running and not interrupted:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                job = running.pop(future)
-                try:
-                    yield future.result()
-                except BrokenExecutor:
-                    interrupted.append(job)
-            if interrupted:
-                executor.shutdown()
-                # Which of them it was is not known.
-                for job in (*interrupted, *running.values()):
-                    yield _alone(job, work, processes)
-                running.clear()
-                executor = _executor(processes, processes)
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _alone(job: Job, work: Work, share: int) -> Outcome:
-    """Of a job in a process of its own."""
-    with _executor(1, share) as executor:
-        try:
-            return executor.submit(attempt, work, job).result()
-        except BrokenExecutor:
-            return Outcome(job, error=f"{job.source}: its process died", code=UNEXPECTED)
-
-
-def _executor(processes: int, share: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start_worker, (share,))
-
-
-def _start_worker(share: int) -> None:
-    """One of so many, which share the threads that numpy or torch would take."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when they are imported
-        own = os.environ.get(name, "")
-        os.environ[name] = str(max(1, (int(own) if own.isdecimal() else cores) // share))
 
 
 def _summary(done: Iterable[Outcome], skipped: int, failed: int, seconds: float) -> str:

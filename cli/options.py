@@ -13,6 +13,7 @@ import click
 
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
 from . import jobs
+from .processes import in_processes
 from .remote import Place, place
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ max_pixels = click.option(
 def choose_engine(name: str, processes: int | None, threads: int | None, device: str) -> jobs.Engine:
     """What does many jobs, for the options --engine, --jobs, --threads and --device. Raises UsageError without ray."""
     if name == "local":
-        return functools.partial(jobs.in_processes, processes=processes or 1)
+        return functools.partial(in_processes, processes=processes or 1)
     if find_spec("ray") is None:
         raise click.UsageError("--engine ray needs Ray: pip install 'cae-codec[ray]'")
     from . import cluster

@@ -57,7 +57,7 @@ class IntegerAnalysis(nn.Module):
             self.register_buffer(name, torch.zeros(ROWS, size))
 
     def forward(self, pixels: Tensor, row: int) -> Tensor:
-        """uint8 [1, H, W, 3], H and W multiples of 16 -> latents in standard deviations, float32 [1, H/16, W/16, M]."""
+        """uint8 [B, H, W, 3], H and W multiples of 16 -> latents in standard deviations, float32 [B, H/16, W/16, M]."""
         with exact_arithmetic():
             features = self.enter(_operands(space_to_depth(pixels, PATCH // 2)))
             features = self.blocks_8(features.mul_(self.gain_8[row]))
@@ -86,7 +86,7 @@ class IntegerHyperAnalysis(nn.Module):
         self.register_buffer("gain", torch.zeros(ROWS, config.prior_width))
 
     def forward(self, y: Tensor, row: int) -> Tensor:
-        """Latents in standard deviations, float32 [1, h, w, M] -> hyper-latents, int32 [1, h/4, w/4, Z]."""
+        """Latents in standard deviations, float32 [B, h, w, M] -> hyper-latents, int32 [B, h/4, w/4, Z]."""
         with exact_arithmetic():
             inputs = (y * INPUT_ONE).round_().clamp_(-INPUT_LIMIT, INPUT_LIMIT)
             logs = self.logs.index_select(0, inputs.abs().int().flatten()).reshape(y.shape)

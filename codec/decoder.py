@@ -40,6 +40,9 @@ def silent(done: int, total: int) -> None:
 class Decoder:
     """Networks that decode whole files."""
 
+    room = 0
+    """How many pixels of images they can take together."""
+
     def __init__(self, networks: Networks, fingerprint: bytes) -> None:
         self.networks = networks
         self.fingerprint = fingerprint

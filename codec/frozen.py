@@ -25,7 +25,7 @@ from .synthesis import IntegerSynthesis
 from .twins import integer_prior
 
 Resolve = Callable[[int, Tensor, Tensor], Tensor]
-"""(step, means float32 in sixteenths, rows uint8) -> symbols int32, all three [4, 1, h/2, w/2, M/4]."""
+"""(step, means float32 in sixteenths, rows uint8) -> symbols int32, all three [4, B, h/2, w/2, M/4]."""
 
 
 def row_rate(row: int) -> float:
@@ -39,7 +39,7 @@ def rates() -> Tensor:
 
 
 class FrozenModel(nn.Module):
-    """Latents of one image or tile at a time (batch 1); made by `freeze`, read by `checkpoint`."""
+    """Latents of tiles of equal size, B at a time; made by `freeze`, read by `checkpoint`."""
 
     rate_weight: Tensor
     worth: Tensor
@@ -78,12 +78,12 @@ class FrozenModel(nn.Module):
         return ProbabilityTables(self.half_widths.cpu().numpy(), self.counts.cpu().numpy())
 
     def analyse(self, pixels: Tensor, row: int) -> Tensor:
-        """uint8 [1, H, W, 3], H and W multiples of 16 -> latents in standard deviations, float32 [1, H/16, W/16, M]."""
+        """uint8 [B, H, W, 3], H and W multiples of 16 -> latents in standard deviations, float32 [B, H/16, W/16, M]."""
         y: Tensor = self.latents(pixels, row)
         return y
 
     def analyse_hyper(self, y: Tensor, row: int) -> Tensor:
-        """Latents in standard deviations, float32 [1, h, w, M] -> hyper-latents, int32 [1, h/4, w/4, Z]."""
+        """Latents in standard deviations, float32 [B, h, w, M] -> hyper-latents, int32 [B, h/4, w/4, Z]."""
         z: Tensor = self.hyper_latents(y, row)
         return z
 
@@ -91,9 +91,9 @@ class FrozenModel(nn.Module):
     def residual(self, classes: Tensor, mean: Tensor, row: int, step: int) -> tuple[Tensor, Tensor]:
         """What a step is to quantise.
 
-        classes: all latents in standard deviations, float32 [4, 1, h/2, w/2, M].
-        mean: float32 [4, 1, h/2, w/2, M/4], in sixteenths.
-        Returns (residual, weight): float32 [4, 1, h/2, w/2, M/4] in quantisation steps, and how many bits a squared
+        classes: all latents in standard deviations, float32 [4, B, h/2, w/2, M].
+        mean: float32 [4, B, h/2, w/2, M/4], in sixteenths.
+        Returns (residual, weight): float32 [4, B, h/2, w/2, M/4] in quantisation steps, and how many bits a squared
         step of error is worth, float32 [4, 1, 1, 1, M/4].
         """
         unit = self._table(self.unit, row, step)
@@ -101,14 +101,14 @@ class FrozenModel(nn.Module):
         return residual, self._table(self.worth, row, step)
 
     def walk(self, z: Tensor, row: int, resolve: Resolve) -> Tensor:
-        """Latents from hyper-latents, step by step: int32 [1, h/4, w/4, Z] -> int32 [1, h, w, M], in sixteenths.
+        """Latents from hyper-latents, step by step: int32 [B, h/4, w/4, Z] -> int32 [B, h, w, M], in sixteenths.
 
         The one loop of encoder and decoder: `resolve` gives the symbols of each step, by quantising or by decoding.
         """
         with exact_arithmetic():
             hyper = operands(z.float())
             features = self.prior.hyper_synthesis(hyper, torch.tensor([row], device=z.device))
-            latents = torch.zeros((1, *features.shape[1:3], self.config.latent_channels), device=z.device)
+            latents = torch.zeros((*features.shape[:3], self.config.latent_channels), device=z.device)
             known = torch.zeros_like(latents)
             for step, network in enumerate(self.prior.context_steps):
                 # Blocks work in place, and the first step's are on the features themselves.
@@ -125,7 +125,7 @@ class FrozenModel(nn.Module):
             return latents.int()
 
     def synthesise(self, latents: Tensor, row: int) -> Tensor:
-        """int32 [1, h, w, M] in sixteenths of a step -> pixels, uint8 [1, 16h, 16w, 3]."""
+        """int32 [B, h, w, M] in sixteenths of a step -> pixels, uint8 [B, 16h, 16w, 3]."""
         pixels: Tensor = self.pixels(latents, row)
         return pixels
 

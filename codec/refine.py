@@ -1,4 +1,4 @@
-"""Effort: latents chosen for one picture by what the decoder makes of them and what they cost.
+"""Effort: latents chosen for a picture by what the decoder makes of them and what they cost.
 
 The analysis transform and rounding decide on each latent by itself. Here the decoder's answer counts: its pixels are
 analysed as the picture was, and what their latents lack is added (Van Cittert's iteration of 1931, with momentum). In
@@ -8,6 +8,9 @@ Files stay what they are: any decoder reads them, at the same speed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import itemgetter
+
 import torch
 from torch import Tensor
 
@@ -16,7 +19,7 @@ from .areas import analyse, cut
 from .coder import TileCoder
 from .config import LATENT_FRACTION, PATCH, ROUNDS
 from .distortion import summed_error
-from .frozen import row_rate
+from .frozen import FrozenModel, row_rate
 from .windows import Pixels
 
 LUMA_SHARE = 0.8
@@ -29,19 +32,19 @@ again, and more at higher ones, up to 1.3 times; with 0.3 of the one before."""
 
 
 @torch.inference_mode()
-def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, effort: int) -> Tile:
-    """The record of a tile of an image, uint8 [H, W, 3] or [H, W], at an effort from 1 to 9: the best of its rounds, by
-    bits + lambda * squared error."""
+def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, effort: int) -> list[Tile]:
+    """The records of a tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9:
+    the best of an image's rounds, by bits + lambda * squared error."""
     model, row, rounds = coder.model, header.row, ROUNDS[effort - 1]
     if not rounds:
-        return coder.encode(*coder.quantise(analyse(model, pixels, row, area), row))
+        return coder.encode(*coder.quantise(analyse(model, images, row, area), row))
     # The pixels of the tile depend on latents as far as the halo around it; those stay what the analysis gives, nearly:
     # it sees nothing beyond them, which changes sizes by 0.2 % at most, either way. What the tile's own latents do to
     # pixels around it is left out.
     outer = _grown(area, model.config.halo, Rectangle(0, 0, *latent_size(header)))
     around = (outer.top, outer.top + outer.height), (outer.left, outer.left + outer.width)
-    original = torch.from_numpy(cut(pixels, *around)).to(coder.device)[None]
-    inside = slice(None), *_own(area, outer, pixels.shape)
+    original = cut(images, *around).to(coder.device)
+    inside = _own(area, outer, images[0].shape)
     known = model.analyse(original, row)
     wanted = _part(known, area, outer)
     z = model.analyse_hyper(wanted, row)
@@ -50,23 +53,26 @@ def encode(coder: TileCoder, pixels: Pixels, header: Header, area: Rectangle, ef
     shown = original.clone()
     y, velocity = wanted, torch.zeros_like(wanted)
     size = min(FIRST_STEP + row_rate(row), LARGEST_STEP)
-    best: tuple[float, Tile] | None = None
+    best: list[tuple[float, Tile]] = []
     for number in range(rounds + 1):
         steps, decoded = coder.quantise(y, row, z)
-        tile = coder.encode(steps, decoded)
+        tiles = coder.encode(steps, decoded)
         _part(latents, area, outer).copy_(decoded)
-        shown[inside] = model.synthesise(latents.int(), row)[inside]
-        error = summed_error(shown[inside].float() - original[inside].float(), LUMA_SHARE)
-        cost = 8 * len(tile.payload) + float(model.rate_weight[row]) * error
-        if best is None or cost < best[0]:
-            best = cost, tile
+        shown[:, *inside] = model.synthesise(latents.int(), row)[:, *inside]
+        errors = shown[:, *inside].float() - original[:, *inside].float()
+        found = [(_cost(model, row, *pair), pair[0]) for pair in zip(tiles, errors, strict=True)]
+        best = [min(pair, key=itemgetter(0)) for pair in zip(best, found, strict=True)] if best else found
         if number < rounds:
             missing = wanted - _part(model.analyse(shown, row), area, outer)
             correction = decoded * unit + missing - y
             velocity = MOMENTUM * velocity + size * correction
             y = y + velocity
-    assert best is not None
-    return best[1]
+    return [tile for _, tile in best]
+
+
+def _cost(model: FrozenModel, row: int, tile: Tile, error: Tensor) -> float:
+    """In bits. error: of the pixels, float32 [H, W, 3]."""
+    return 8 * len(tile.payload) + float(model.rate_weight[row]) * summed_error(error, LUMA_SHARE)
 
 
 def _own(area: Rectangle, outer: Rectangle, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -86,6 +92,6 @@ def _grown(part: Rectangle, margin: int, limits: Rectangle) -> Rectangle:
 
 
 def _part(x: Tensor, inner: Rectangle, outer: Rectangle) -> Tensor:
-    """The view of a rectangle in what is [1, h, w, C] of another around it."""
+    """The view of a rectangle in what is [B, h, w, C] of another around it."""
     top, left = inner.top - outer.top, inner.left - outer.left
     return x[:, top : top + inner.height, left : left + inner.width]

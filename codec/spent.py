@@ -47,7 +47,7 @@ def spent(codec: Codec, container: Container) -> Spent:
             bits = codec.coder.tables.costs(symbols.reshape(-1), rows.reshape(-1)).reshape(symbols.shape)
             costs.append(bits.sum(-1))
 
-        codec.coder.decode(tile, height, width, header.row, watch)
+        codec.coder.decode([tile], height, width, header.row, watch)
         totals += [cost.sum() for cost in costs]
         hyper = costs[0][0]
         place += (hyper / 16).repeat(4, axis=0).repeat(4, axis=1)

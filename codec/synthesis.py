@@ -66,7 +66,7 @@ class IntegerSynthesis(nn.Module):
             self.register_buffer(name, torch.zeros(ROWS, size))
 
     def forward(self, latents: Tensor, row: int) -> Tensor:
-        """int32 [1, h, w, M] in sixteenths of a step -> pixels, uint8 [1, 16h, 16w, 3]."""
+        """int32 [B, h, w, M] in sixteenths of a step -> pixels, uint8 [B, 16h, 16w, 3]."""
         with exact_arithmetic():
             steps = latents.float()
             patches = self.linear((steps * self.levels[row]).round_())
@@ -79,7 +79,7 @@ class IntegerSynthesis(nn.Module):
 
 
 def _add_correction(patches: Tensor, correction: Tensor) -> None:
-    """`patches` of 16x16 pixels [1, h, w, 768] plus `correction` of 8x8 pixels [1, 2h, 2w, 192], in place."""
-    _, h, w, _ = patches.shape
-    parts = correction.view(h, 2, w, 2, 8, 24)  # row and column of a patch's quarter, row within it
-    patches.view(h, w, 2, 8, 2, 24).add_(parts.permute(0, 2, 1, 4, 3, 5))
+    """`patches` of 16x16 pixels [B, h, w, 768] plus `correction` of 8x8 pixels [B, 2h, 2w, 192], in place."""
+    images, h, w, _ = patches.shape
+    parts = correction.view(images * h, 2, w, 2, 8, 24)  # row and column of a patch's quarter, row within it
+    patches.view(images * h, w, 2, 8, 2, 24).add_(parts.permute(0, 2, 1, 4, 3, 5))

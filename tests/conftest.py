@@ -60,6 +60,7 @@ class StandIn:
     """In place of the codec: the same container with deflated pixels, for the tests of what is around it."""
 
     fingerprint = b"\1\2\3\4"
+    room = 1
 
     def encode(self, picture: Picture, quality: float, **options: object) -> bytes:
         if not 0 <= quality <= 100:

@@ -9,19 +9,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cae.cli.failures import Failure
-from cae.cli.jobs import Job, Outcome
+from cae.cli.work import Job, Outcome
 
 Result = TypeVar("Result")
 Run = Callable[..., CompletedProcess[str]]
@@ -126,17 +126,23 @@ def test_a_file_that_kills_its_worker_has_failed(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(cluster, "ATTEMPTS", 2)  # each takes some seconds
 
-    def work(job: Job) -> Outcome:  # a local function is sent to the workers as it is
-        with (tmp_path / "begun").open("a") as file:
-            print(job.source, file=file)
-        if job.source == Path("/poison.png"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        if job.source == Path("/bug.png"):
-            raise RuntimeError("a bug")
-        return Outcome(job, line=str(os.getpid()))
+    class Deadly:  # a local class is sent to the workers as it is
+        def read(self, job: Job) -> Any:
+            with (tmp_path / "begun").open("a") as file:
+                print(job.source, file=file)
+
+        def code(self, inputs: Sequence[Any]) -> Sequence[Any]:
+            return inputs
+
+        def write(self, job: Job, input: Any, coded: Any) -> Outcome:
+            if job.source == Path("/poison.png"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            if job.source == Path("/bug.png"):
+                raise RuntimeError("a bug")
+            return Outcome(job, line=str(os.getpid()))
 
     sources = [Path(f"/{name}.png") for name in ("poison", "bug", *range(20))]
-    done = list(cluster.outcomes([Job(source, tmp_path / source.name) for source in sources], work, actors=3))
+    done = list(cluster.outcomes([Job(source, tmp_path / source.name) for source in sources], Deadly(), actors=3))
     assert sorted(str(outcome.job.source) for outcome in done) == sorted(map(str, sources))
     assert {outcome.job.source.name: outcome.error for outcome in done if outcome.error} == {
         "poison.png": "/poison.png: its worker died 2 times",

@@ -114,7 +114,7 @@ def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
     for quality in (0, 50, 100):
         data = codec.encode(read_picture(photo), quality, effort=1)
         row = rate_row(quality)
-        steps, latents = codec.coder.quantise(areas.analyse(codec.model, photo, row), row)
+        (steps,), latents = codec.coder.quantise(areas.analyse(codec.model, [photo], row), row)
         estimate = sum(codec.coder.tables.cost_in_bits(*step) for step in steps) / 8
         assert estimate <= len(data) <= 1.01 * estimate + 40
         assert np.array_equal(latents[0], codec.decode_latents(unpack(data)))
@@ -123,7 +123,7 @@ def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
 def test_no_hyper_latent_is_beyond_the_coder(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """However unlikely the tables call it."""
     row = 0
-    y = areas.analyse(codec.model, photo, row)
+    y = areas.analyse(codec.model, [photo], row)
     z = codec.model.analyse_hyper(y, row)
     monkeypatch.setattr(codec.model, "analyse_hyper", lambda *_: z + 1000)
     data = codec.encode(read_picture(photo), row)
@@ -143,14 +143,14 @@ def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> N
 def test_windows_show_no_seam(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the latents come: in one piece, in bands lower or higher than a window, analysed area by area."""
     pixels = np.tile(photo, (3, 2, 1))
-    y = areas.analyse(codec.model, pixels, 128)
+    y = areas.analyse(codec.model, [pixels], 128)
     latents = codec.coder.quantise(y, 128)[1][0].numpy()
     image = np.concatenate(list(windows.synthesise(codec.networks, [latents], 128))).astype(int)
     assert image.shape == (384, 448, 3)
     monkeypatch.setattr(windows, "WINDOW", 7)
-    assert torch.equal(areas.analyse(codec.model, pixels, 128), y)
+    assert torch.equal(areas.analyse(codec.model, [pixels], 128), y)
     area = Rectangle(8, 4, 16, 20)
-    assert torch.equal(areas.analyse(codec.model, pixels, 128, area), y[:, 8:24, 4:24])
+    assert torch.equal(areas.analyse(codec.model, [pixels], 128, area), y[:, 8:24, 4:24])
     for height in (1, 4, 5, 8, 17, 23, 24):
         bands = np.split(latents, range(height, len(latents), height))
         parts = list(windows.synthesise(codec.networks, bands, 128))

@@ -10,18 +10,32 @@ from typing import Any
 
 import pytest
 
-from cae.cli.jobs import Job, Work, in_processes, plan
+from cae.cli.jobs import plan
+from cae.cli.processes import in_processes
+from cae.cli.work import Job, Work
 
 WORK = """
 import os
-from cae.cli.jobs import Outcome
+from cae.cli.work import Outcome
 
-def work(job):
-    if job.source.name == "deadly":
-        os._exit(9)
-    if job.source.name == "bad":
-        raise OSError("no such thing")
-    return Outcome(job, line=os.environ["OMP_NUM_THREADS"])
+class Input:
+    share = 0.3
+
+class Threads:
+    def read(self, job):
+        if job.source.name == "bad":
+            raise OSError("no such thing")
+        return Input()
+
+    def code(self, inputs):
+        return [os.environ["OMP_NUM_THREADS"]] * len(inputs)
+
+    def write(self, job, input, coded):
+        if job.source.name == "deadly":
+            os._exit(9)
+        return Outcome(job, line=coded)
+
+work = Threads()
 """
 
 

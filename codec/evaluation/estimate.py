@@ -16,5 +16,6 @@ def estimated_bits(codec: Codec, pixels: npt.NDArray[np.uint8], row: int) -> flo
     pixels: uint8 [H, W, 3]; row: of the rate tables, 0..255.
     """
     header = Header(pixels.shape[1], pixels.shape[0], False, row, codec.fingerprint)
-    tiles = (analyse(codec.model, pixels, row, rectangle) for rectangle in tile_rectangles(header))
-    return sum(codec.coder.tables.cost_in_bits(*step) for y in tiles for step in codec.coder.quantise(y, row)[0])
+    latents = (analyse(codec.model, [pixels], row, rectangle) for rectangle in tile_rectangles(header))
+    tiles = (steps for y in latents for steps in codec.coder.quantise(y, row)[0])
+    return sum(codec.coder.tables.cost_in_bits(*step) for steps in tiles for step in steps)

@@ -79,8 +79,8 @@ def _count_symbols(frozen: FrozenModel, crops: Sequence[npt.NDArray[np.uint8]]) 
     for index, crop in enumerate(crops):
         # Rates far apart one after another, so that any number of crops covers the range.
         row = (index * 97) % ROWS
-        y = analyse(frozen, crop, row)
-        for symbols, rows in coder.quantise(y, row)[0]:
+        (steps,), _ = coder.quantise(analyse(frozen, [crop], row), row)
+        for symbols, rows in steps:
             for table in range(1, TABLE_ROWS):
                 width = _half_width(table)
                 found = symbols[rows == table]

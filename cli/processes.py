@@ -1,0 +1,105 @@
+"""Many files in this machine's processes."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+
+from .failures import UNEXPECTED
+from .remote import Place
+from .work import Job, Outcome, Work, attempt, attempt_all
+
+MOST_TOGETHER, SMALL = 16, 2**20
+"""How many files a process of several is given at a time, if they have no more bytes than that in all: the more, the
+better the networks are used where images are small, and the longer it takes until something is said of them."""
+
+
+def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Outcome]:
+    """The Engine of this machine. Raises nothing: a job whose process dies has failed."""
+    if processes == 1 or len(jobs) < 2:
+        yield from attempt_all(work, jobs)
+        return
+    processes = min(processes, len(jobs))
+    waiting = _parts(jobs, processes)
+    running: dict[Future[list[Outcome]], list[Job]] = {}
+    executor = _executor(processes, processes)
+    try:
+        while True:
+            interrupted: list[Job] = []
+            # No more than keeps all busy: what is with the executor when a process dies is interrupted.
+            for part in itertools.islice(waiting, 2 * processes - len(running)):
+                try:
+                    running[executor.submit(_attempt_part, work, part)] = part
+                except BrokenExecutor:
+                    interrupted += part
+            if not running and not interrupted:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                part = running.pop(future)
+                try:
+                    yield from future.result()
+                except BrokenExecutor:
+                    interrupted += part
+            if interrupted:
+                executor.shutdown()
+                # Which of them it was is not known.
+                for job in itertools.chain(interrupted, *running.values()):
+                    yield _alone(job, work, processes)
+                running.clear()
+                executor = _executor(processes, processes)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _attempt_part(work: Work, jobs: Sequence[Job]) -> list[Outcome]:
+    """In a process of the executor's."""
+    return list(attempt_all(work, jobs))
+
+
+def _parts(jobs: Sequence[Job], processes: int) -> Iterator[list[Job]]:
+    """What a process is given at a time: one file, or some small ones."""
+    most = min(MOST_TOGETHER, -(-len(jobs) // (4 * processes)))
+    part: list[Job] = []
+    size = 0
+    for job in jobs:
+        size += _size(job.source)
+        if part and (len(part) == most or size > SMALL):
+            yield part
+            part, size = [], _size(job.source)
+        part.append(job)
+    yield part
+
+
+def _size(source: Place) -> int:
+    """Bytes of a file; of one that does not say so, more than a small one has."""
+    try:
+        return source.stat().st_size if isinstance(source, Path) else SMALL + 1
+    except OSError:
+        return SMALL + 1
+
+
+def _alone(job: Job, work: Work, share: int) -> Outcome:
+    """Of a job in a process of its own."""
+    with _executor(1, share) as executor:
+        try:
+            return executor.submit(attempt, work, job).result()
+        except BrokenExecutor:
+            return Outcome(job, error=f"{job.source}: its process died", code=UNEXPECTED)
+
+
+def _executor(processes: int, share: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start_worker, (share,))
+
+
+def _start_worker(share: int) -> None:
+    """One of so many, which share the threads that numpy or torch would take."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when they are imported
+        own = os.environ.get(name, "")
+        os.environ[name] = str(max(1, (int(own) if own.isdecimal() else cores) // share))
