@@ -1,5 +1,5 @@
 """Exactness on another architecture: files made here, decoded by torch's and numpy's builds for 64-bit ARM under QEMU,
-which also encodes the images again, up to the latents.
+which also encode the images again, up to the latents.
 
     python benchmarks/exactness_arm.py FOLDER
 
@@ -47,8 +47,6 @@ def compare(folder: Path) -> None:
     from cae.bitstream.container import unpack
     from cae.bitstream.tables import ProbabilityTables
     from cae.codec import coder, light, pipeline
-    from cae.codec.decoder import Decoder
-    from cae.codec.installed import find_weights
 
     plain: Any = runpy.run_path(str(REFERENCE))["Coder"]
 
@@ -64,39 +62,38 @@ def compare(folder: Path) -> None:
 
         finish = plain.end
 
-    coder.StepDecoder = light.StepDecoder = PlainDecoder  # type: ignore[misc]
+    coder.StepDecoder = PlainDecoder  # type: ignore[misc]
     files = sorted(folder.glob("*.cae"))
-    fingerprint = find_weights().fingerprint
     wrong = 0
     for name, codec in {
         "torch": pipeline.load_codec("cpu"),
-        "numpy": Decoder(light.load_light(fingerprint), fingerprint),
+        "numpy": light.load_light(),
     }.items():
         same = sum(
             np.array_equal(codec.decode(file.read_bytes()).pixels, np.load(file.with_suffix(".npy"))) for file in files
         )
         print(f"{platform.machine()}, {name}: {len(files)} files to the same latents, {same} to the same pixels")
         wrong += len(files) - same
-    same = sum(
-        chosen(np.load(file.with_suffix(".source.npy")), unpack(file.read_bytes()).header)
-        == json.loads(file.with_suffix(".json").read_text())
-        for file in files
-    )
-    print(f"{platform.machine()}: {same} of {len(files)} images to the latents they become elsewhere")
-    wrong += len(files) - same
+        same = sum(
+            chosen(codec, np.load(file.with_suffix(".source.npy")), unpack(file.read_bytes()).header)
+            == json.loads(file.with_suffix(".json").read_text())
+            for file in files
+        )
+        print(f"{platform.machine()}, {name}: {same} of {len(files)} images to the latents they become elsewhere")
+        wrong += len(files) - same
     sys.exit(wrong > 0)
 
 
-def chosen(pixels: Any, header: Any) -> list[int]:
+def chosen(codec: Any, pixels: Any, header: Any) -> list[int]:
     """Checksums of the latents that an image becomes at once and after refining them twice. The entropy coder's place
     is taken by a number of bytes: as many as there are symbols other than 0."""
     from cae.bitstream.container import tile_rectangles
-    from cae.codec import coder, pipeline, refine
+    from cae.codec import coder, refine
 
     def encode(tables: Any, steps: Any) -> bytes:
         return bytes(sum(int(np.count_nonzero(symbols)) for symbols, _ in steps))
 
-    codec, (area,) = pipeline.load_codec("cpu"), tile_rectangles(header)
+    (area,) = tile_rectangles(header)
     with patch.object(coder, "encode_steps", encode):
         tiles = [refine.encode(codec.coder, [pixels], header, area, effort) for effort in (1, 3)]
     return [tile.latents_checksum for (tile,) in tiles]
@@ -117,7 +114,8 @@ def make(photos: Path, folder: Path) -> None:
             file = folder / f"{path.stem}-{quality}.cae"
             file.write_bytes(codec.encode(picture, quality, effort=1))
             np.save(file.with_suffix(".source.npy"), picture.pixels)
-            file.with_suffix(".json").write_text(json.dumps(chosen(picture.pixels, unpack(file.read_bytes()).header)))
+            latents = chosen(codec, picture.pixels, unpack(file.read_bytes()).header)
+            file.with_suffix(".json").write_text(json.dumps(latents))
             np.save(file.with_suffix(".npy"), codec.decode(file.read_bytes()).pixels)
 
 

@@ -15,17 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cae.codec import areas, windows
+from cae.codec import areas
 from cae.codec.image import read_picture
+from cae.codec.networks import Pixels
 from cae.codec.pipeline import Codec, load_codec
 
 ROWS = (0, 128, 255)
 FIT_STEPS = 1500
 
 
-def costs(codec: Codec, pixels: windows.Pixels, row: int) -> tuple[Tensor, float, float]:
+def costs(codec: Codec, pixels: Pixels, row: int) -> tuple[Tensor, float, float]:
     """(hyper-latents float32 [n, Z], their bits, all bits of the image)."""
-    (steps,), _ = codec.coder.quantise(areas.analyse(codec.model, [pixels], row), row)
+    (steps,), _ = codec.coder.quantise(areas.analyse(codec.coder.networks, [pixels], row), row)
     bits = [codec.coder.tables.cost_in_bits(*step) for step in steps]
     z = torch.from_numpy(steps[0][0]).float().reshape(-1, codec.model.config.hyper_channels)
     return z, bits[0], sum(bits)

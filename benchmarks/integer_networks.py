@@ -22,12 +22,12 @@ from cae.codec.checkpoint import load_frozen, parse_trained
 from cae.codec.config import CONTEXT_CLAMP, OPERAND_ZERO, SCALE_STEP
 from cae.codec.distortion import psnr
 from cae.codec.evaluation.estimate import estimated_bits
-from cae.codec.frozen import row_rate
 from cae.codec.image import read_picture
 from cae.codec.installed import weights_folder
 from cae.codec.integers import DEVIATION_ONE, INPUT_ONE, MEAN_ONE, SCALE_ONE
 from cae.codec.model import CompressionModel
 from cae.codec.pipeline import Codec, load_codec
+from cae.codec.quality import row_rate
 from cae.codec.windows import Pixels
 
 ROWS = (0, 64, 128, 192, 255)
@@ -62,7 +62,7 @@ class FloatStep(nn.Module):
 @torch.inference_mode()
 def loss(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> float:
     """How many dB the floating-point synthesis would be nearer to an image, uint8 [H, W, 3]."""
-    latents = codec.coder.quantise(analyse(codec.model, [image], row), row)[1]
+    latents = torch.from_numpy(codec.coder.quantise(analyse(codec.coder.networks, [image], row), row)[1])
     rate = torch.tensor([row_rate(row)])
     floating = (
         255 * trained.synthesis(latents * codec.model.pixels.deviations[row] / DEVIATION_ONE, rate, trained.sigma)
@@ -78,15 +78,15 @@ def analysed(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -
     """By what share the file would be smaller with both analyses in floating point, and how many dB nearer to an image,
     uint8 [H, W, 3] with sides that are multiples of 64."""
     rate = torch.tensor([row_rate(row)])
-    y = analyse(codec.model, [image], row)
+    y = analyse(codec.coder.networks, [image], row)
     floating = trained.analysis(torch.from_numpy(image)[None].float() / 255 - 0.5, rate, trained.sigma)
     results = []
     for latents, z in (
-        (y, codec.model.analyse_hyper(y, row)),
-        (floating, trained.hyper_analysis(floating, rate).round().int()),
+        (y, codec.coder.networks.analyse_hyper(y, row)),
+        (floating.numpy(), trained.hyper_analysis(floating, rate).round().int().numpy()),
     ):
         steps, decoded = codec.coder.quantise(latents, row, z)
-        error = psnr(image, codec.coder.pixels(decoded[0].numpy(), row))
+        error = psnr(image, codec.coder.pixels(decoded[0], row))
         (tile,) = codec.coder.encode(steps, decoded)
         results.append((len(tile.payload), error))
     return results[1][0] / results[0][0] - 1, results[1][1] - results[0][1]

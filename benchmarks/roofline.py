@@ -113,7 +113,7 @@ def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: in
     if len(container.tiles) > 1:
         raise click.UsageError("an image of one tile, please: at most 1024x1024 pixels")
     latents = codec.decode_latents(container)
-    y = areas.analyse(codec.model, [picture.pixels], row)
+    y = areas.analyse(codec.coder.networks, [picture.pixels], row)
     (steps,), _ = codec.coder.quantise(y, row)
 
     def entropy() -> None:
@@ -121,18 +121,19 @@ def main(ctx: click.Context, image: Path, threads: int, rounds: int, quality: in
         for _, rows in steps:
             decoder.decode(rows)
 
+    symbols: list[Any] = []
+    codec.coder.decode(container.tiles, rectangle.height, rectangle.width, row, lambda s, _: symbols.append(s))
+
     def prior() -> None:
-        known = iter(steps[1:])
-        z = torch.from_numpy(steps[0][0]).reshape(1, rectangle.height // 4, rectangle.width // 4, -1)
-        codec.model.walk(z, row, lambda step, mean, rows: torch.from_numpy(next(known)[0]).reshape(mean.shape))
+        codec.coder.networks.walk(symbols[0], row, lambda step, mean, rows: symbols[1 + step])
 
     parts: dict[str, Callable[[], Any]] = {
         "decode": lambda: codec.decode(data),
         "  prior": prior,
         "  entropy decoding": entropy,
-        "  synthesis": lambda: list(windows.synthesise(codec.networks, [latents], row)),
+        "  synthesis": lambda: list(windows.synthesise(codec.coder, [latents], row)),
         "encode, effort 1": lambda: codec.encode(picture, quality, effort=1),
-        "  analysis": lambda: areas.analyse(codec.model, [picture.pixels], row),
+        "  analysis": lambda: areas.analyse(codec.coder.networks, [picture.pixels], row),
         "  quantisation": lambda: codec.coder.quantise(y, row),
         "  entropy coding": lambda: encode_steps(codec.coder.tables, steps),
         "encode, effort 2": lambda: codec.encode(picture, quality, effort=2),

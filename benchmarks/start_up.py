@@ -1,4 +1,4 @@
-"""`cae decode` as a whole process: by numpy, by torch, and what importing torch alone takes.
+"""`cae encode` and `cae decode` as whole processes: by numpy, by torch, and what importing torch alone takes.
 
     python benchmarks/start_up.py IMAGE [--rounds 7]
 
@@ -19,6 +19,10 @@ from statistics import median
 import click
 
 
+BY_TORCH = ("-c", "import torch\nfrom cae.cli.main import main\nmain()")
+"""Where torch is imported it is taken."""
+
+
 def process(words: Sequence[object]) -> tuple[float, float]:
     """Seconds and MB of a process that has to succeed."""
     start = time.perf_counter()
@@ -35,21 +39,23 @@ def process(words: Sequence[object]) -> tuple[float, float]:
 def main(image: Path, rounds: int) -> None:
     """Measure on IMAGE."""
     with tempfile.TemporaryDirectory() as name:
-        coded, light, heavy = (Path(name) / part for part in ("image.cae", "light.ppm", "heavy.ppm"))
-        process(("-m", "cae", "encode", image, coded, "--quiet"))
-        decode = ("-m", "cae", "decode", coded)
+        files = [Path(name) / part for part in ("light.cae", "heavy.cae", "light.ppm", "heavy.ppm")]
+        encode, decode = ("encode", image, "--quiet"), ("decode", files[0], "--quiet")
         ways = {
             "import numpy": ("-c", "import numpy"),
             "import torch": ("-c", "import torch"),
-            "cae decode": (*decode, light, "--quiet"),
-            "cae decode, by torch": (*decode, heavy, "--quiet", "--threads", os.cpu_count()),
+            "cae encode": ("-m", "cae", *encode, files[0]),
+            "cae encode, by torch": (*BY_TORCH, *encode, files[1]),
+            "cae decode": ("-m", "cae", *decode, files[2]),
+            "cae decode, by torch": (*BY_TORCH, *decode, files[3]),
         }
         measured: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
         for _ in range(rounds):
             for way, words in ways.items():
                 measured[way].append(process(words))
-        if light.read_bytes() != heavy.read_bytes():
-            raise SystemExit("numpy and torch decode to other pixels")
+        light_file, heavy_file, light_pixels, heavy_pixels = (file.read_bytes() for file in files)
+        if light_file != heavy_file or light_pixels != heavy_pixels:
+            raise SystemExit("numpy and torch code other files or pixels")
     base = median(seconds for seconds, _ in measured["import torch"])
     for way, results in measured.items():
         seconds, memory = (median(values) for values in zip(*results, strict=True))

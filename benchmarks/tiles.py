@@ -19,7 +19,8 @@ from PIL import Image
 from cae.bitstream.container import unpack
 from cae.codec import areas
 from cae.codec.image import read_picture
-from cae.codec.pipeline import Codec, Pixels, load_codec
+from cae.codec.networks import Pixels
+from cae.codec.pipeline import Codec, load_codec
 from cae.codec.quality import rate_row
 
 WIDTH, HEIGHT = 4032, 3024
@@ -30,11 +31,11 @@ def compare(codec: Codec, name: str, pixels: Pixels, quality: float) -> float:
     data = codec.encode(read_picture(pixels), quality, effort=1)
     container = unpack(data)
     row = rate_row(quality)
-    (untiled_tile,) = codec.coder.encode(*codec.coder.quantise(areas.analyse(codec.model, [pixels], row), row))
+    (untiled_tile,) = codec.coder.encode(*codec.coder.quantise(areas.analyse(codec.coder.networks, [pixels], row), row))
     untiled = len(untiled_tile.payload) + len(data) - sum(len(tile.payload) for tile in container.tiles)
     untiled -= 9 * (len(container.tiles) - 1)  # the records of the other tiles
     tiled = codec.decode(data).pixels.astype(int)
-    whole = codec.networks.pixels(codec.decode_latents(container), row)
+    whole = codec.coder.pixels(codec.decode_latents(container), row)
     whole = whole[: pixels.shape[0], : pixels.shape[1]].astype(int)
     excess = len(data) / untiled - 1
     difference = np.abs(tiled - whole)

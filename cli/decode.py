@@ -22,10 +22,11 @@ from .work import Job, Outcome
 
 if TYPE_CHECKING:
     from ..bitstream.container import Header
-    from ..codec.decoder import Decoder, Progress
+    from ..codec.decoder import Progress
+    from ..codec.files import FileCoder
     from ..codec.image import Picture
+    from ..codec.networks import Pixels
     from ..codec.view import Write
-    from ..codec.windows import Pixels
 
 SCALE_WORDS = {f"1/{scale}": scale for scale in SCALES}
 
@@ -139,7 +140,7 @@ class Source:
     data: bytes
     header: Header
     format: str
-    decoder: Decoder
+    decoder: FileCoder
     share: float
 
     @property
@@ -182,7 +183,7 @@ class Decoding:
         with about(job.source):
             decoder = options.load_decoder(settings.device, settings.threads, header, settings.files)
         source = Source(job, data, header, format, decoder, 1)
-        if settings.allow_damaged or source.is_streamed or not decoder.room:
+        if settings.allow_damaged or source.is_streamed:
             return source
         return replace(source, share=header.width * header.height / decoder.room)
 
@@ -190,13 +191,10 @@ class Decoding:
         """The pictures; written already where their rows are."""
         if len(sources) == 1:
             return [self._decode_one(sources[0])]
-        from ..codec.pipeline import Codec
-
         settings = self.settings
         start = time.perf_counter()
         pictures: dict[int, Picture] = {}
         for decoder in {id(source.decoder): source.decoder for source in sources}.values():  # one for each weights
-            assert isinstance(decoder, Codec)  # others have no room
             own = [index for index, source in enumerate(sources) if source.decoder is decoder]
             files = [sources[index].data for index in own]
             decoded = decoder.decode_many(

@@ -24,15 +24,15 @@ from .remote import Place
 from .work import Job, Outcome
 
 if TYPE_CHECKING:
+    from ..codec.files import FileCoder
     from ..codec.image import Picture
-    from ..codec.pipeline import Codec
     from ..codec.target import Coded
 
 
 @dataclass(frozen=True)
 class Settings:
     """What is asked of each encoding; `size` in bytes, `bpp` in bits per pixel of the whole file, `psnr` in dB: at most
-    one of them, in place of `quality`."""
+    one of them, in place of `quality`; files: how many a process is to encode."""
 
     quality: float
     size: int | None
@@ -45,6 +45,7 @@ class Settings:
     threads: int | None
     max_pixels: int
     quiet: bool
+    files: int = 1
 
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "ki": 1024, "mi": 1024**2}
@@ -137,7 +138,8 @@ def encode(
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
     if len(planned) > 1:
-        settings = replace(settings, quiet=True)  # the progress of tiles would disturb that of files
+        # The progress of tiles would disturb that of files.
+        settings = replace(settings, quiet=True, files=-(-len(planned) // (processes or 1)))
     jobs.run(planned, Encoding(settings), chosen, quiet, skip_existing)
 
 
@@ -148,7 +150,7 @@ class Source:
     job: Job
     picture: Picture
     size: int
-    codec: Codec
+    codec: FileCoder
     share: float
 
 
@@ -171,8 +173,11 @@ class Encoding:
             picture, size = _read(job.source, settings.max_pixels)
         picture = strip(picture) if settings.strip else picture
         picture = picture if settings.exact else clear_transparent(picture)
-        codec = options.load_codec(settings.device, settings.threads)
+        from ..codec.target import MAX_CODINGS
+
         by_itself = any(target is not None for target in (settings.size, settings.bpp, settings.psnr))
+        codings = settings.files * (MAX_CODINGS if by_itself else 1)
+        codec = options.load_encoder(settings.device, settings.threads, picture, settings.effort, codings)
         return Source(job, picture, size, codec, 1 if by_itself else picture.width * picture.height / codec.room)
 
     def code(self, sources: Sequence[Source]) -> list[tuple[Coded, float]]:
@@ -231,7 +236,7 @@ def _read(source: Place, max_pixels: int) -> tuple[Picture, int]:
     return read_picture(BytesIO(original), max_pixels), len(original)
 
 
-def _encode(codec: Codec, picture: Picture, settings: Settings) -> Coded:
+def _encode(codec: FileCoder, picture: Picture, settings: Settings) -> Coded:
     from ..codec.target import Coded, encode_to_psnr, encode_to_size
 
     if settings.psnr is not None:

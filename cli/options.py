@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
+import os
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,13 +15,13 @@ import click
 
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
 from . import jobs
-from .processes import in_processes
+from .processes import THREADS, in_processes
 from .remote import Place, place
 
 if TYPE_CHECKING:
     from ..bitstream.container import Header
-    from ..codec.decoder import Decoder
-    from ..codec.pipeline import Codec
+    from ..codec.files import FileCoder
+    from ..codec.image import Picture
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,6 +50,13 @@ def finite(ctx: click.Context, param: click.Parameter, value: float | None) -> f
     return value
 
 
+def _set_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    """For numpy and torch, which look when they are imported."""
+    if value is not None:
+        os.environ.update(dict.fromkeys(THREADS, str(value)))
+    return value
+
+
 def check_suffix(path: Path, *suffixes: str) -> None:
     """Raises UsageError where the name of an output ends in none of these."""
     if path.suffix.lower() not in suffixes:
@@ -70,7 +79,11 @@ device = click.option(
     help="Where the networks run; auto takes a GPU if there is one.",
 )
 threads = click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads; one for each core by default."
+    "--threads",
+    type=click.IntRange(min=1),
+    callback=_set_threads,
+    metavar="N",
+    help="CPU threads; one for each core by default.",
 )
 folder = click.option(
     "--out",
@@ -142,26 +155,23 @@ inputs = _together(sources, folder, recursive)
 running = _together(engine, processes, skip_existing, device, threads, max_pixels, quiet)
 
 
-def load_codec(device: str, threads: int | None, fingerprint: bytes | None = None) -> Codec:
-    """The codec with the weights of this fingerprint, or those for new files if None.
-
-    Raises WeightsError, or InputError for a missing device."""
-    if find_spec("torch") is None:
-        raise click.UsageError("this needs torch, which decoding alone does not: pip install torch")
-    # Imported here, not above: this takes a second, and `cae --help` has no use for it.
-    import torch
-
-    from ..codec.pipeline import load_codec
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return load_codec(device, fingerprint)
-
-
-def load_decoder(device: str, threads: int | None, header: Header, files: int) -> Decoder:
-    """What decodes a file, one of so many; by torch where CUDA or a number of threads is asked for. Raises as above."""
-    if threads is not None or device == "cuda":
-        return load_codec(device, threads, header.fingerprint)
+def load_decoder(device: str, threads: int | None, header: Header, files: int = 1) -> FileCoder:
+    """What decodes a file, one of so many. Raises WeightsError, or InputError for a missing device."""
     from ..codec.ways import load_decoder
 
-    return load_decoder(device, header, files)
+    return _limited(load_decoder(device, header, files), threads)
+
+
+def load_encoder(device: str, threads: int | None, picture: Picture, effort: int, files: int) -> FileCoder:
+    """What encodes a picture, likewise."""
+    from ..codec.ways import load_encoder
+
+    return _limited(load_encoder(device, picture, effort, files), threads)
+
+
+def _limited(codec: FileCoder, threads: int | None) -> FileCoder:
+    """Where torch is there already, only it can be told."""
+    torch = sys.modules.get("torch")
+    if threads is not None and torch is not None:
+        torch.set_num_threads(threads)
+    return codec

@@ -14,6 +14,9 @@ from .failures import UNEXPECTED
 from .remote import Place
 from .work import Job, Outcome, Work, attempt, attempt_all
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Where torch and numpy find how many threads they may have, when they are imported."""
+
 MOST_TOGETHER, SMALL = 16, 2**20
 """How many files a process of several is given at a time, if they have no more bytes than that in all: the more, the
 better the networks are used where images are small, and the longer it takes until something is said of them."""
@@ -100,6 +103,6 @@ def _start_worker(share: int) -> None:
     """One of so many, which share the threads that numpy or torch would take."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when they are imported
+    for name in THREADS:
         own = os.environ.get(name, "")
         os.environ[name] = str(max(1, (int(own) if own.isdecimal() else cores) // share))

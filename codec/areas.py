@@ -7,17 +7,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..bitstream.container import Rectangle
 from .config import HYPER_PATCH, PATCH
-from .frozen import FrozenModel
 from .image import to_rgb
-from .windows import Pixels, spans
+from .networks import Floats, Networks, Pixels
+from .windows import spans
 
 
-def analyse(model: FrozenModel, images: Sequence[Pixels], row: int, area: Rectangle | None = None) -> Tensor:
+def analyse(networks: Networks, images: Sequence[Pixels], row: int, area: Rectangle | None = None) -> Floats:
     """The latents of an area of each of B images (all of it if None), in standard deviations: float32 [B, h, w, M].
 
     images: of one shape, uint8 [H, W, 3], or [H, W] for grey. They are padded to multiples of 64 by repeating the last
@@ -25,26 +23,25 @@ def analyse(model: FrozenModel, images: Sequence[Pixels], row: int, area: Rectan
     """
     height, width = (-(-side // HYPER_PATCH) * HYPER_PATCH // PATCH for side in images[0].shape[:2])
     area = area or Rectangle(0, 0, height, width)
-    device = model.unit.device
-    latents = torch.empty(len(images), area.height, area.width, model.config.latent_channels, device=device)
-    halo = model.config.halo
+    latents = np.empty((len(images), area.height, area.width, networks.channels), np.float32)
+    halo = networks.halo
     for top, bottom in spans(area.top, area.top + area.height):
         for left, right in spans(area.left, area.left + area.width):
             above, before = min(halo, top), min(halo, left)
             part = cut(images, (top - above, min(bottom + halo, height)), (left - before, min(right + halo, width)))
-            y = model.analyse(part.to(device), row)
+            y = networks.analyse(part, row)
             y = y[:, above:, before:][:, : bottom - top, : right - left]
             latents[:, top - area.top : bottom - area.top, left - area.left : right - area.left] = y
     return latents
 
 
-def cut(images: Sequence[Pixels], rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
+def cut(images: Sequence[Pixels], rows: tuple[int, int], columns: tuple[int, int]) -> Pixels:
     """A part of each padded image, its borders in latent positions: uint8 [B, H, W, 3], contiguous, a copy."""
-    return torch.from_numpy(np.stack([_cut(pixels, *rows, *columns) for pixels in images]))
+    return np.stack([_cut(pixels, *rows, *columns) for pixels in images])
 
 
 def _cut(pixels: Pixels, top: int, bottom: int, left: int, right: int) -> Pixels:
-    """uint8 [H, W, 3]"""
+    """uint8 [H, W, 3]."""
     part = to_rgb(pixels[PATCH * top : PATCH * bottom, PATCH * left : PATCH * right])
     below, after = PATCH * (bottom - top) - part.shape[0], PATCH * (right - left) - part.shape[1]
     if below or after:

@@ -25,8 +25,9 @@ from .damage import Damage
 from .extras import from_chunks
 from .image import Picture
 from .memory import memory_errors
+from .networks import Latents
 from .view import AT_ORIGIN, Region, Write, check_view, needed_tiles, show, tiles_area, whole
-from .windows import Latents, Networks
+from .windows import TileDecoder
 
 Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
@@ -38,13 +39,10 @@ def silent(done: int, total: int) -> None:
 
 
 class Decoder:
-    """Networks that decode whole files."""
+    """What decodes whole files, tile by tile."""
 
-    room = 0
-    """How many pixels of images they can take together."""
-
-    def __init__(self, networks: Networks, fingerprint: bytes) -> None:
-        self.networks = networks
+    def __init__(self, coder: TileDecoder, fingerprint: bytes) -> None:
+        self.coder = coder
         self.fingerprint = fingerprint
 
     def decode(
@@ -77,7 +75,7 @@ class Decoder:
         saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
         self.check_weights(header)
         damage = Damage(header, saved.damaged_tiles)
-        tiles = needed_tiles(header, part, self.networks.halo)
+        tiles = needed_tiles(header, part, self.coder.halo)
         area = tiles_area(header, *tiles)
         with memory_errors():
             bands = self._decode_bands(saved.container, tiles, damage if allow_damaged else None, progress)
@@ -121,7 +119,7 @@ class Decoder:
                 _, _, height, width = rectangles[index]
                 if damage is None or index not in damage:
                     try:
-                        decoded.append(self.networks.latents(container.tiles[index], height, width, header.row))
+                        decoded.append(self.coder.latents(container.tiles[index], height, width, header.row))
                     except (CorruptError, DecodeMismatchError):
                         if damage is None:
                             raise
@@ -129,7 +127,7 @@ class Decoder:
                         if damage.is_total():
                             raise
                 if damage is not None and index in damage:  # before or by now
-                    decoded.append(np.zeros((height, width, self.networks.channels), np.int32))
+                    decoded.append(np.zeros((height, width, self.coder.channels), np.int32))
                 tried += 1
                 progress(tried, len(rows) * len(columns))
             yield decoded[0] if len(decoded) == 1 else np.concatenate(decoded, axis=1)
@@ -139,7 +137,7 @@ class Decoder:
     ) -> Iterator[Pixels]:
         """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""
         top, left = LATENT_SIDE * area.top, LATENT_SIDE * area.left
-        for part in windows.synthesise(self.networks, bands, header.row, (area.top, area.left), damage.covers):
+        for part in windows.synthesise(self.coder, bands, header.row, (area.top, area.left), damage.covers):
             damage.blank(part, top, left)
             yield _to_grey(part) if header.grey else part
             top += len(part)

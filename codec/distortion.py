@@ -26,12 +26,14 @@ _LUMA_256 = (77, 150, 29)
 """The same in whole numbers out of 256."""
 
 
-def summed_error(difference: Tensor, luma: float) -> float:
+def summed_error(difference: npt.NDArray[np.float32], luma: float) -> float:
     """`squared_error` of a difference of 8-bit images, float32 [..., 3], summed up: the same on every machine, since
     squares of whole numbers are added, exactly up to two megapixels of the largest."""
-    red, green, blue = difference.unbind(-1)
-    of_luma = _LUMA_256[0] * red + _LUMA_256[1] * green + _LUMA_256[2] * blue
-    squares, luma_squares = (float(d.dot(d)) for d in (difference.double().flatten(), of_luma.double().flatten()))
+    # No product of matrices: numpy's threads for those would wait, busily, beside torch's.
+    red, green, blue = (np.float32(share) * difference[..., c] for c, share in enumerate(_LUMA_256))
+    squares, luma_squares = (
+        float(np.square(part, dtype=np.float64).sum()) for part in (difference, red + green + blue)
+    )
     return (1 - luma) * (squares / 3) + luma * (luma_squares / 256**2)
 
 

@@ -21,16 +21,12 @@ from .integers import INPUT_LIMIT, MEAN_LIMIT, MEAN_ONE, SCALE_ONE, STEPS
 from .layers import allocate
 from .narrow import operands, samples
 from .prior import select_step, write_step
+from .quality import row_rate
 from .synthesis import IntegerSynthesis
 from .twins import integer_prior
 
 Resolve = Callable[[int, Tensor, Tensor], Tensor]
 """(step, means float32 in sixteenths, rows uint8) -> symbols int32, all three [4, B, h/2, w/2, M/4]."""
-
-
-def row_rate(row: int) -> float:
-    """The rate index t in [0, 1] of a row of the rate tables."""
-    return row / (ROWS - 1)
 
 
 def rates() -> Tensor:
@@ -86,19 +82,6 @@ class FrozenModel(nn.Module):
         """Latents in standard deviations, float32 [B, h, w, M] -> hyper-latents, int32 [B, h/4, w/4, Z]."""
         z: Tensor = self.hyper_latents(y, row)
         return z
-
-    @torch.inference_mode()
-    def residual(self, classes: Tensor, mean: Tensor, row: int, step: int) -> tuple[Tensor, Tensor]:
-        """What a step is to quantise.
-
-        classes: all latents in standard deviations, float32 [4, B, h/2, w/2, M].
-        mean: float32 [4, B, h/2, w/2, M/4], in sixteenths.
-        Returns (residual, weight): float32 [4, B, h/2, w/2, M/4] in quantisation steps, and how many bits a squared
-        step of error is worth, float32 [4, 1, 1, 1, M/4].
-        """
-        unit = self._table(self.unit, row, step)
-        residual = (select_step(classes, step) * unit).sub_(mean, alpha=1 / LATENT_FRACTION)
-        return residual, self._table(self.worth, row, step)
 
     def walk(self, z: Tensor, row: int, resolve: Resolve) -> Tensor:
         """Latents from hyper-latents, step by step: int32 [B, h/4, w/4, Z] -> int32 [B, h, w, M], in sixteenths.

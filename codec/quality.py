@@ -16,6 +16,11 @@ def rate_row(quality: float) -> int:
     return round(quality * (ROWS - 1) / 100)
 
 
+def row_rate(row: int) -> float:
+    """The rate index t in [0, 1] of a row of the rate tables."""
+    return row / (ROWS - 1)
+
+
 def quality_of(row: int) -> float:
     """The quality, 0..100, that stands for a row: the inverse of `rate_row`."""
     return row * 100 / (ROWS - 1)

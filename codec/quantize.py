@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
 from ..bitstream.tables import TOTAL, ProbabilityTables
+from .networks import Floats
 
 MAX_SYMBOL = 2**19
 """Symbols are clamped to this magnitude, far beyond any natural one: the escape code has an end."""
@@ -26,7 +26,7 @@ class Quantizer:
     to 1.3 changes that by less than 0.1.
     """
 
-    def __init__(self, tables: ProbabilityTables, device: torch.device) -> None:
+    def __init__(self, tables: ProbabilityTables) -> None:
         extra = np.zeros((len(tables), _DEPTH + 1), np.float32)
         for row in range(len(tables)):
             width = int(tables.half_widths[row])
@@ -38,18 +38,16 @@ class Quantizer:
             extra[row, 1 : depth + 1] = np.diff(bits[: depth + 1])
             # Beyond the table: the escape code is dearer still, the last difference is a lower estimate.
             extra[row, depth + 1 :] = extra[row, depth] if depth < _DEPTH else 0
-        self._half_extra = torch.from_numpy(extra / 2).flatten().to(device)
-        self._coded = torch.from_numpy(tables.half_widths > 0).to(device)
+        self._half_extra = extra.ravel() / 2
 
-    def quantise(self, residual: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
-        """residual: float32 [...] in steps; rows: uint8 [...]; weight: float32, broadcast -> symbols, int32 [...].
-
-        Symbols of rows that are not coded are 0.
-        """
-        magnitude = residual.abs()
-        nearest = magnitude.round().clamp_(max=MAX_SYMBOL)
-        index = nearest.clamp(max=_DEPTH).add_(rows, alpha=_DEPTH + 1).int().flatten()
-        extra = self._half_extra.index_select(0, index).reshape(residual.shape)
-        below = (magnitude < nearest - 0.5 + extra / weight) & (nearest <= _DEPTH) & (nearest > 0)
-        coded = self._coded.index_select(0, rows.int().flatten()).reshape(residual.shape)
-        return (torch.copysign(nearest.sub_(below.float()), residual) * coded).int()
+    def quantise(self, residual: Floats, rows: npt.NDArray[np.uint8], weight: Floats) -> npt.NDArray[np.int32]:
+        """residual: float32 [n] in steps; rows: uint8 [n], of tables with symbols; weight: float32 [n] -> symbols,
+        int32 [n]."""
+        magnitude = np.abs(residual)
+        nearest = np.minimum(np.rint(magnitude), np.float32(MAX_SYMBOL))
+        index = np.minimum(nearest, np.float32(_DEPTH)).astype(np.intp)
+        index += rows * np.intp(_DEPTH + 1)
+        threshold = nearest - np.float32(0.5) + self._half_extra[index] / weight
+        below = (magnitude < threshold) & (nearest <= _DEPTH) & (nearest > 0)
+        symbols: npt.NDArray[np.int32] = np.copysign(nearest - below, residual).astype(np.int32)
+        return symbols

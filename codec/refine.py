@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
+from typing import TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from ..bitstream.container import Header, Rectangle, Tile, latent_size
 from .areas import analyse, cut
 from .coder import TileCoder
 from .config import LATENT_FRACTION, PATCH, ROUNDS
 from .distortion import summed_error
-from .frozen import FrozenModel, row_rate
-from .windows import Pixels
+from .networks import Floats, Networks, Pixels
+from .quality import row_rate
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 LUMA_SHARE = 0.8
 """Of the luma's error in the distortion, beside that of RGB, as in training."""
@@ -31,48 +34,51 @@ MOMENTUM = 0.3
 again, and more at higher ones, up to 1.3 times; with 0.3 of the one before."""
 
 
-@torch.inference_mode()
 def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, effort: int) -> list[Tile]:
     """The records of a tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9:
     the best of an image's rounds, by bits + lambda * squared error."""
-    model, row, rounds = coder.model, header.row, ROUNDS[effort - 1]
+    networks, row, rounds = coder.networks, header.row, ROUNDS[effort - 1]
     if not rounds:
-        return coder.encode(*coder.quantise(analyse(model, images, row, area), row))
+        return coder.encode(*coder.quantise(analyse(networks, images, row, area), row))
     # The pixels of the tile depend on latents as far as the halo around it; those stay what the analysis gives, nearly:
     # it sees nothing beyond them, which changes sizes by 0.2 % at most, either way. What the tile's own latents do to
     # pixels around it is left out.
-    outer = _grown(area, model.config.halo, Rectangle(0, 0, *latent_size(header)))
+    outer = _grown(area, networks.halo, Rectangle(0, 0, *latent_size(header)))
     around = (outer.top, outer.top + outer.height), (outer.left, outer.left + outer.width)
-    original = cut(images, *around).to(coder.device)
+    original = cut(images, *around)
     inside = _own(area, outer, images[0].shape)
-    known = model.analyse(original, row)
+    known = networks.analyse(original, row)
     wanted = _part(known, area, outer)
-    z = model.analyse_hyper(wanted, row)
-    unit = 1 / (LATENT_FRACTION * model.unit[row])  # a sixteenth of a step in standard deviations
-    latents = known / unit
-    shown = original.clone()
-    y, velocity = wanted, torch.zeros_like(wanted)
-    size = min(FIRST_STEP + row_rate(row), LARGEST_STEP)
+    z = networks.analyse_hyper(wanted, row)
+    unit = 1 / (LATENT_FRACTION * networks.unit[row])  # a sixteenth of a step in standard deviations
+    latents = (known / unit).astype(np.int32)
+    shown = original.copy()
+    y, velocity = wanted, np.zeros_like(wanted)
+    momentum, size = np.float32(MOMENTUM), np.float32(min(FIRST_STEP + row_rate(row), LARGEST_STEP))
     best: list[tuple[float, Tile]] = []
     for number in range(rounds + 1):
         steps, decoded = coder.quantise(y, row, z)
         tiles = coder.encode(steps, decoded)
-        _part(latents, area, outer).copy_(decoded)
-        shown[:, *inside] = model.synthesise(latents.int(), row)[:, *inside]
-        errors = shown[:, *inside].float() - original[:, *inside].float()
-        found = [(_cost(model, row, *pair), pair[0]) for pair in zip(tiles, errors, strict=True)]
+        _part(latents, area, outer)[...] = decoded
+        shown[:, *inside] = networks.synthesise(latents, row)[:, *inside]
+        errors = np.subtract(shown[:, *inside], original[:, *inside], dtype=np.float32)
+        found = [(_cost(networks, row, *pair), pair[0]) for pair in zip(tiles, errors, strict=True)]
         best = [min(pair, key=itemgetter(0)) for pair in zip(best, found, strict=True)] if best else found
         if number < rounds:
-            missing = wanted - _part(model.analyse(shown, row), area, outer)
-            correction = decoded * unit + missing - y
-            velocity = MOMENTUM * velocity + size * correction
+            # What decoded latents are, and what their pixels lack, against what was decided on.
+            correction = decoded.astype(np.float32)
+            correction *= unit
+            correction += wanted - _part(networks.analyse(shown, row), area, outer)
+            correction -= y
+            velocity *= momentum
+            velocity += size * correction
             y = y + velocity
     return [tile for _, tile in best]
 
 
-def _cost(model: FrozenModel, row: int, tile: Tile, error: Tensor) -> float:
+def _cost(networks: Networks, row: int, tile: Tile, error: Floats) -> float:
     """In bits. error: of the pixels, float32 [H, W, 3]."""
-    return 8 * len(tile.payload) + float(model.rate_weight[row]) * summed_error(error, LUMA_SHARE)
+    return 8 * len(tile.payload) + float(networks.rate_weight[row]) * summed_error(error, LUMA_SHARE)
 
 
 def _own(area: Rectangle, outer: Rectangle, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -91,7 +97,7 @@ def _grown(part: Rectangle, margin: int, limits: Rectangle) -> Rectangle:
     return Rectangle(top, left, bottom - top, right - left)
 
 
-def _part(x: Tensor, inner: Rectangle, outer: Rectangle) -> Tensor:
+def _part(x: npt.NDArray[Scalar], inner: Rectangle, outer: Rectangle) -> npt.NDArray[Scalar]:
     """The view of a rectangle in what is [B, h, w, C] of another around it."""
     top, left = inner.top - outer.top, inner.left - outer.left
     return x[:, top : top + inner.height, left : left + inner.width]

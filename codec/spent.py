@@ -9,8 +9,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..bitstream.container import LATENT_SIDE, Container, latent_size, tile_rectangles
+from .files import FileCoder
 from .integers import CLASSES, STEPS
-from .pipeline import Codec
 
 STOPS = (0.0, 0.4, 0.75, 1.0)
 COLOURS = ((0, 0, 20), (130, 20, 110), (245, 125, 20), (255, 255, 180))
@@ -29,7 +29,7 @@ class Spent(NamedTuple):
     positions: npt.NDArray[np.float64]
 
 
-def spent(codec: Codec, container: Container) -> Spent:
+def spent(codec: FileCoder, container: Container) -> Spent:
     """Decodes the latents of a file and counts. Raises BitstreamError or WeightsError."""
     header = container.header
     codec.check_weights(header)

@@ -13,7 +13,7 @@ from .image import Picture
 from .quality import quality_of
 
 if TYPE_CHECKING:
-    from .pipeline import Codec
+    from .files import FileCoder
 
 MAX_CODINGS = 8
 
@@ -33,7 +33,7 @@ class Coded(NamedTuple):
     note: str = ""
 
 
-def encode_to_size(codec: Codec, picture: Picture, limit: int, effort: int = DEFAULT_EFFORT) -> Coded:
+def encode_to_size(codec: FileCoder, picture: Picture, limit: int, effort: int = DEFAULT_EFFORT) -> Coded:
     """The best file of at most `limit` bytes, metadata and alpha plane among them.
 
     Raises TargetError if the smallest file is larger. `note` says where the largest one is below 97 % of the limit.
@@ -58,7 +58,7 @@ def encode_to_size(codec: Codec, picture: Picture, limit: int, effort: int = DEF
     return Coded(files[below], quality_of(below), len(files), note)
 
 
-def encode_to_psnr(codec: Codec, picture: Picture, target: float, effort: int = DEFAULT_EFFORT) -> Coded:
+def encode_to_psnr(codec: FileCoder, picture: Picture, target: float, effort: int = DEFAULT_EFFORT) -> Coded:
     """The smallest file whose decoded 8-bit pixels have at least this PSNR, in dB.
 
     Raises TargetError if the best file stays below. `note` says where the smallest one is more than 1 dB above.

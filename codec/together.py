@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..bitstream.container import Tile
-from .windows import Latents, Pixels
+from .networks import Latents, Pixels
 
 ROOM = {"cpu": 2**18, "cuda": 2**22}
 """Pixels of images that are taken together. On a CPU they share what a call costs beside its arithmetic, which counts
@@ -26,7 +26,7 @@ def groups(keys: Sequence[Hashable], most: Sequence[int]) -> Iterator[list[int]]
 
 @dataclass
 class Done:
-    """`windows.Networks` of an image of one tile and one window whose networks have run."""
+    """`windows.TileDecoder` of an image of one tile and one window whose networks have run."""
 
     halo: int
     channels: int

@@ -9,21 +9,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from ..bitstream.container import Rectangle, Tile
 from .config import PATCH
-
-Pixels = npt.NDArray[np.uint8]
-Latents = npt.NDArray[np.int32]
-"""[h, w, M], in sixteenths of a step."""
+from .networks import Latents, Pixels
 
 WINDOW = 64
 """Latent positions to a side of a window: 1024 pixels."""
 
 
-class Networks(Protocol):
-    """What decoding needs of a model, whatever it is calculated with: the results are the same."""
+class TileDecoder(Protocol):
+    """Records of tiles to latents, and latents to pixels."""
 
     halo: int
     """Latent positions beyond a window that its pixels can depend on."""
@@ -43,7 +39,7 @@ def _kept(area: Rectangle) -> bool:
 
 
 def synthesise(
-    networks: Networks,
+    coder: TileDecoder,
     bands: Iterable[Latents],
     row: int,
     origin: tuple[int, int] = (0, 0),
@@ -55,7 +51,7 @@ def synthesise(
     its neighbours need of it. origin: where in the image they begin, row and column. lost: whether the pixels of some
     of the image's latents are not wanted; no time is spent on those.
     """
-    halo = networks.halo
+    halo = coder.halo
     done, left = origin
     bands = iter(bands)
     kept = [next(bands)]
@@ -67,15 +63,15 @@ def synthesise(
         kept.append(band)
         if ready > 0:
             rows = _joined(kept)
-            yield from _synthesise_rows(networks, rows, above, above + ready, row, (done - above, left), lost)
+            yield from _synthesise_rows(coder, rows, above, above + ready, row, (done - above, left), lost)
             drop = max(above + ready - halo, 0)
             kept, above, done = [rows[drop:]], above + ready - drop, done + ready
     rows = _joined(kept)
-    yield from _synthesise_rows(networks, rows, above, len(rows), row, (done - above, left), lost)
+    yield from _synthesise_rows(coder, rows, above, len(rows), row, (done - above, left), lost)
 
 
 def _synthesise_rows(
-    networks: Networks,
+    coder: TileDecoder,
     latents: Latents,
     start: int,
     end: int,
@@ -84,7 +80,7 @@ def _synthesise_rows(
     lost: Callable[[Rectangle], bool],
 ) -> Iterator[Pixels]:
     """The pixels of the latent rows from `start` to `end`, a row of windows at a time."""
-    width, halo = latents.shape[1], networks.halo
+    width, halo = latents.shape[1], coder.halo
     for top, bottom in spans(start, end):
         pixels = np.zeros((PATCH * (bottom - top), PATCH * width, 3), np.uint8)
         above = min(halo, top)
@@ -93,7 +89,7 @@ def _synthesise_rows(
                 continue
             before = min(halo, left)
             part = latents[top - above : bottom + halo, left - before : right + halo]
-            shown = networks.pixels(part, row)[PATCH * above :, PATCH * before :]
+            shown = coder.pixels(part, row)[PATCH * above :, PATCH * before :]
             pixels[:, PATCH * left : PATCH * right] = shown[: PATCH * (bottom - top), : PATCH * (right - left)]
         yield pixels
 

@@ -98,12 +98,13 @@ def _array(data: bytes, shape: tuple[int, ...]) -> Bytes:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """Lets `cae.codec.pipeline.load_codec` and `cae.codec.ways.load_decoder` give a StandIn."""
+    """Lets `cae.codec.pipeline.load_codec` and both functions of `cae.codec.ways` give a StandIn."""
     codec = StandIn()
     module = types.ModuleType("cae.codec.pipeline")
     module.load_codec = lambda *arguments: codec  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cae.codec.pipeline", module)
     monkeypatch.setattr("cae.codec.ways.load_decoder", lambda *arguments: codec)
+    monkeypatch.setattr("cae.codec.ways.load_encoder", lambda *arguments: codec)
     return codec
 
 

@@ -286,12 +286,10 @@ def test_missing_weights(cae: Run, photo_png: Path, tmp_path: Path, monkeypatch:
 
     for error, code in ((MissingWeightsError, 5), (InputError, 2)):
 
-        def load_codec(
-            device: str, threads: int | None, fingerprint: bytes | None = None, error: type[Exception] = error
-        ) -> None:
+        def load_encoder(*arguments: object, error: type[Exception] = error) -> None:
             raise error("there is none")
 
-        monkeypatch.setattr("cae.cli.options.load_codec", load_codec)
+        monkeypatch.setattr("cae.cli.options.load_encoder", load_encoder)
         fails(cae("encode", photo_png, tmp_path / "a.cae"), code, "cae: there is none")
         assert list(tmp_path.iterdir()) == [photo_png]
 

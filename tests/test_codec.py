@@ -17,7 +17,7 @@ from PIL import Image
 
 from cae.bitstream.container import Container, Header, Rectangle, Tile, pack, unpack
 from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, WrongWeightsError
-from cae.codec import areas, pipeline, windows
+from cae.codec import areas, files, windows
 from cae.codec.distortion import psnr
 from cae.codec.image import Picture, read_picture
 from cae.codec.metadata import EXIF_PREFIX
@@ -114,7 +114,7 @@ def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
     for quality in (0, 50, 100):
         data = codec.encode(read_picture(photo), quality, effort=1)
         row = rate_row(quality)
-        (steps,), latents = codec.coder.quantise(areas.analyse(codec.model, [photo], row), row)
+        (steps,), latents = codec.coder.quantise(areas.analyse(codec.coder.networks, [photo], row), row)
         estimate = sum(codec.coder.tables.cost_in_bits(*step) for step in steps) / 8
         assert estimate <= len(data) <= 1.01 * estimate + 40
         assert np.array_equal(latents[0], codec.decode_latents(unpack(data)))
@@ -123,9 +123,9 @@ def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
 def test_no_hyper_latent_is_beyond_the_coder(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """However unlikely the tables call it."""
     row = 0
-    y = areas.analyse(codec.model, [photo], row)
-    z = codec.model.analyse_hyper(y, row)
-    monkeypatch.setattr(codec.model, "analyse_hyper", lambda *_: z + 1000)
+    y = areas.analyse(codec.coder.networks, [photo], row)
+    z = codec.coder.networks.analyse_hyper(y, row)
+    monkeypatch.setattr(codec.coder.networks, "analyse_hyper", lambda *_: z + 1000)
     data = codec.encode(read_picture(photo), row)
     assert codec.decode(data).pixels.shape == photo.shape
 
@@ -133,7 +133,7 @@ def test_no_hyper_latent_is_beyond_the_coder(codec: Codec, photo: Bytes, monkeyp
 def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = read_picture(photo)
     whole = codec.decode(codec.encode(picture, 50)).pixels
-    monkeypatch.setattr(pipeline, "DEFAULT_TILE", 1)
+    monkeypatch.setattr(files, "DEFAULT_TILE", 1)
     data = codec.encode(picture, 50)
     assert len(unpack(data).tiles) == 8
     tiled = codec.decode(data).pixels
@@ -143,17 +143,17 @@ def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> N
 def test_windows_show_no_seam(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the latents come: in one piece, in bands lower or higher than a window, analysed area by area."""
     pixels = np.tile(photo, (3, 2, 1))
-    y = areas.analyse(codec.model, [pixels], 128)
-    latents = codec.coder.quantise(y, 128)[1][0].numpy()
-    image = np.concatenate(list(windows.synthesise(codec.networks, [latents], 128))).astype(int)
+    y = areas.analyse(codec.coder.networks, [pixels], 128)
+    latents = codec.coder.quantise(y, 128)[1][0]
+    image = np.concatenate(list(windows.synthesise(codec.coder, [latents], 128))).astype(int)
     assert image.shape == (384, 448, 3)
     monkeypatch.setattr(windows, "WINDOW", 7)
-    assert torch.equal(areas.analyse(codec.model, [pixels], 128), y)
+    assert np.array_equal(areas.analyse(codec.coder.networks, [pixels], 128), y)
     area = Rectangle(8, 4, 16, 20)
-    assert torch.equal(areas.analyse(codec.model, [pixels], 128, area), y[:, 8:24, 4:24])
+    assert np.array_equal(areas.analyse(codec.coder.networks, [pixels], 128, area), y[:, 8:24, 4:24])
     for height in (1, 4, 5, 8, 17, 23, 24):
         bands = np.split(latents, range(height, len(latents), height))
-        parts = list(windows.synthesise(codec.networks, bands, 128))
+        parts = list(windows.synthesise(codec.coder, bands, 128))
         assert np.array_equal(np.concatenate(parts), image)
 
 

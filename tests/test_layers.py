@@ -71,12 +71,12 @@ def test_halo_covers_the_receptive_field() -> None:
 
 def test_images_are_padded_by_their_last_row_and_column() -> None:
     pixels = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
-    padded = areas.cut(pixels, (0, 4), (0, 4))
+    padded = areas.cut([pixels], (0, 4), (0, 4))[0]
     assert padded.shape == (64, 64, 3)
     assert np.array_equal(padded[:3, :5], pixels)
     assert (padded[2:, 4:] == pixels[2, 4]).all()
-    assert np.array_equal(areas.cut(padded, (1, 3), (0, 2)), padded[16:48, :32])
-    assert np.array_equal(areas.cut(pixels[..., 0], (0, 4), (0, 4)), np.dstack([padded[..., 0]] * 3))
+    assert np.array_equal(areas.cut([padded], (1, 3), (0, 2))[0], padded[16:48, :32])
+    assert np.array_equal(areas.cut([pixels[..., 0]], (0, 4), (0, 4))[0], np.dstack([padded[..., 0]] * 3))
 
 
 def test_narrow_rounds_while_training_alone() -> None:

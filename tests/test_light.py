@@ -1,4 +1,4 @@
-"""Decoding in numpy: the same as in torch, and chosen where that takes longer to import."""
+"""Coding in numpy: the same as in torch, and chosen where that takes longer to import."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import safetensors.numpy
 
 from cae.bitstream.container import Tile, unpack
 from cae.bitstream.errors import CorruptError, DecodeMismatchError, WeightsError
-from cae.codec import light, pipeline
-from cae.codec.decoder import Decoder
+from cae.codec import files, light
+from cae.codec.files import FileCoder
 from cae.codec.image import Bytes, Picture, read_picture
 from cae.codec.installed import find_weights, parse, read_weights
 from cae.codec.light import LightNetworks, load_light
@@ -32,22 +32,21 @@ def codec() -> Codec:
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Decoder:
-    fingerprint = find_weights().fingerprint
-    return Decoder(load_light(fingerprint), fingerprint)
+def light_codec() -> FileCoder:
+    return load_light()
 
 
 @pytest.mark.parametrize("case", FILES, ids=lambda case: case["name"])
-def test_golden_files(decoder: Decoder, case: dict[str, str]) -> None:
+def test_golden_files(light_codec: FileCoder, case: dict[str, str]) -> None:
     data = base64.b64decode(case["file"])
-    latents = decoder.decode_latents(unpack(data))
+    latents = light_codec.decode_latents(unpack(data))
     assert hashlib.sha256(latents.tobytes()).hexdigest() == case["latents_sha256"]
-    decoded = decoder.decode(data)
+    decoded = light_codec.decode(data)
     pixels = np.frombuffer(base64.b64decode(case["pixels"]), np.uint8).reshape(decoded.pixels.shape)
     assert np.array_equal(decoded.pixels, pixels)
 
 
-def test_all_is_float32(decoder: Decoder, codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_is_float32(light_codec: FileCoder, codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """With any numpy: 1.26 makes float64 of what is clipped to Python's numbers, where these have many digits."""
     clip = np.clip
 
@@ -55,50 +54,65 @@ def test_all_is_float32(decoder: Decoder, codec: Codec, photo: Bytes, monkeypatc
         assert {type(least), type(most)} == {np.float32}
         return clip(x, least, most, **options)
 
+    data = codec.encode(Picture(photo), 90)
     monkeypatch.setattr(light.np, "clip", strict)
-    data = codec.encode(Picture(photo), 90, effort=1)
-    assert np.array_equal(decoder.decode(data).pixels, codec.decode(data).pixels)
+    assert light_codec.encode(Picture(photo), 90) == data
+    assert np.array_equal(light_codec.decode(data).pixels, codec.decode(data).pixels)
 
 
 @pytest.mark.parametrize("quality", [0, 30, 60, 85, 100])
 @pytest.mark.parametrize("tile", [1, 16])
 def test_the_same_as_torch(
-    codec: Codec, decoder: Decoder, photo: Bytes, quality: float, tile: int, monkeypatch: pytest.MonkeyPatch
+    codec: Codec, light_codec: FileCoder, photo: Bytes, quality: float, tile: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of photographs and of noise, whose numbers come near the limits; in tiles and windows."""
-    monkeypatch.setattr(pipeline, "DEFAULT_TILE", tile)
+    monkeypatch.setattr(files, "DEFAULT_TILE", tile)
     noise = np.random.default_rng(1).integers(0, 2, photo.shape, np.uint8) * 255
     for pixels in (photo, noise, np.tile(photo, (1, 6, 1)), photo[..., 0]):
-        data = codec.encode(Picture(pixels), quality, effort=1)
-        assert np.array_equal(decoder.decode(data).pixels, codec.decode(data).pixels)
+        data = codec.encode(Picture(pixels), quality, effort=2)
+        assert light_codec.encode(Picture(pixels), quality, effort=2) == data
+        assert np.array_equal(light_codec.decode(data).pixels, codec.decode(data).pixels)
 
 
-def test_the_largest_latents(codec: Codec, decoder: Decoder, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("effort", [1, 5])
+def test_many_at_once(codec: Codec, light_codec: FileCoder, photo: Bytes, effort: int) -> None:
+    pictures = [Picture(photo[top : top + 60]) for top in (0, 30, 60)]
+    data = light_codec.encode_many(pictures, 70, effort=effort)
+    assert data == [codec.encode(picture, 70, effort=effort) for picture in pictures]
+    for decoded, file in zip(light_codec.decode_many(data), data, strict=True):
+        assert np.array_equal(decoded.pixels, codec.decode(file).pixels)
+
+
+def test_the_largest_latents(
+    codec: Codec, light_codec: FileCoder, photo: Bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Far beyond any picture's: everything that is limited is, and symbols escape."""
-    analyse = codec.model.analyse
-    monkeypatch.setattr(codec.model, "analyse", lambda x, row: analyse(x, row) * 40)
+    for networks in (codec.coder.networks, light_codec.coder.networks):
+        analyse = networks.analyse
+        monkeypatch.setattr(networks, "analyse", lambda x, row, analyse=analyse: analyse(x, row) * 40)
     for quality in (10, 90):
         data = codec.encode(read_picture(photo), quality, effort=1)
-        assert np.array_equal(decoder.decode_latents(unpack(data)), codec.decode_latents(unpack(data)))
-        assert np.array_equal(decoder.decode(data).pixels, codec.decode(data).pixels)
+        assert light_codec.encode(read_picture(photo), quality, effort=1) == data
+        assert np.array_equal(light_codec.decode_latents(unpack(data)), codec.decode_latents(unpack(data)))
+        assert np.array_equal(light_codec.decode(data).pixels, codec.decode(data).pixels)
 
 
-def test_parts_and_reductions(codec: Codec, decoder: Decoder, photo: Bytes) -> None:
+def test_parts_and_reductions(codec: Codec, light_codec: FileCoder, photo: Bytes) -> None:
     data = codec.encode(read_picture(photo), 50, effort=1)
     for options in ({"region": (30, 20, 50, 40)}, {"scale": 4}):
         given: dict[str, Any] = options
-        assert np.array_equal(decoder.decode(data, **given).pixels, codec.decode(data, **given).pixels)
+        assert np.array_equal(light_codec.decode(data, **given).pixels, codec.decode(data, **given).pixels)
 
 
-def test_damage(codec: Codec, decoder: Decoder, photo: Bytes) -> None:
+def test_damage(codec: Codec, light_codec: FileCoder, photo: Bytes) -> None:
     data = codec.encode(read_picture(photo), 50, effort=1)
     (tile,) = unpack(data).tiles
     height, width = -(-photo.shape[0] // 64) * 4, -(-photo.shape[1] // 64) * 4
     row = unpack(data).header.row
     with pytest.raises(DecodeMismatchError):
-        decoder.networks.latents(Tile(tile.payload, tile.latents_checksum ^ 1), height, width, row)
+        light_codec.coder.latents(Tile(tile.payload, tile.latents_checksum ^ 1), height, width, row)
     with pytest.raises(CorruptError):
-        decoder.networks.latents(Tile(tile.payload[:-9], tile.latents_checksum), height, width, row)
+        light_codec.coder.latents(Tile(tile.payload[:-9], tile.latents_checksum), height, width, row)
 
 
 def test_bad_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +125,7 @@ def test_bad_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         networks = LightNetworks(config, {**tensors, **change})
         with pytest.raises(WeightsError, match="too large for exact"):
-            networks.pixels(np.zeros((4, 4, config.latent_channels), np.int32), 100)
+            networks.synthesise(np.zeros((1, 4, 4, config.latent_channels), np.int32), 100)
     monkeypatch.setattr(light, "parse", lambda *_: (config, {}))
     load_light.cache_clear()
     with pytest.raises(WeightsError, match="does not hold the tensors"):
@@ -125,27 +139,31 @@ import sys
 import cae
 from cae.codec import ways
 data = open(sys.argv[1], "rb").read()
-first = cae.decode(data).tobytes()
+first = cae.decode(data)
+again = cae.encode(first, effort={effort})
 print("torch" in sys.modules, end=" ")
 ways.LIGHT_PIXELS = {limit}
-print(cae.decode(data).tobytes() == first, "torch" in sys.modules and sys.modules["torch"] is not None)
+same = cae.decode(data).tobytes() == first.tobytes() and cae.encode(first, effort={effort}) == again
+print(same, "torch" in sys.modules and sys.modules["torch"] is not None)
 """
 
 
 @pytest.mark.parametrize(
-    ("before", "limit", "expected"),
+    ("before", "effort", "limit", "expected"),
     [
-        ("", "2**21", "False True False"),
-        ("", "30000", "False True True"),  # the second picture is beyond what numpy takes on
-        ("import torch", "2**21", "True True True"),
-        ("sys.modules['torch'] = None", "30000", "True True False"),  # as if it were not installed
+        ("", 2, "2**21", "False True False"),
+        ("", 1, "70000", "False True True"),  # the third coding is beyond what numpy takes on
+        ("", 9, "2**21", "False True False"),
+        ("from cae.codec import ways; ways.LIGHT_PIXELS = 500000", 9, "0", "True True True"),  # so many rounds are
+        ("import torch", 1, "2**21", "True True True"),
+        ("sys.modules['torch'] = None", 3, "30000", "True True False"),  # as if it were not installed
     ],
 )
 def test_torch_is_imported_where_it_pays(
-    codec: Codec, photo: Bytes, tmp_path: Path, before: str, limit: str, expected: str
+    codec: Codec, photo: Bytes, tmp_path: Path, before: str, effort: int, limit: str, expected: str
 ) -> None:
     path = tmp_path / "photo.cae"
     path.write_bytes(codec.encode(read_picture(photo), 50, effort=1))
-    script = CHOICE.format(before=before, limit=limit)
+    script = CHOICE.format(before=before, effort=effort, limit=limit)
     result = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == expected

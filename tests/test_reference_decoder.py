@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from cae.bitstream.container import unpack
-from cae.codec import pipeline
+from cae.codec import files
 from cae.codec.image import Picture
 from cae.codec.installed import find_weights
 from cae.codec.pipeline import load_codec
@@ -44,7 +44,7 @@ def test_tiles_escapes_and_alpha(
 ) -> None:
     """What no golden file has: several tiles, symbols beyond their tables, filtered rows of alpha."""
     codec = load_codec("cpu")
-    monkeypatch.setattr(pipeline, "DEFAULT_TILE", 1)
+    monkeypatch.setattr(files, "DEFAULT_TILE", 1)
     analyse = codec.model.analyse_hyper
     monkeypatch.setattr(codec.model, "analyse_hyper", lambda y, row: analyse(y, row) + 700)
     data = codec.encode(Picture(photo, photo[..., 0].copy()), 70)

@@ -130,7 +130,8 @@ def test_rounding_in_training_is_that_of_the_encoder() -> None:
     tables = ProbabilityTables(np.array([0] * table + [40], np.int32), counts)
     residual = torch.randn(20_000, generator=torch.Generator().manual_seed(0)) * scale
     rows = torch.full((20_000,), table, dtype=torch.uint8)
-    encoder = Quantizer(tables, torch.device("cpu")).quantise(residual, rows, weight)
+    arrays = residual.numpy(), rows.numpy(), weight.expand(20_000).numpy()
+    encoder = torch.from_numpy(Quantizer(tables).quantise(*arrays))
     training = round_by_cost(residual, torch.full_like(residual, scale), weight)
     assert float((encoder == training).float().mean()) > 0.995
     assert float((training != residual.round()).float().mean()) > 0.02

@@ -7,15 +7,15 @@ import numpy.typing as npt
 
 from ...bitstream.container import Header, tile_rectangles
 from ..areas import analyse
-from ..pipeline import Codec
+from ..files import FileCoder
 
 
-def estimated_bits(codec: Codec, pixels: npt.NDArray[np.uint8], row: int) -> float:
+def estimated_bits(codec: FileCoder, pixels: npt.NDArray[np.uint8], row: int) -> float:
     """Ideal length of an image's payloads, in bits, under the entropy coder's tables, at effort 1.
 
     pixels: uint8 [H, W, 3]; row: of the rate tables, 0..255.
     """
     header = Header(pixels.shape[1], pixels.shape[0], False, row, codec.fingerprint)
-    latents = (analyse(codec.model, [pixels], row, rectangle) for rectangle in tile_rectangles(header))
+    latents = (analyse(codec.coder.networks, [pixels], row, rectangle) for rectangle in tile_rectangles(header))
     tiles = (steps for y in latents for steps in codec.coder.quantise(y, row)[0])
     return sum(codec.coder.tables.cost_in_bits(*step) for steps in tiles for step in steps)

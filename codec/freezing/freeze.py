@@ -18,6 +18,7 @@ from ..config import LATENT_FRACTION, ROWS, SCALE_MIN, SCALE_STEP, TABLE_ROWS
 from ..frozen import FrozenModel, rates
 from ..integers import INPUT_ONE, SCALE_ONE
 from ..model import CompressionModel
+from ..tensors import TensorNetworks
 from .calibration import activation_ranges
 from .networks import freeze_analysis, freeze_hyper_analysis, freeze_prior, freeze_synthesis
 
@@ -74,12 +75,12 @@ def _table_row(log_scale: Tensor) -> Tensor:
 
 def _count_symbols(frozen: FrozenModel, crops: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float64]]:
     """How often each symbol occurs in each row, float64 [2K + 1] a row; each crop is coded at a rate of its own."""
-    coder = TileCoder(frozen)
+    coder = TileCoder(TensorNetworks(frozen))
     counted: list[npt.NDArray[np.float64]] = [np.zeros(2 * _half_width(row) + 1) for row in range(TABLE_ROWS)]
     for index, crop in enumerate(crops):
         # Rates far apart one after another, so that any number of crops covers the range.
         row = (index * 97) % ROWS
-        (steps,), _ = coder.quantise(analyse(frozen, [crop], row), row)
+        (steps,), _ = coder.quantise(analyse(coder.networks, [crop], row), row)
         for symbols, rows in steps:
             for table in range(1, TABLE_ROWS):
                 width = _half_width(table)

@@ -53,16 +53,17 @@ def encode(
     """
     from .codec.image import read_picture
     from .codec.memory import memory_errors
-    from .codec.pipeline import load_codec
-    from .codec.target import encode_to_psnr, encode_to_size
+    from .codec.target import MAX_CODINGS, encode_to_psnr, encode_to_size
     from .codec.transparency import clear_transparent
+    from .codec.ways import load_encoder
 
     if target_size is not None and target_psnr is not None:
         raise InputError("give target_size or target_psnr, not both")
     picture = read_picture(image, max_pixels)
     with memory_errors():
         picture = picture if exact else clear_transparent(picture)
-    codec = load_codec(device)
+    codings = 1 if target_size is None and target_psnr is None else MAX_CODINGS
+    codec = load_encoder(device, picture, effort, codings)
     if target_size is not None:
         return encode_to_size(codec, picture, target_size, effort).data
     if target_psnr is not None:
