@@ -44,7 +44,9 @@ def mosaic(folder: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
 def run(*arguments: object) -> tuple[float, float, float]:
     """Seconds, and the peaks in MB of the resident set and of its anonymous part, of a command."""
     begin = time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-m", "cae", *map(str, arguments)])
+    # By torch, for the base as well, whose image numpy would take.
+    code = "import torch\nfrom cae.cli.main import main\nmain()"
+    child = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)])
     anonymous = 0
     ended, status, usage = os.wait4(child.pid, os.WNOHANG)
     while not ended:

@@ -127,9 +127,10 @@ def decode(
     )
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
+    left = jobs.missing(planned) if skip_existing else planned
     if len(planned) > 1:
-        settings = replace(settings, quiet=True, files=-(-len(planned) // (processes or 1)))
-    jobs.run(planned, Decoding(settings), chosen, quiet, skip_existing)
+        settings = replace(settings, quiet=True, files=-(-len(left) // (processes or 1)))
+    jobs.run(left, len(planned) - len(left), Decoding(settings), chosen, quiet)
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class Decoding:
         source = Source(job, data, header, format, decoder, 1)
         if settings.allow_damaged or source.is_streamed:
             return source
-        return replace(source, share=header.width * header.height / decoder.room)
+        return replace(source, share=decoder.share(header.width, header.height))
 
     def code(self, sources: Sequence[Source]) -> list[Decoded]:
         """The pictures; written already where their rows are."""

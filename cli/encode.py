@@ -137,10 +137,11 @@ def encode(
     settings = Settings(quality, size, bpp, psnr, effort, strip, exact, device, share, max_pixels, quiet)
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
+    left = jobs.missing(planned) if skip_existing else planned
     if len(planned) > 1:
         # The progress of tiles would disturb that of files.
-        settings = replace(settings, quiet=True, files=-(-len(planned) // (processes or 1)))
-    jobs.run(planned, Encoding(settings), chosen, quiet, skip_existing)
+        settings = replace(settings, quiet=True, files=-(-len(left) // (processes or 1)))
+    jobs.run(left, len(planned) - len(left), Encoding(settings), chosen, quiet)
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,11 @@ class Encoding:
         from ..codec.target import MAX_CODINGS
 
         by_itself = any(target is not None for target in (settings.size, settings.bpp, settings.psnr))
-        codings = settings.files * (MAX_CODINGS if by_itself else 1)
-        codec = options.load_encoder(settings.device, settings.threads, picture, settings.effort, codings)
-        return Source(job, picture, size, codec, 1 if by_itself else picture.width * picture.height / codec.room)
+        codings = MAX_CODINGS if by_itself else 1
+        codec = options.load_encoder(
+            settings.device, settings.threads, picture, settings.effort, codings=codings, files=settings.files
+        )
+        return Source(job, picture, size, codec, 1 if by_itself else codec.share(picture.width, picture.height))
 
     def code(self, sources: Sequence[Source]) -> list[tuple[Coded, float]]:
         """Each one's file, and the seconds it took."""
@@ -190,7 +193,8 @@ class Encoding:
                 coded = [_encode(sources[0].codec, sources[0].picture, self.settings)]
         else:
             pictures, settings = [source.picture for source in sources], self.settings
-            files = sources[0].codec.encode_many(pictures, settings.quality, effort=settings.effort)
+            # Of the last: from some picture on it is torch that codes.
+            files = sources[-1].codec.encode_many(pictures, settings.quality, effort=settings.effort)
             coded = [Coded(data, settings.quality, 1) for data in files]
         seconds = (time.perf_counter() - start) / len(sources)
         return [(own, seconds) for own in coded]

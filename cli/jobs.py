@@ -89,21 +89,27 @@ def _is_folder(source: Place) -> bool:
         return False
 
 
-def run(jobs: Sequence[Job], work: Work, engine: Engine, quiet: bool, skip_existing: bool) -> None:
-    """Does all jobs, says what became of them, and ends the command: with exit code 1 if some of several failed."""
-    there = existing(job.output for job in jobs) if skip_existing else set()
-    if len(jobs) == 1 and not there:
+def missing(jobs: Sequence[Job]) -> list[Job]:
+    """Those whose output is not there yet."""
+    there = existing(job.output for job in jobs)
+    return [job for job in jobs if job.output not in there]
+
+
+def run(jobs: Sequence[Job], skipped: int, work: Work, engine: Engine, quiet: bool) -> None:
+    """Does all jobs, says what became of them, and ends the command: with exit code 1 if some of several failed.
+
+    skipped: how many more there were."""
+    if len(jobs) + skipped == 1 and jobs:
         outcome = do(work, jobs[0])
         _tell_notes(outcome, quiet)
         if not quiet and outcome.line:
             click.echo(outcome.line, err=jobs[0].output == STREAM)
         click.get_current_context().exit(outcome.code)
     begin = time.perf_counter()
-    left = [job for job in jobs if job.output not in there]
-    bar = FilesBar(len(left), quiet)
+    bar = FilesBar(len(jobs), quiet)
     done: list[Outcome] = []
     read = 0
-    for outcome in engine(left, work) if left else ():
+    for outcome in engine(jobs, work) if jobs else ():
         done.append(outcome)
         read += outcome.bytes_in
         bar.clear()
@@ -114,7 +120,7 @@ def run(jobs: Sequence[Job], work: Work, engine: Engine, quiet: bool, skip_exist
     bar.clear()
     failed = sum(bool(outcome.error) for outcome in done)
     if not quiet:
-        click.echo(_summary(done, len(jobs) - len(left), failed, time.perf_counter() - begin))
+        click.echo(_summary(done, skipped, failed, time.perf_counter() - begin))
     click.get_current_context().exit(1 if failed else max((outcome.code for outcome in done), default=0))
 
 

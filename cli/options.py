@@ -82,6 +82,7 @@ threads = click.option(
     "--threads",
     type=click.IntRange(min=1),
     callback=_set_threads,
+    is_eager=True,  # before another option's callback imports numpy
     metavar="N",
     help="CPU threads; one for each core by default.",
 )
@@ -162,11 +163,13 @@ def load_decoder(device: str, threads: int | None, header: Header, files: int = 
     return _limited(load_decoder(device, header, files), threads)
 
 
-def load_encoder(device: str, threads: int | None, picture: Picture, effort: int, files: int) -> FileCoder:
+def load_encoder(
+    device: str, threads: int | None, picture: Picture, effort: int, *, codings: int, files: int
+) -> FileCoder:
     """What encodes a picture, likewise."""
     from ..codec.ways import load_encoder
 
-    return _limited(load_encoder(device, picture, effort, files), threads)
+    return _limited(load_encoder(device, picture, effort, codings=codings, files=files), threads)
 
 
 def _limited(codec: FileCoder, threads: int | None) -> FileCoder:

@@ -85,7 +85,8 @@ def attempt_all(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
         if share >= 1:
             yield from _finish(work, waiting)
             waiting, share = [], 0.0
-    yield from _finish(work, waiting)
+    if waiting:
+        yield from _finish(work, waiting)
 
 
 def _read(work: Work, job: Job) -> Input:

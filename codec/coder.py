@@ -71,8 +71,9 @@ class TileCoder:
             weight = worth.ravel()[coded // (rows.size // 4) * size + coded % size]
             found = self._quantizer.quantise(residual.ravel()[coded], coded_rows, weight)
             tile_of = coded // (rows.size // (4 * len(y))) % len(y)
-            for index, tile in enumerate(steps):
-                own = tile_of == index
+            order = np.argsort(tile_of, kind="stable")
+            edges = np.searchsorted(tile_of, np.arange(1, len(y)), sorter=order)
+            for tile, own in zip(steps, np.split(order, edges), strict=True):
                 tile.append((found[own], coded_rows[own]))
             symbols = np.zeros(rows.shape, np.int32)
             symbols.ravel()[coded] = found

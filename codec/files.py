@@ -30,7 +30,7 @@ from .image import Picture
 from .memory import memory_errors
 from .networks import Networks, Pixels
 from .quality import rate_row
-from .together import ROOM, Done, groups
+from .together import ROOM, Done, groups, padded_pixels
 from .windows import WINDOW
 
 
@@ -42,6 +42,10 @@ class FileCoder(Decoder):
     def __init__(self, networks: Networks, fingerprint: bytes, device: str = "cpu") -> None:
         super().__init__(TileCoder(networks), fingerprint)
         self.room = ROOM[device]
+
+    def share(self, width: int, height: int) -> float:
+        """How much an image takes of what the networks can take together."""
+        return padded_pixels(width, height) / self.room
 
     def encode(
         self, picture: Picture, quality: float, *, effort: int = DEFAULT_EFFORT, progress: Progress = silent
@@ -57,7 +61,7 @@ class FileCoder(Decoder):
         together, which takes less time where they are small, and on CUDA. Raises as `encode`."""
         files: dict[int, bytes] = {}
         shapes = [picture.pixels.shape for picture in pictures]
-        for group in groups(shapes, [self.room // (height * width) for height, width, *_ in shapes]):
+        for group in groups(shapes, [int(1 / self.share(width, height)) for height, width, *_ in shapes]):
             coded = self._encode([pictures[index] for index in group], quality, effort, silent)
             files.update(zip(group, coded, strict=True))
         return [files[index] for index in range(len(pictures))]
@@ -74,7 +78,7 @@ class FileCoder(Decoder):
         and quality go through the networks together. Raises as `decode`, for any of them."""
         pictures: dict[int, Picture] = {}
         headers = [read_header(data) for data in files]
-        for group in groups(headers, [self.room // (h.width * h.height) if _is_small(h) else 1 for h in headers]):
+        for group in groups(headers, [int(1 / self.share(h.width, h.height)) if _is_small(h) else 1 for h in headers]):
             decoders = self._decoders([files[index] for index in group], max_pixels)
             for index, decoder in zip(group, decoders, strict=True):
                 pictures[index] = decoder.decode(files[index], max_pixels=max_pixels, region=region, scale=scale)

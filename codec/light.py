@@ -159,10 +159,14 @@ class LightNetworks:
             known[:, down::2, right::2, groups[k]] = clipped(inputs, -INPUT_LIMIT, INPUT_LIMIT)
 
 
-@functools.cache
 def load_light(fingerprint: bytes | None = None) -> FileCoder:
     """What codes files with the installed weights of this fingerprint, or those for new files if None; loaded once.
     Raises WeightsError."""
+    return _load_light(fingerprint or find_weights().fingerprint)
+
+
+@functools.cache
+def _load_light(fingerprint: bytes) -> FileCoder:
     weights = find_weights(fingerprint=fingerprint)
     config, tensors = parse(read_weights(weights), str(weights.path), safetensors.numpy.load)
     try:

@@ -182,7 +182,7 @@ class CompressionModel(nn.Module):
         log_deviation = self.log_gain(t) + self.sigma.log()
         log_deviations = log_deviation.expand(4, -1, -1, -1, -1)
         sigmas = self.sigma.expand(4, 1, 1, 1, -1)
-        # Bits that a squared error of a latent, in units of the pixel range, is worth; see FrozenModel.residual.
+        # Bits that a squared error of a latent, in units of the pixel range, is worth; see TileCoder.quantise.
         worth = self.config.rate_weight(t)[:, None, None, None] * 255**2 / 3
         classes = to_classes(y)
         known: Tensor | None = None

@@ -46,7 +46,7 @@ class Quantizer:
         magnitude = np.abs(residual)
         nearest = np.minimum(np.rint(magnitude), np.float32(MAX_SYMBOL))
         index = np.minimum(nearest, np.float32(_DEPTH)).astype(np.intp)
-        index += rows * np.intp(_DEPTH + 1)
+        index += rows.astype(np.intp) * (_DEPTH + 1)  # numpy 1.26 would count them in bytes
         threshold = nearest - np.float32(0.5) + self._half_extra[index] / weight
         below = (magnitude < threshold) & (nearest <= _DEPTH) & (nearest > 0)
         symbols: npt.NDArray[np.int32] = np.copysign(nearest - below, residual).astype(np.int32)

@@ -6,11 +6,17 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..bitstream.container import Tile
+from .config import HYPER_PATCH
 from .networks import Latents, Pixels
 
 ROOM = {"cpu": 2**18, "cuda": 2**22}
-"""Pixels of images that are taken together. On a CPU they share what a call costs beside its arithmetic, which counts
-where an image is small, and must stay in the cache; a GPU is idle with few."""
+"""Pixels of images that are taken together, with those that pad them. On a CPU they share what a call costs beside its
+arithmetic, which counts where an image is small, and must stay in the cache; a GPU is idle with few."""
+
+
+def padded_pixels(width: int, height: int) -> int:
+    """Of what goes through the networks for an image."""
+    return -(-width // HYPER_PATCH) * -(-height // HYPER_PATCH) * HYPER_PATCH**2
 
 
 def groups(keys: Sequence[Hashable], most: Sequence[int]) -> Iterator[list[int]]:

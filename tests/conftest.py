@@ -60,7 +60,9 @@ class StandIn:
     """In place of the codec: the same container with deflated pixels, for the tests of what is around it."""
 
     fingerprint = b"\1\2\3\4"
-    room = 1
+
+    def share(self, width: int, height: int) -> float:
+        return 1
 
     def encode(self, picture: Picture, quality: float, **options: object) -> bytes:
         if not 0 <= quality <= 100:
@@ -104,7 +106,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     module.load_codec = lambda *arguments: codec  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cae.codec.pipeline", module)
     monkeypatch.setattr("cae.codec.ways.load_decoder", lambda *arguments: codec)
-    monkeypatch.setattr("cae.codec.ways.load_encoder", lambda *arguments: codec)
+    monkeypatch.setattr("cae.codec.ways.load_encoder", lambda *arguments, **options: codec)
     return codec
 
 

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from cae.bitstream.container import MAGIC
+from cae.cli.processes import THREADS
 
 Run = Callable[..., "CompletedProcess[str]"]
 Bytes = npt.NDArray[np.uint8]
@@ -44,10 +45,10 @@ def fails(run: CompletedProcess[str], code: int, *words: str) -> None:
 # Help and start-up.
 
 
-def check_imports(arguments: list[str], unwanted: set[str]) -> str:
+def check_imports(arguments: list[str], unwanted: set[str], before: str = "") -> str:
     """Run a command in a process of its own, which must end well and without these modules; what it printed."""
     code = (
-        "import sys\nfrom cae.cli.main import main\n"
+        f"{before}import sys\nfrom cae.cli.main import main\n"
         f"try:\n    main({arguments!r}, prog_name='cae')\n"
         "except SystemExit as end:\n    assert not end.code\n"
         f"assert not {unwanted!r} & set(sys.modules)\n"
@@ -71,7 +72,7 @@ def test_coding_needs_no_computer_algebra(tmp_path: Path) -> None:
     paths = [str(tmp_path / name) for name in ("in.png", "photo.cae", "out.png")]
     Image.new("RGB", (64, 64)).save(paths[0])
     for command, source, output in (("encode", *paths[:2]), ("decode", *paths[1:])):
-        check_imports([command, source, output], {"sympy", "compressai", "torchvision"})
+        check_imports([command, source, output], {"sympy", "compressai", "torchvision"}, before="import torch\n")
 
 
 def test_as_a_module() -> None:
@@ -157,15 +158,31 @@ def test_notes(cae: Run, photo: Bytes, tmp_path: Path, stand_in: object) -> None
     assert run.stdout.count("\n") == 1
 
 
-def test_threads(cae: Run, photo_png: Path, tmp_path: Path, stand_in: object) -> None:
+def test_threads(cae: Run, photo_png: Path, tmp_path: Path, stand_in: object, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
+    for name in THREADS:
+        monkeypatch.setenv(name, "2")
     before = torch.get_num_threads()
     try:
         assert cae("encode", photo_png, tmp_path / "a.cae", "--threads", "1").returncode == 0
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted where Linux shows them")
+@pytest.mark.parametrize("words", [["--format", "ppm", "--threads", "1"], ["--threads", "1", "--format", "ppm"]])
+def test_threads_of_numpy(photo_cae: Path, tmp_path: Path, words: list[str]) -> None:
+    code = (
+        "import os, sys\nfrom cae.cli.main import main\n"
+        f"try:\n    main(['decode', {str(photo_cae)!r}, {str(tmp_path / 'out')!r}, *{words!r}], prog_name='cae')\n"
+        "except SystemExit as end:\n    assert 'numpy' in sys.modules\n"
+        "assert 'torch' not in sys.modules\nprint(len(os.listdir('/proc/self/task')))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout.splitlines()[-1] == "1"
 
 
 def test_info(cae: Run, photo_cae: Path) -> None:
@@ -286,7 +303,7 @@ def test_missing_weights(cae: Run, photo_png: Path, tmp_path: Path, monkeypatch:
 
     for error, code in ((MissingWeightsError, 5), (InputError, 2)):
 
-        def load_encoder(*arguments: object, error: type[Exception] = error) -> None:
+        def load_encoder(*arguments: object, codings: int, files: int, error: type[Exception] = error) -> None:
             raise error("there is none")
 
         monkeypatch.setattr("cae.cli.options.load_encoder", load_encoder)

@@ -127,10 +127,10 @@ def test_bad_weights(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(WeightsError, match="too large for exact"):
             networks.synthesise(np.zeros((1, 4, 4, config.latent_channels), np.int32), 100)
     monkeypatch.setattr(light, "parse", lambda *_: (config, {}))
-    load_light.cache_clear()
+    light._load_light.cache_clear()
     with pytest.raises(WeightsError, match="does not hold the tensors"):
         load_light(weights.fingerprint)
-    load_light.cache_clear()
+    light._load_light.cache_clear()
 
 
 CHOICE = """

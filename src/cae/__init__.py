@@ -63,7 +63,7 @@ def encode(
     with memory_errors():
         picture = picture if exact else clear_transparent(picture)
     codings = 1 if target_size is None and target_psnr is None else MAX_CODINGS
-    codec = load_encoder(device, picture, effort, codings)
+    codec = load_encoder(device, picture, effort, codings=codings)
     if target_size is not None:
         return encode_to_size(codec, picture, target_size, effort).data
     if target_psnr is not None:
