@@ -25,7 +25,7 @@ import torch
 from cae.bitstream.container import unpack
 from cae.codec.files import FileCoder
 from cae.codec.image import read_picture
-from cae.codec.light import load_light
+from cae.codec.light.networks import load_light
 from cae.codec.pipeline import load_codec
 
 QUALITIES = (10, 50, 90)

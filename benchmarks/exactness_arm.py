@@ -46,7 +46,8 @@ def compare(folder: Path) -> None:
     sys.modules["constriction"] = MagicMock()
     from cae.bitstream.container import unpack
     from cae.bitstream.tables import ProbabilityTables
-    from cae.codec import coder, light, pipeline
+    from cae.codec import coder, pipeline
+    from cae.codec.light.networks import load_light
 
     plain: Any = runpy.run_path(str(REFERENCE))["Coder"]
 
@@ -67,7 +68,7 @@ def compare(folder: Path) -> None:
     wrong = 0
     for name, codec in {
         "torch": pipeline.load_codec("cpu"),
-        "numpy": light.load_light(),
+        "numpy": load_light(),
     }.items():
         same = sum(
             np.array_equal(codec.decode(file.read_bytes()).pixels, np.load(file.with_suffix(".npy"))) for file in files

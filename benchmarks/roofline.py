@@ -24,9 +24,9 @@ from cae.bitstream.container import tile_rectangles, unpack
 from cae.bitstream.entropy import StepDecoder, encode_steps
 from cae.codec import areas, windows
 from cae.codec.image import read_picture
-from cae.codec.layers import pointwise
-from cae.codec.narrow import NarrowPointwise, operands
 from cae.codec.pipeline import load_codec
+from cae.codec.tensors.layers import pointwise
+from cae.codec.tensors.narrow import NarrowPointwise, operands
 
 BOUNDS = {"synthesis": 0.2, "decode": 0.15, "analysis": 0.2, "encode, effort 1": 0.15}
 """Least part of the limit that each part may reach, for an image of 768x512 pixels."""

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from cae.bitstream.container import unpack
-from cae.codec import narrow
 from cae.codec.image import read_picture
 from cae.codec.pipeline import load_codec
+from cae.codec.tensors import narrow
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:

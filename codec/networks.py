@@ -1,4 +1,4 @@
-"""What coding needs of a model, whatever it is calculated with: torch (tensors.py) or numpy (light.py).
+"""What coding needs of a model, whatever it is calculated with: torch (tensors/) or numpy (light/).
 
 Everything here is exact, so the results are the same. Arrays have B tiles or images of equal size.
 """
@@ -20,7 +20,7 @@ Latents = npt.NDArray[np.int32]
 
 Resolve = Callable[[int, Floats, npt.NDArray[np.uint8]], npt.NDArray[np.int32]]
 """(step, means in sixteenths of a quantisation step, table rows) -> symbols, all three [4, B, h/2, w/2, M/4]: those of
-the four classes of positions (prior.py)."""
+the four classes of positions (tensors/prior.py)."""
 
 
 class Networks(Protocol):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 
-from .checkpoint import load_frozen
 from .device import resolve_device
-from .exact import check_sums
 from .files import FileCoder
-from .frozen import FrozenModel
 from .installed import find_weights
-from .tensors import TensorNetworks
+from .tensors.checkpoint import load_frozen
+from .tensors.exact import check_sums
+from .tensors.frozen import FrozenModel
+from .tensors.networks import TensorNetworks
 
 
 class Codec(FileCoder):

@@ -43,7 +43,7 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
     if missing and device == "cuda":
         raise InputError("device cuda needs torch: pip install 'cae-codec[torch]'")
     if device != "cuda" and (light or missing):
-        from .light import load_light
+        from .light.networks import load_light
 
         _lightly += pixels
         return load_light(fingerprint)

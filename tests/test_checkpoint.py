@@ -13,8 +13,8 @@ from safetensors.torch import load, save
 
 from cae.bitstream.container import Container, Header, Tile, pack
 from cae.bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
-from cae.codec.checkpoint import load_frozen, parse_frozen, parse_trained, serialise
 from cae.codec.installed import MANIFEST, MAX_BYTES, installed_weights, weights_folder
+from cae.codec.tensors.checkpoint import load_frozen, parse_frozen, parse_trained, serialise
 
 
 @pytest.fixture(scope="module")

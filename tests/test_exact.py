@@ -18,13 +18,29 @@ import torch
 
 from cae.bitstream.container import unpack
 from cae.bitstream.errors import WeightsError
-from cae.codec import exact, narrow
-from cae.codec.analysis import FinePointwise
-from cae.codec.exact import MAX_EXPONENT, MAX_OUTPUT, MIN_EXPONENT, WEIGHT_LIMIT, Integer, exact_arithmetic, limited
 from cae.codec.image import read_picture
-from cae.codec.narrow import NarrowDepthwise, NarrowPointwise, WidePointwise, halves, narrowed, operands, samples
 from cae.codec.pipeline import load_codec
-from cae.codec.synthesis import LinearSynthesis
+from cae.codec.tensors import exact, narrow
+from cae.codec.tensors.analysis import FinePointwise
+from cae.codec.tensors.exact import (
+    MAX_EXPONENT,
+    MAX_OUTPUT,
+    MIN_EXPONENT,
+    WEIGHT_LIMIT,
+    Integer,
+    exact_arithmetic,
+    limited,
+)
+from cae.codec.tensors.narrow import (
+    NarrowDepthwise,
+    NarrowPointwise,
+    WidePointwise,
+    halves,
+    narrowed,
+    operands,
+    samples,
+)
+from cae.codec.tensors.synthesis import LinearSynthesis
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cae.bitstream.errors import InputError
 from cae.codec.config import ModelConfig
-from cae.codec.model import CompressionModel
+from cae.codec.tensors.model import CompressionModel
 from cae.codec.training import grow
 from cae.codec.training.data import CropSource, patch_covariance
 

@@ -9,9 +9,9 @@ import torch
 from cae.codec import areas
 from cae.codec.config import ModelConfig
 from cae.codec.freezing.calibration import Ranges
-from cae.codec.layers import DepthwiseBlock, Narrow, depth_to_space, space_to_depth
-from cae.codec.prior import STEPS, place_step, select_step, to_classes
-from cae.codec.transforms import RateTable, SynthesisTransform
+from cae.codec.tensors.layers import DepthwiseBlock, Narrow, depth_to_space, space_to_depth
+from cae.codec.tensors.prior import STEPS, place_step, select_step, to_classes
+from cae.codec.tensors.transforms import RateTable, SynthesisTransform
 
 CONFIG = ModelConfig(latent_channels=16, width_8=8, width_16=8, hyper_channels=4, prior_width=8, knots=5)
 

@@ -16,11 +16,12 @@ import safetensors.numpy
 
 from cae.bitstream.container import Tile, unpack
 from cae.bitstream.errors import CorruptError, DecodeMismatchError, WeightsError
-from cae.codec import files, light
+from cae.codec import files
 from cae.codec.files import FileCoder
 from cae.codec.image import Bytes, Picture, read_picture
 from cae.codec.installed import find_weights, parse, read_weights
-from cae.codec.light import LightNetworks, load_light
+from cae.codec.light import networks as light
+from cae.codec.light.networks import LightNetworks, load_light
 from cae.codec.pipeline import Codec, load_codec
 
 FILES = json.loads((Path(__file__).parent / "vectors" / "files.json").read_text(encoding="utf-8"))

@@ -17,13 +17,13 @@ from PIL import Image
 
 from cae.bitstream.errors import InputError
 from cae.bitstream.tables import ProbabilityTables, quantise_counts
-from cae.codec.checkpoint import load_frozen
 from cae.codec.config import SCALE_MIN, SCALE_STEP, SKIP_SCALE, ModelConfig
 from cae.codec.evaluation.curve import Point
 from cae.codec.image import read_picture
-from cae.codec.model import CompressionModel, coded_bits, laplace_bits, lower_bound, round_by_cost
 from cae.codec.pipeline import Codec
 from cae.codec.quantize import Quantizer
+from cae.codec.tensors.checkpoint import load_frozen
+from cae.codec.tensors.model import CompressionModel, coded_bits, laplace_bits, lower_bound, round_by_cost
 from cae.codec.training import data as data_module
 from cae.codec.training import release as release_module
 from cae.codec.training import report, state

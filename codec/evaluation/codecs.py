@@ -24,10 +24,10 @@ from PIL import Image, features
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import InputError, WeightsError
-from ..checkpoint import load_frozen, parse_frozen
 from ..config import DEFAULT_EFFORT, ROUNDS
 from ..image import Picture
 from ..pipeline import Codec
+from ..tensors.checkpoint import load_frozen, parse_frozen
 from .protocol import ImageCodec, Pixels, Scale, UnavailableCodecError
 
 _PERCENT = Scale(0, 100, 1)

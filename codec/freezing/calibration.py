@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..layers import Add, ClassPointwise, Depthwise, DepthwiseBlock, Gate, Pointwise, Rectifier
-from ..model import CompressionModel
+from ..tensors.layers import Add, ClassPointwise, Depthwise, DepthwiseBlock, Gate, Pointwise, Rectifier
+from ..tensors.model import CompressionModel
 
 BINS_PER_OCTAVE = 4
 LOWEST = 2.0**-12

@@ -15,10 +15,10 @@ from ...bitstream.tables import ProbabilityTables, quantise_counts
 from ..areas import analyse
 from ..coder import TileCoder
 from ..config import LATENT_FRACTION, ROWS, SCALE_MIN, SCALE_STEP, TABLE_ROWS
-from ..frozen import FrozenModel, rates
 from ..integers import INPUT_ONE, SCALE_ONE
-from ..model import CompressionModel
-from ..tensors import TensorNetworks
+from ..tensors.frozen import FrozenModel, rates
+from ..tensors.model import CompressionModel
+from ..tensors.networks import TensorNetworks
 from .calibration import activation_ranges
 from .networks import freeze_analysis, freeze_hyper_analysis, freeze_prior, freeze_synthesis
 

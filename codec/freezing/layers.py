@@ -9,14 +9,14 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from ..analysis import FinePointwise
 from ..config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
-from ..exact import MAX_EXPONENT, MAX_OUTPUT, MIN_EXPONENT, WEIGHT_LIMIT, Integer
 from ..integers import ACCUMULATOR_LIMIT, HALF, LEVEL_ONE
-from ..layers import Depthwise, DepthwiseBlock, Pointwise
-from ..synthesis import LinearSynthesis
-from ..transforms import typed
-from ..twins import IntegerBlock
+from ..tensors.analysis import FinePointwise
+from ..tensors.exact import MAX_EXPONENT, MAX_OUTPUT, MIN_EXPONENT, WEIGHT_LIMIT, Integer
+from ..tensors.layers import Depthwise, DepthwiseBlock, Pointwise
+from ..tensors.synthesis import LinearSynthesis
+from ..tensors.transforms import typed
+from ..tensors.twins import IntegerBlock
 from .calibration import Ranges
 
 

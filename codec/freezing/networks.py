@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from ..config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_ZERO, SCALE_STEP
-from ..exact import MAX_FACTOR, IntegerJoin, IntegerRateTable
-from ..frozen import FrozenModel, rates
 from ..integers import DEVIATION_ONE, INPUT_LIMIT, INPUT_ONE, LEVEL_ONE, MEAN_ONE, SCALE_ONE
-from ..model import LOG_OFFSET, CompressionModel
-from ..narrow import NarrowClassPointwise
-from ..prior import HyperSynthesis
-from ..transforms import MAX_REACH, PIXEL_SCALE, base_step
+from ..tensors.exact import MAX_FACTOR, IntegerJoin, IntegerRateTable
+from ..tensors.frozen import FrozenModel, rates
+from ..tensors.model import LOG_OFFSET, CompressionModel
+from ..tensors.narrow import NarrowClassPointwise
+from ..tensors.prior import HyperSynthesis
+from ..tensors.transforms import MAX_REACH, PIXEL_SCALE, base_step
 from .calibration import Ranges
 from .layers import (
     Operands,

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ...bitstream.errors import InputError
 from ..config import PATCH, ModelConfig
-from ..layers import space_to_depth
-from ..model import CompressionModel
-from ..transforms import base_step
+from ..tensors.layers import space_to_depth
+from ..tensors.model import CompressionModel
+from ..tensors.transforms import base_step
 from .data import CropSource
 
 CROPS, SIDE = 400, 256

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ...bitstream.errors import InputError
 from ..config import ModelConfig
-from ..model import CompressionModel
+from ..tensors.model import CompressionModel
 from . import report, state
 from .data import CropSource, Pixels, Prefetch, patch_covariance
 from .grow import grow

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..distortion import squared_error
 from ..evaluation.metrics import pytorch_msssim
-from ..model import CompressionModel, RatedReconstruction
+from ..tensors.model import CompressionModel, RatedReconstruction
 from .recipe import MS_SSIM_WINDOW
 
 RATE_EXPONENT = 0.45

@@ -13,13 +13,13 @@ import torch
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
-from ..checkpoint import parse_frozen, parse_trained, serialise
 from ..config import ModelConfig
 from ..freezing.freeze import freeze
 from ..image import read_picture
 from ..installed import MANIFEST, find_weights, installed_weights, read_weights
-from ..model import CompressionModel
 from ..pipeline import Codec
+from ..tensors.checkpoint import parse_frozen, parse_trained, serialise
+from ..tensors.model import CompressionModel
 from . import state
 from .data import CropSource, Pixels
 from .loop import CHECKPOINT

@@ -15,7 +15,7 @@ from ..evaluation.codecs import make_codec
 from ..evaluation.curve import Point, bd_rate, mean_point
 from ..evaluation.measure import rd_point
 from ..evaluation.metrics import Pixels
-from ..model import CompressionModel
+from ..tensors.model import CompressionModel
 from . import report, state
 from .data import decode_image, list_files, read_images
 from .plot import JPEG, Curve, write_curves

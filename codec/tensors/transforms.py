@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .config import PATCH, ModelConfig
+from ..config import PATCH, ModelConfig
 from .layers import DepthwiseBlock, Pointwise, depth_to_space, space_to_depth
 
 MAX_REACH = 0.25

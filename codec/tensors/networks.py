@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..networks import Floats, Latents, Pixels, Resolve
 from .frozen import FrozenModel
-from .networks import Floats, Latents, Pixels, Resolve
 
 
 class TensorNetworks:

@@ -1,7 +1,7 @@
 """The integer layers in numpy.
 
 All that counts is whole numbers below 2^24, or one IEEE 754 operation after another, so the results are those of
-exact.py and narrow.py to the bit; what is said there of the numbers holds here. Arrays are float32
+tensors/exact.py and tensors/narrow.py to the bit; what is said there of the numbers holds here. Arrays are float32
 [B, h, w, channels] unless said otherwise.
 """
 
@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..bitstream.errors import WeightsError
-from .config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
-from .integers import ACCUMULATOR_LIMIT, GATE_LIMIT
-from .networks import Floats
+from ...bitstream.errors import WeightsError
+from ..config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
+from ..integers import ACCUMULATOR_LIMIT, GATE_LIMIT
+from ..networks import Floats
 
 CACHED_POSITIONS = 2048
 """A block's wide layers take so many positions at a time, whose values then stay in the cache."""

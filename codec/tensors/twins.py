@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .config import ModelConfig
+from ..config import ModelConfig
+from ..integers import HALF
 from .exact import Integer, IntegerJoin, IntegerRateTable
-from .integers import HALF
 from .layers import Add, ClassPointwise, DepthwiseBlock, Narrow, Pointwise, in_parts
 from .narrow import (
     NarrowClassPointwise,

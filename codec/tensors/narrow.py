@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
+from ..config import OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
+from ..integers import GATE_LIMIT
 from .exact import Integer
-from .integers import GATE_LIMIT
 from .layers import pointwise
 
 

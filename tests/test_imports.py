@@ -1,4 +1,5 @@
-"""The bitstream sees bytes and integers only: it opens no file and imports no other room."""
+"""What may import what: the bitstream sees bytes and integers only, it opens no file and imports no other room; torch
+is for a few rooms of the codec alone."""
 
 import ast
 import subprocess
@@ -37,3 +38,17 @@ def test_nothing_heavy_is_loaded() -> None:
     code = f"import sys, {names}; print(*sorted({{'torch', 'PIL', 'click', 'safetensors'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_torch_is_in_its_own_rooms() -> None:
+    """Everything else of the codec can be imported without it, but for what loads those rooms."""
+    import cae.codec
+
+    folder = Path(cae.codec.__path__[0])
+    names = {path.stem for path in folder.glob("*.py")} | {f"light.{path.stem}" for path in folder.glob("light/*.py")}
+    assert names > {"files", "coder", "refine", "decoder", "ways", "light.networks"}
+    imports = "\n".join(
+        f"import cae.codec.{name}" for name in sorted(names - {"__init__", "light.__init__", "pipeline"})
+    )
+    code = f"import sys\nsys.modules['torch'] = None\n{imports}"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

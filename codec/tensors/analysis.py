@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .config import ACTIVATION_LIMIT, PATCH, ROWS, ModelConfig
+from ..config import ACTIVATION_LIMIT, PATCH, ROWS, ModelConfig
+from ..integers import HALF, INPUT_LIMIT, INPUT_ONE
 from .exact import exact_arithmetic, limited
-from .integers import HALF, INPUT_LIMIT, INPUT_ONE
 from .layers import space_to_depth
 from .model import HyperAnalysis
 from .narrow import NarrowPointwise, WidePointwise, in_bytes

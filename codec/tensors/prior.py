@@ -14,8 +14,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .config import ModelConfig
-from .integers import CLASSES, STEPS, group_of
+from ..config import ModelConfig
+from ..integers import CLASSES, STEPS, group_of
 from .layers import Add, ClassPointwise, Narrow, Pointwise, depth_to_space
 from .transforms import RateTable, blocks
 

@@ -13,15 +13,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..bitstream.tables import ProbabilityTables
+from ...bitstream.tables import ProbabilityTables
+from ..config import LATENT_FRACTION, ROWS, TABLE_ROWS, ModelConfig
+from ..integers import INPUT_LIMIT, MEAN_LIMIT, MEAN_ONE, SCALE_ONE, STEPS
+from ..quality import row_rate
 from .analysis import IntegerAnalysis, IntegerHyperAnalysis
-from .config import LATENT_FRACTION, ROWS, TABLE_ROWS, ModelConfig
 from .exact import exact_arithmetic
-from .integers import INPUT_LIMIT, MEAN_LIMIT, MEAN_ONE, SCALE_ONE, STEPS
 from .layers import allocate
 from .narrow import operands, samples
 from .prior import select_step, write_step
-from .quality import row_rate
 from .synthesis import IntegerSynthesis
 from .twins import integer_prior
 

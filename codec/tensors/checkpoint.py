@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ..bitstream.errors import WeightsError
-from .config import ACTIVATION_LIMIT
+from ...bitstream.errors import WeightsError
+from ..config import ACTIVATION_LIMIT
+from ..installed import find_weights, parse, read_weights
+from ..integers import INPUT_LIMIT
 from .exact import MAX_FACTOR, IntegerJoin, IntegerRateTable
 from .frozen import FrozenModel
-from .installed import find_weights, parse, read_weights
-from .integers import INPUT_LIMIT
 from .model import CompressionModel
 from .twins import settle
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .config import OPERAND_ZERO, PATCH, ROWS, ModelConfig
+from ..config import OPERAND_ZERO, PATCH, ROWS, ModelConfig
+from ..integers import DEVIATION_LIMIT, HALF
 from .exact import exact_arithmetic, limited
-from .integers import DEVIATION_LIMIT, HALF
 from .layers import depth_to_space
 from .narrow import NarrowPointwise, WidePointwise, halves, samples
 from .transforms import SynthesisTransform, typed

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .config import CONTEXT_CLAMP, SKIP_SCALE, ModelConfig
-from .integers import STEPS
+from ..config import CONTEXT_CLAMP, SKIP_SCALE, ModelConfig
+from ..integers import STEPS
 from .layers import Pointwise, space_to_depth, straight_through
 from .prior import Prior, place_step, select_step, to_classes
 from .transforms import AnalysisTransform, Full, RateTable, SynthesisTransform, base_step, blocks

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..bitstream.errors import WeightsError
-from .config import ACTIVATION_LIMIT, OPERAND_LIMIT, ROWS
-from .integers import ACCUMULATOR_LIMIT
+from ...bitstream.errors import WeightsError
+from ..config import ACTIVATION_LIMIT, OPERAND_LIMIT, ROWS
+from ..integers import ACCUMULATOR_LIMIT
 from .layers import pointwise
 
 WEIGHT_LIMIT = 127

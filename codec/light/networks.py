@@ -1,7 +1,7 @@
 """`networks.Networks` in numpy: what codes where torch is not installed, or would take longer to import.
 
-The results are those of frozen.py, analysis.py and synthesis.py to the bit; what is said there of the numbers holds
-here. Arrays are float32 [B, h, w, channels] unless said otherwise.
+The results are those of frozen.py, analysis.py and synthesis.py in tensors/ to the bit; what is said there of the
+numbers holds here. Arrays are float32 [B, h, w, channels] unless said otherwise.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from ..bitstream.errors import WeightsError
-from ..bitstream.tables import ProbabilityTables
-from .config import (
+from ...bitstream.errors import WeightsError
+from ...bitstream.tables import ProbabilityTables
+from ..config import (
     ACTIVATION_LIMIT,
     LATENT_FRACTION,
     OPERAND_STEP,
@@ -25,9 +25,9 @@ from .config import (
     TABLE_ROWS,
     ModelConfig,
 )
-from .files import FileCoder
-from .installed import find_weights, parse, read_weights
-from .integers import (
+from ..files import FileCoder
+from ..installed import find_weights, parse, read_weights
+from ..integers import (
     CLASSES,
     DEVIATION_LIMIT,
     HALF,
@@ -39,7 +39,8 @@ from .integers import (
     STEPS,
     group_of,
 )
-from .light_layers import (
+from ..networks import Floats, Latents, Pixels, Resolve
+from .layers import (
     LightLayers,
     clipped,
     depth_to_space,
@@ -49,7 +50,6 @@ from .light_layers import (
     operands,
     space_to_depth,
 )
-from .networks import Floats, Latents, Pixels, Resolve
 
 
 class LightNetworks:

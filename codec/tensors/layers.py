@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .integers import GATE_LIMIT
+from ..integers import GATE_LIMIT
 
 CACHED_POSITIONS = 3072
 """On a CPU and outside training, a block's 1x1 layers take this many positions at a time, so that what the widest of

@@ -1,0 +1,1 @@
+"""The model in torch: to train it, and to code by it."""
