@@ -42,7 +42,6 @@ class Settings:
     compression: int
     allow_damaged: bool
     device: str
-    threads: int | None
     max_pixels: int
     quiet: bool
     files: int = 1
@@ -121,10 +120,7 @@ def decode(
 
     "-" is standard input or output; a URL such as s3://bucket/x.cae is what fsspec takes it for.
     """
-    share = options.share(threads, engine, processes)
-    settings = Settings(
-        format, region, SCALE_WORDS[scale], compression, allow_damaged, device, share, max_pixels, quiet
-    )
+    settings = Settings(format, region, SCALE_WORDS[scale], compression, allow_damaged, device, max_pixels, quiet)
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
     left = jobs.missing(planned) if skip_existing else planned
@@ -171,6 +167,7 @@ class Decoding:
         """The file. Raises Failure, as does what follows."""
         from ..bitstream.container import read_header
         from ..codec.save import output_format
+        from ..codec.ways import load_decoder
 
         settings = self.settings
         if job.output == STREAM and settings.format is None:
@@ -182,7 +179,7 @@ class Decoding:
             data = read_input(job.source)
             header = read_header(data)
         with about(job.source):
-            decoder = options.load_decoder(settings.device, settings.threads, header, settings.files)
+            decoder = load_decoder(settings.device, header, settings.files)
         source = Source(job, data, header, format, decoder, 1)
         if settings.allow_damaged or source.is_streamed:
             return source

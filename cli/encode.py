@@ -42,7 +42,6 @@ class Settings:
     strip: bool
     exact: bool
     device: str
-    threads: int | None
     max_pixels: int
     quiet: bool
     files: int = 1
@@ -133,8 +132,7 @@ def encode(
         raise click.UsageError("give one of --quality, --target-size, --target-bpp and --target-psnr")
     from ..codec.image import SUFFIXES
 
-    share = options.share(threads, engine, processes)
-    settings = Settings(quality, size, bpp, psnr, effort, strip, exact, device, share, max_pixels, quiet)
+    settings = Settings(quality, size, bpp, psnr, effort, strip, exact, device, max_pixels, quiet)
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
     left = jobs.missing(planned) if skip_existing else planned
@@ -175,12 +173,11 @@ class Encoding:
         picture = strip(picture) if settings.strip else picture
         picture = picture if settings.exact else clear_transparent(picture)
         from ..codec.target import MAX_CODINGS
+        from ..codec.ways import load_encoder
 
         by_itself = any(target is not None for target in (settings.size, settings.bpp, settings.psnr))
         codings = MAX_CODINGS if by_itself else 1
-        codec = options.load_encoder(
-            settings.device, settings.threads, picture, settings.effort, codings=codings, files=settings.files
-        )
+        codec = load_encoder(settings.device, picture, settings.effort, codings=codings, files=settings.files)
         return Source(job, picture, size, codec, 1 if by_itself else codec.share(picture.width, picture.height))
 
     def code(self, sources: Sequence[Source]) -> list[tuple[Coded, float]]:

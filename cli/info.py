@@ -12,7 +12,7 @@ import click
 
 from .failures import BAD_CAE_FILE, NO_OUTPUT, about
 from .files import check_output, read_input, write_file
-from .options import FILE, load_decoder, max_pixels
+from .options import FILE, max_pixels
 
 if TYPE_CHECKING:
     from ..codec.info import Info
@@ -53,11 +53,12 @@ def info(source: Path, as_json: bool, sections: bool, bits: Path | None, max_pix
         from ..codec.image import read_picture
         from ..codec.save import output_format, save_picture
         from ..codec.spent import bits_map, spent
+        from ..codec.ways import load_decoder
 
         with about(source, BAD_CAE_FILE):
             check_size(result.width, result.height, max_pixels)
         with about(source):
-            found = spent(load_decoder("cpu", None, read_header(data)), unpack(data))
+            found = spent(load_decoder("cpu", read_header(data)), unpack(data))
         parts = {"hyper": found.hyper / 8} | {f"step {n}": bits / 8 for n, bits in enumerate(found.steps, 1)}
         if bits is not None:
             image, brightest = bits_map(found, result.width, result.height)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -17,11 +17,6 @@ from ..bitstream.limits import DEFAULT_MAX_PIXELS
 from . import jobs
 from .processes import THREADS, in_processes
 from .remote import Place, place
-
-if TYPE_CHECKING:
-    from ..bitstream.container import Header
-    from ..codec.files import FileCoder
-    from ..codec.image import Picture
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -51,9 +46,13 @@ def finite(ctx: click.Context, param: click.Parameter, value: float | None) -> f
 
 
 def _set_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
-    """For numpy and torch, which look when they are imported."""
+    """For numpy and torch, which look when they are imported, and for processes, which share them. Where torch is there
+    already it has to be told."""
     if value is not None:
         os.environ.update(dict.fromkeys(THREADS, str(value)))
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            torch.set_num_threads(value)
     return value
 
 
@@ -136,11 +135,6 @@ def choose_engine(name: str, processes: int | None, threads: int | None, device:
     return functools.partial(cluster.outcomes, actors=processes, threads=threads, gpu=device == "cuda")
 
 
-def share(threads: int | None, engine: str, processes: int | None) -> int | None:
-    """What each process has of --threads."""
-    return max(1, threads // (processes or 1)) if threads and engine == "local" else threads
-
-
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """One decorator for several options, which help lists in this order."""
 
@@ -154,27 +148,3 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
 
 inputs = _together(sources, folder, recursive)
 running = _together(engine, processes, skip_existing, device, threads, max_pixels, quiet)
-
-
-def load_decoder(device: str, threads: int | None, header: Header, files: int = 1) -> FileCoder:
-    """What decodes a file, one of so many. Raises WeightsError, or InputError for a missing device."""
-    from ..codec.ways import load_decoder
-
-    return _limited(load_decoder(device, header, files), threads)
-
-
-def load_encoder(
-    device: str, threads: int | None, picture: Picture, effort: int, *, codings: int, files: int
-) -> FileCoder:
-    """What encodes a picture, likewise."""
-    from ..codec.ways import load_encoder
-
-    return _limited(load_encoder(device, picture, effort, codings=codings, files=files), threads)
-
-
-def _limited(codec: FileCoder, threads: int | None) -> FileCoder:
-    """Where torch is there already, only it can be told."""
-    torch = sys.modules.get("torch")
-    if threads is not None and torch is not None:
-        torch.set_num_threads(threads)
-    return codec
