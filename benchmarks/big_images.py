@@ -4,7 +4,7 @@
 
 A mosaic of the PNG images of FOLDER, side x side pixels, is encoded and decoded; memory is the peak of the resident
 set, and of its anonymous part, beyond that of a process that encodes an image of 64x64 pixels, so beyond the
-interpreter, torch and the model.
+interpreter, numpy and the model.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ def mosaic(folder: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
 def run(*arguments: object) -> tuple[float, float, float]:
     """Seconds, and the peaks in MB of the resident set and of its anonymous part, of a command."""
     begin = time.perf_counter()
-    # By torch, for the base as well, whose image numpy would take.
-    code = "import torch\nfrom cae.cli.main import main\nmain()"
-    child = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)])
+    child = subprocess.Popen([sys.executable, "-m", "cae", *map(str, arguments)])
     anonymous = 0
     ended, status, usage = os.wait4(child.pid, os.WNOHANG)
     while not ended:

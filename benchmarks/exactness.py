@@ -25,6 +25,7 @@ import torch
 from cae.bitstream.container import unpack
 from cae.codec.files import FileCoder
 from cae.codec.image import read_picture
+from cae.codec.light.native import levels
 from cae.codec.light.networks import load_light
 from cae.codec.pipeline import load_codec
 
@@ -65,9 +66,9 @@ def encoded(codec: FileCoder, path: Path, quality: float) -> str:
 
 
 def digests(files: Sequence[Path], images: Sequence[Path], way: str = "cpu") -> list[str]:
-    """Those of .cae files that are decoded and of images that are encoded, in this process: by torch on a device, or by
-    numpy."""
-    codec = load_light() if way == "numpy" else load_codec(way)
+    """Those of .cae files that are decoded and of images that are encoded, in this process: by torch on a device, by
+    numpy, or by a level of the compiled kernels."""
+    codec = load_codec(way) if way in ("cpu", "cuda") else load_light(level=way)
     found = [decoded(codec, file) for file in files]
     return found + [encoded(codec, *pair) for pair in zip(images, itertools.cycle(QUALITIES), strict=False)]
 
@@ -104,6 +105,9 @@ def main(paths: tuple[Path, ...], way: str | None) -> None:
         for setting in LIGHT_SETTINGS:
             found = digests_elsewhere(files, images, setting, "numpy")
             wrong += differing(expected, found, f"numpy, {setting}")
+        for level, threads in itertools.product(levels(), ("1", "2")):
+            found = digests_elsewhere(files, images, {"OMP_NUM_THREADS": threads}, level)
+            wrong += differing(expected, found, f"kernels {level}, {threads}")
         if torch.cuda.is_available():
             wrong += differing(expected, digests(files, images, "cuda"), "cuda")
     print(f"{len(files)} files, {len(images)} images: {wrong} decoded to other latents or pixels or encoded to others")

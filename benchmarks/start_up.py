@@ -1,9 +1,9 @@
-"""`cae encode` and `cae decode` as whole processes: by numpy, by torch, and what importing torch alone takes.
+"""`cae encode` and `cae decode` as whole processes: by the compiled kernels, by numpy, by torch, and what importing
+torch alone takes.
 
     python benchmarks/start_up.py IMAGE [--rounds 7]
 
-IMAGE is one that numpy takes on, of up to 0.7 megapixels. Medians of seconds, and the most memory that a process took.
-What the two ways write is compared.
+Medians of seconds, and the most memory that a process took. What the three ways write is compared.
 """
 
 from __future__ import annotations
@@ -19,8 +19,20 @@ from statistics import median
 
 import click
 
-BY_TORCH = ("-c", "import torch\nfrom cae.cli.main import main\nmain()")
-"""Where torch is imported it is taken."""
+WAYS = {
+    "": ("-m", "cae"),
+    ", by numpy": (
+        "-c",
+        "from cae.codec.light import native\nnative.levels = dict\n"
+        "from cae.codec import ways\nways.ARRAY_PIXELS = 2**40\nfrom cae.cli.main import main\nmain()",
+    ),
+    ", by torch": (
+        "-c",
+        "from cae.codec.light import native\nnative.levels = dict\n"
+        "from cae.codec import ways\nways.ARRAY_PIXELS = 0\nfrom cae.cli.main import main\nmain()",
+    ),
+}
+"""Without kernels either of the others may be taken."""
 
 
 def process(words: Sequence[object]) -> tuple[float, float]:
@@ -39,23 +51,26 @@ def process(words: Sequence[object]) -> tuple[float, float]:
 def main(image: Path, rounds: int) -> None:
     """Measure on IMAGE."""
     with tempfile.TemporaryDirectory() as name:
-        files = [Path(name) / part for part in ("light.cae", "heavy.cae", "light.ppm", "heavy.ppm")]
-        encode, decode = ("encode", image, "--quiet"), ("decode", files[0], "--quiet")
-        ways = {
-            "import numpy": ("-c", "import numpy"),
-            "import torch": ("-c", "import torch"),
-            "cae encode": ("-m", "cae", *encode, files[0]),
-            "cae encode, by torch": (*BY_TORCH, *encode, files[1]),
-            "cae decode": ("-m", "cae", *decode, files[2]),
-            "cae decode, by torch": (*BY_TORCH, *decode, files[3]),
-        }
-        measured: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+        folder = Path(name)
+        written: dict[str, set[bytes]] = {"encode": set(), "decode": set()}
+        measured: dict[str, list[tuple[float, float]]] = {}
+
+        def measure(label: str, words: Sequence[object]) -> None:
+            measured.setdefault(label, []).append(process(words))
+
         for _ in range(rounds):
-            for way, words in ways.items():
-                measured[way].append(process(words))
-        light_file, heavy_file, light_pixels, heavy_pixels = (file.read_bytes() for file in files)
-        if light_file != heavy_file or light_pixels != heavy_pixels:
-            raise SystemExit("numpy and torch code other files or pixels")
+            for module in ("numpy", "torch"):
+                measure(f"import {module}", ("-c", f"import {module}"))
+            for verb, source, out in (
+                ("encode", image, folder / "out.cae"),
+                ("decode", folder / "out.cae", folder / "out.ppm"),
+            ):
+                for way, words in WAYS.items():
+                    out.unlink(missing_ok=True)
+                    measure(f"cae {verb}{way}", (*words, verb, source, out, "--quiet"))
+                    written[verb].add(out.read_bytes())
+        if any(len(contents) > 1 for contents in written.values()):
+            raise SystemExit("not all code the same files and pixels")
     base = median(seconds for seconds, _ in measured["import torch"])
     for way, results in measured.items():
         seconds, memory = (median(values) for values in zip(*results, strict=True))

@@ -9,6 +9,7 @@ write, to the byte. With --times, each image is there so many times: what start-
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,11 +18,10 @@ from io import BytesIO
 from pathlib import Path
 
 import click
-import torch
 
 from cae.codec.config import DEFAULT_EFFORT
 from cae.codec.image import read_picture
-from cae.codec.pipeline import load_codec
+from cae.codec.light.networks import load_light
 from cae.codec.save import save_picture
 
 
@@ -40,14 +40,14 @@ def command(*words: object) -> float:
 @click.option("--times", default=1, show_default=True)
 def main(folder: Path, threads: int, jobs: int, effort: int, times: int) -> None:
     """Compare on the PNG images of FOLDER."""
-    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     with tempfile.TemporaryDirectory() as name:
         compare(sorted(folder.glob("*.png")), Path(name), threads, jobs, effort, times)
 
 
 def compare(images: list[Path], folder: Path, threads: int, jobs: int, effort: int, times: int) -> None:
     """Works in an empty folder."""
-    codec = load_codec("cpu")
+    codec = load_light()
     codec.decode(codec.encode(read_picture(images[0]), 50, effort=effort))  # warm
     source, coded, out = (folder / part for part in ("source", "coded", "out"))
     source.mkdir()

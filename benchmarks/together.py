@@ -8,6 +8,7 @@ and decoded both ways, in turns; the files and pixels have to be the same. Media
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from typing import Any
 
 import click
 import numpy as np
-import torch
 
+from cae.codec.files import FileCoder
 from cae.codec.image import Picture, read_picture
-from cae.codec.pipeline import Codec, load_codec
+from cae.codec.light.networks import load_light
+from cae.codec.pipeline import load_codec
 
 SIDES = (64, 100, 128, 192, 256, 384, 512)
 QUALITY = 60
@@ -32,8 +34,8 @@ QUALITY = 60
 @click.option("--rounds", default=5, show_default=True)
 def main(image: Path, device: str, threads: int, rounds: int) -> None:
     """Compare on parts of IMAGE, which is at least 512 pixels wide and high."""
-    torch.set_num_threads(threads)
-    codec = load_codec(device)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    codec = load_codec(device) if device == "cuda" else load_light()
     pixels = read_picture(image).pixels
     print("pixels  images  part      one by one     together   ratio")
     for side in SIDES:
@@ -48,7 +50,7 @@ def cut(pixels: Any, side: int, count: int) -> list[Picture]:
     return [Picture(np.ascontiguousarray(pixels[y : y + side, x : x + side])) for y, x in places.astype(int)]
 
 
-def compare(codec: Codec, pictures: list[Picture], rounds: int) -> None:
+def compare(codec: FileCoder, pictures: list[Picture], rounds: int) -> None:
     """Prints a line for each part."""
     files = codec.encode_many(pictures, QUALITY)
     parts: dict[str, tuple[Callable[[], list[Any]], Callable[[], list[Any]]]] = {

@@ -6,7 +6,6 @@ for each row instead of one for each symbol.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import constriction
 import numpy as np
@@ -65,13 +64,12 @@ class StepDecoder:
         """
         tables, coder = self._tables, self._coder
         tables.check_rows(rows)
-        order, groups = _group(rows)
-        coded = [(row, start, end) for row, start, end in groups if tables.half_widths[row]]
-        present, starts, ends = np.array(coded, np.intp).reshape(-1, 3).T
-        parts = (coder.decode(tables.model(row), end - start) for row, start, end in coded)
-        widths = np.repeat(tables.half_widths[present], ends - starts)
+        positions = tables.coded(rows)
+        order, groups = _group(rows[positions])
+        positions = positions[order]
+        parts = [coder.decode(tables.model(row), end - start) for row, start, end in groups]
+        widths = np.repeat(tables.half_widths, np.bincount(rows[positions], minlength=len(tables)))
         values = np.concatenate([np.empty(0, np.int32), *parts]) - widths
-        positions = np.concatenate([np.empty(0, np.intp), *(order[start:end] for _, start, end in coded)])
         symbols = np.zeros(len(rows), np.int32)
         symbols[positions] = values
         escaped = np.sort(positions[values > widths])
@@ -92,5 +90,7 @@ class StepDecoder:
 def _group(rows: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
     """A stable order by row, intp [m], and for each row that occurs (row, start, end) in that order."""
     order = np.argsort(rows, kind="stable")  # a radix sort for bytes
-    edges = [*np.searchsorted(rows, np.arange(256, dtype=np.uint8), sorter=order).tolist(), len(rows)]
-    return order, [(row, start, end) for row, (start, end) in enumerate(pairwise(edges)) if start < end]
+    counts = np.bincount(rows)
+    present = np.flatnonzero(counts)
+    ends = np.cumsum(counts)[present]
+    return order, list(zip(present.tolist(), (ends - counts[present]).tolist(), ends.tolist(), strict=True))

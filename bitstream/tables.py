@@ -54,6 +54,7 @@ class ProbabilityTables:
         self.counts = counts.astype(np.int32)
         self.half_widths.flags.writeable = False
         self.counts.flags.writeable = False
+        self._coded = self.half_widths > 0
         self._starts = ends - sizes
         self._ends = ends
         self._models: list[Any] = [None] * len(widths)
@@ -104,7 +105,7 @@ class ProbabilityTables:
         self.check_rows(rows)
         if symbols.dtype != np.int32 or symbols.shape != rows.shape:
             raise InputError(f"symbols must be int32 {list(rows.shape)}, not {symbols.dtype} {list(symbols.shape)}")
-        coded = np.flatnonzero((self.half_widths > 0)[rows])
+        coded = self.coded(rows)
         values = symbols[coded]
         if np.count_nonzero(values) != np.count_nonzero(symbols):
             raise InputError("a symbol in a skip row is not 0")
@@ -117,6 +118,12 @@ class ProbabilityTables:
         if excess.size and np.abs(excess).max() > MAX_EXCESS:
             raise InputError("a symbol is too far outside of its table")
         return coded, indices, excess.astype(np.int32)
+
+    def coded(self, rows: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """The positions outside skip rows, in order. rows: uint8, any shape, of which the positions are those of the
+        flattened array; all below len(self)."""
+        # Of most files a minority. Clipping is faster than checking.
+        return np.flatnonzero(np.take(self._coded, rows, mode="clip"))
 
     def check_rows(self, rows: NDArray[np.uint8]) -> None:
         """Raises InputError unless rows is uint8 [n] and all of them exist."""

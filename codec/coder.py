@@ -43,7 +43,6 @@ class TileCoder:
         self.networks = networks
         self.halo, self.channels = networks.halo, networks.channels
         self.tables = networks.probabilities
-        self._coded = self.tables.half_widths > 0
         self._quantizer = Quantizer(self.tables)
 
     def quantise(self, y: Floats, row: int, z: Symbols | None = None) -> tuple[list[list[Step]], Latents]:
@@ -66,7 +65,7 @@ class TileCoder:
                 residual[k] += y[:, down::2, right::2, group] * networks.unit[row, group]
                 worth[k] = networks.worth[row, group]
             # Most are not coded, so that the rest is best picked out.
-            coded = np.flatnonzero(np.take(self._coded, rows))
+            coded = self.tables.coded(rows)
             coded_rows = rows.ravel()[coded]
             weight = worth.ravel()[coded // (rows.size // 4) * size + coded % size]
             found = self._quantizer.quantise(residual.ravel()[coded], coded_rows, weight)

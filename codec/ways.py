@@ -1,9 +1,10 @@
-"""The two ways to code a file, and which of them takes less time."""
+"""The ways to code a file, and which of them takes least time."""
 
 from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 from ..bitstream.container import Header
 from ..bitstream.errors import InputError
@@ -12,16 +13,18 @@ from .device import check_device
 from .files import FileCoder, check_effort
 from .image import Picture
 
-LIGHT_PIXELS = 2**21
-"""numpy takes as long to decode so many pixels as torch for its import and a tenth of that."""
+ARRAY_PIXELS, KERNEL_PIXELS = 2**21, 2**24
+"""numpy by itself, or with the compiled kernels, takes as long to decode so many pixels as torch for its import and a
+tenth of that, or for its import and a GPU's start."""
 
 _lightly = 0
-"""How many pixels numpy has decoded in this process, or what took as long."""
+"""How many pixels have been decoded without torch in this process, or what took as long."""
 
 
 def load_decoder(device: str, header: Header, files: int = 1) -> FileCoder:
-    """What decodes a file on a device: with numpy, as long as torch is not imported and would take longer for that than
-    numpy takes in all; with torch otherwise. The pixels are the same. files: how many of about that size there are.
+    """What decodes a file on a device: on a CPU the compiled kernels where there are any. Else numpy, as long as torch
+    is not imported and would take longer for that than numpy takes in all, and torch otherwise; the same is weighed for
+    kernels where "auto" may find a GPU. The pixels are the same. files: how many of about that size there are.
 
     Raises as `pipeline.load_codec`, and InputError for CUDA without torch.
     """
@@ -38,15 +41,31 @@ def load_encoder(device: str, picture: Picture, effort: int, *, codings: int = 1
 def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> FileCoder:
     global _lightly
     check_device(device)
-    light = "torch" not in sys.modules and max(_lightly + pixels, files * pixels) <= LIGHT_PIXELS
-    missing = find_spec("torch") is None
-    if missing and device == "cuda":
+    if device == "cuda" and not _has_torch():
         raise InputError("device cuda needs torch: pip install 'cae-codec[torch]'")
-    if device != "cuda" and (light or missing):
-        from .light.networks import load_light
+    if device == "cuda" or _torch_pays(device, pixels, files):
+        from .pipeline import load_codec
 
-        _lightly += pixels
-        return load_light(fingerprint)
-    from .pipeline import load_codec
+        return load_codec(device, fingerprint)
+    from .light.networks import load_light
 
-    return load_codec(device, fingerprint)
+    _lightly += pixels
+    return load_light(fingerprint)
+
+
+def _torch_pays(device: str, pixels: int, files: int) -> bool:
+    from .light.native import levels
+
+    if not _has_torch() or (levels() and (device == "cpu" or not _may_have_gpu())):
+        return False
+    most = KERNEL_PIXELS if levels() else ARRAY_PIXELS
+    return "torch" in sys.modules or max(_lightly + pixels, files * pixels) > most
+
+
+def _has_torch() -> bool:
+    return find_spec("torch") is not None
+
+
+def _may_have_gpu() -> bool:
+    """Whether there is a device of NVIDIA's driver, under Linux or Windows' Linux; to know more takes torch."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))

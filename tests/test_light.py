@@ -1,4 +1,4 @@
-"""Coding in numpy: the same as in torch, and chosen where that takes longer to import."""
+"""Coding without torch, in numpy or by the compiled kernels: the same as with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from cae.codec.files import FileCoder
 from cae.codec.image import Bytes, Picture, read_picture
 from cae.codec.installed import find_weights, parse, read_weights
 from cae.codec.light import networks as light
-from cae.codec.light.networks import LightNetworks, load_light
+from cae.codec.light.native import levels
+from cae.codec.light.networks import NUMPY, LightNetworks, load_light
 from cae.codec.pipeline import Codec, load_codec
 
 FILES = json.loads((Path(__file__).parent / "vectors" / "files.json").read_text(encoding="utf-8"))
@@ -32,13 +33,16 @@ def codec() -> Codec:
     return load_codec("cpu")
 
 
-@pytest.fixture(scope="module")
-def light_codec() -> FileCoder:
-    return load_light()
+@pytest.fixture(scope="module", params=[NUMPY, *list(levels())[:1]])
+def light_codec(request: pytest.FixtureRequest) -> FileCoder:
+    """By numpy alone, and by the kernels of the best level; tests/test_native.py compares those of all levels."""
+    return load_light(level=request.param)
 
 
 @pytest.mark.parametrize("case", FILES, ids=lambda case: case["name"])
-def test_golden_files(light_codec: FileCoder, case: dict[str, str]) -> None:
+@pytest.mark.parametrize("level", [NUMPY, *levels()])
+def test_golden_files(level: str, case: dict[str, str]) -> None:
+    light_codec = load_light(level=level)
     data = base64.b64decode(case["file"])
     latents = light_codec.decode_latents(unpack(data))
     assert hashlib.sha256(latents.tobytes()).hexdigest() == case["latents_sha256"]
@@ -47,7 +51,7 @@ def test_golden_files(light_codec: FileCoder, case: dict[str, str]) -> None:
     assert np.array_equal(decoded.pixels, pixels)
 
 
-def test_all_is_float32(light_codec: FileCoder, codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_is_float32(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """With any numpy: 1.26 makes float64 of what is clipped to Python's numbers, where these have many digits."""
     clip = np.clip
 
@@ -55,14 +59,14 @@ def test_all_is_float32(light_codec: FileCoder, codec: Codec, photo: Bytes, monk
         assert {type(least), type(most)} == {np.float32}
         return clip(x, least, most, **options)
 
+    light_codec = load_light(level=NUMPY)
     data = codec.encode(Picture(photo), 90)
     monkeypatch.setattr(light.np, "clip", strict)
     assert light_codec.encode(Picture(photo), 90) == data
     assert np.array_equal(light_codec.decode(data).pixels, codec.decode(data).pixels)
 
 
-@pytest.mark.parametrize("quality", [0, 30, 60, 85, 100])
-@pytest.mark.parametrize("tile", [1, 16])
+@pytest.mark.parametrize(("quality", "tile"), [(0, 16), (30, 16), (60, 16), (85, 16), (100, 16), (40, 1), (90, 1)])
 def test_the_same_as_torch(
     codec: Codec, light_codec: FileCoder, photo: Bytes, quality: float, tile: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +120,8 @@ def test_damage(codec: Codec, light_codec: FileCoder, photo: Bytes) -> None:
         light_codec.coder.latents(Tile(tile.payload[:-9], tile.latents_checksum), height, width, row)
 
 
-def test_bad_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("level", [NUMPY, *levels()])
+def test_bad_weights(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = find_weights()
     config, tensors = parse(read_weights(weights), "weights", safetensors.numpy.load)
     name = "pixels.blocks_8.0.mix"
@@ -124,13 +129,13 @@ def test_bad_weights(monkeypatch: pytest.MonkeyPatch) -> None:
         {f"{name}.weight": np.full_like(tensors[f"{name}.weight"], 127), f"{name}.bias": np.full(128, 2**24, np.int32)},
         {f"{name}.multiplier": np.full(128, 0.3, np.float32)},
     ):
-        networks = LightNetworks(config, {**tensors, **change})
+        networks = LightNetworks(config, {**tensors, **change}, levels().get(level))
         with pytest.raises(WeightsError, match="too large for exact"):
             networks.synthesise(np.zeros((1, 4, 4, config.latent_channels), np.int32), 100)
     monkeypatch.setattr(light, "parse", lambda *_: (config, {}))
     light._load_light.cache_clear()
     with pytest.raises(WeightsError, match="does not hold the tensors"):
-        load_light(weights.fingerprint)
+        load_light(weights.fingerprint, level)
     light._load_light.cache_clear()
 
 
@@ -143,21 +148,41 @@ data = open(sys.argv[1], "rb").read()
 first = cae.decode(data)
 again = cae.encode(first, effort={effort})
 print("torch" in sys.modules, end=" ")
-ways.LIGHT_PIXELS = {limit}
+ways.{name} = {limit}
 same = cae.decode(data).tobytes() == first.tobytes() and cae.encode(first, effort={effort}) == again
 print(same, "torch" in sys.modules and sys.modules["torch"] is not None)
 """
+
+UNCOMPILED = "from cae.codec.light import native; native.levels = dict"
+GPU = "from cae.codec import ways; ways._may_have_gpu = lambda: True"
+NO_TORCH = "sys.modules['torch'] = None"  # as if it were not installed
 
 
 @pytest.mark.parametrize(
     ("before", "effort", "limit", "expected"),
     [
-        ("", 2, "2**21", "False True False"),
-        ("", 1, "70000", "False True True"),  # the third coding is beyond what numpy takes on
-        ("", 9, "2**21", "False True False"),
-        ("from cae.codec import ways; ways.LIGHT_PIXELS = 500000", 9, "0", "True True True"),  # so many rounds are
-        ("import torch", 1, "2**21", "True True True"),
-        ("sys.modules['torch'] = None", 3, "30000", "True True False"),  # as if it were not installed
+        (UNCOMPILED, 2, "ARRAY_PIXELS = 2**21", "False True False"),
+        (UNCOMPILED, 1, "ARRAY_PIXELS = 70000", "False True True"),  # the third coding is beyond what numpy takes on
+        (UNCOMPILED, 9, "ARRAY_PIXELS = 2**21", "False True False"),
+        # So many rounds are.
+        (
+            f"{UNCOMPILED}; from cae.codec import ways; ways.ARRAY_PIXELS = 500000",
+            9,
+            "ARRAY_PIXELS = 0",
+            "True True True",
+        ),
+        (f"{UNCOMPILED}; import torch", 1, "ARRAY_PIXELS = 2**21", "True True True"),
+        (f"{UNCOMPILED}; {NO_TORCH}", 3, "ARRAY_PIXELS = 30000", "True True False"),
+        *(
+            pytest.param(*case, marks=pytest.mark.skipif(not levels(), reason="no kernels were compiled"))
+            for case in (
+                ("", 2, "KERNEL_PIXELS = 0", "False True False"),
+                ("import torch", 1, "KERNEL_PIXELS = 0", "True True True"),
+                (GPU, 1, "KERNEL_PIXELS = 2**24", "False True False"),
+                (GPU, 1, "KERNEL_PIXELS = 70000", "False True True"),
+                (f"{GPU}; {NO_TORCH}", 1, "KERNEL_PIXELS = 0", "True True False"),
+            )
+        ),
     ],
 )
 def test_torch_is_imported_where_it_pays(
@@ -165,6 +190,7 @@ def test_torch_is_imported_where_it_pays(
 ) -> None:
     path = tmp_path / "photo.cae"
     path.write_bytes(codec.encode(read_picture(photo), 50, effort=1))
-    script = CHOICE.format(before=before, effort=effort, limit=limit)
+    name, number = limit.split(" = ")
+    script = CHOICE.format(before=before, effort=effort, name=name, limit=number)
     result = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == expected

@@ -15,6 +15,7 @@ from PIL import Image
 
 from cae.bitstream.errors import CaeError, DecodeMismatchError, LimitError
 from cae.codec.image import Picture, read_picture
+from cae.codec.light.networks import load_light
 from cae.codec.pipeline import Codec, load_codec
 from cae.codec.together import groups
 
@@ -31,13 +32,13 @@ def codec() -> Codec:
 def walks(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images go through the prior, each time."""
     seen: list[int] = []
-    walk = codec.model.walk
+    for networks in (codec.coder.networks, load_light().coder.networks):  # the commands take the latter
 
-    def counting(z: Any, *arguments: Any) -> Any:
-        seen.append(len(z))
-        return walk(z, *arguments)
+        def counting(z: Any, *arguments: Any, walk: Callable[..., Any] = networks.walk) -> Any:
+            seen.append(len(z))
+            return walk(z, *arguments)
 
-    monkeypatch.setattr(codec.model, "walk", counting)
+        monkeypatch.setattr(networks, "walk", counting)
     return seen
 
 

@@ -1,4 +1,4 @@
-"""The integer layers in numpy.
+"""The integer layers in numpy, and what they are asked for.
 
 All that counts is whole numbers below 2^24, or one IEEE 754 operation after another, so the results are those of
 tensors/exact.py and tensors/narrow.py to the bit; what is said there of the numbers holds here. Arrays are float32
@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.errors import WeightsError
-from ..config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
-from ..integers import ACCUMULATOR_LIMIT, GATE_LIMIT
-from ..networks import Floats
+from ..config import LATENT_FRACTION, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
+from ..integers import ACCUMULATOR_LIMIT, CLASSES, GATE_LIMIT, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
+from ..networks import Floats, Latents, Pixels
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 CACHED_POSITIONS = 2048
 """A block's wide layers take so many positions at a time, whose values then stay in the cache."""
@@ -30,14 +32,22 @@ class _Layer(NamedTuple):
     bias: Floats
 
 
-class LightLayers:
-    """Layers of the tensors of a weights file, by name."""
+class Numbers(NamedTuple):
+    """Those of a layer, whole numbers and powers of two. weight: [outputs, inputs], or [channels, 9] of a depthwise
+    convolution; bias, multiplier: [outputs]."""
+
+    weight: npt.NDArray[np.int8]
+    bias: Floats
+    multiplier: Floats
+
+
+class Tensors:
+    """The tensors of a weights file, by name."""
 
     def __init__(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
         self._tensors = tensors
-        self._layer = functools.cache(self._read_layer)
 
-    def tensor(self, name: str) -> npt.NDArray[Any]:
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
         """Raises KeyError."""
         return self._tensors[name]
 
@@ -45,55 +55,149 @@ class LightLayers:
         """That of a table."""
         return np.asarray(self._tensors[name][row], np.float32)
 
-    def _read_layer(self, name: str) -> _Layer:
-        weight = self._tensors[f"{name}.weight"].astype(np.float32)
+    def numbers(self, name: str) -> Numbers:
+        """A layer's. Raises WeightsError where its sums would not be exact."""
+        weight = self._tensors[f"{name}.weight"]
         weight = weight.reshape(len(weight), -1)
         bias, multiplier = (self._tensors[f"{name}.{key}"].astype(np.float32) for key in ("bias", "multiplier"))
-        sums = np.abs(weight).sum(axis=1, dtype=np.float64) * OPERAND_LIMIT + np.abs(bias)
+        sums = np.abs(weight.astype(np.float32)).sum(axis=1, dtype=np.float64) * OPERAND_LIMIT + np.abs(bias)
         if not sums.max() < ACCUMULATOR_LIMIT or (np.frexp(multiplier)[0] != 0.5).any():
             raise WeightsError("integer weights are too large for exact arithmetic")
+        return Numbers(weight, bias, multiplier)
+
+
+class Layers(Protocol):
+    """The layers of a weights file, by name; what they give is [..., outputs], times `gain`, [outputs] or [1], if there
+    is one. Raises KeyError, and WeightsError where sums would not be exact."""
+
+    def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
+        """A 1x1 convolution of x / step in 8 bits."""
+
+    def wide(
+        self,
+        name: str,
+        x: npt.NDArray[Any],
+        step: int,
+        limit: int,
+        *,
+        scale: Floats | None = None,
+        gain: Floats | None = None,
+    ) -> Floats:
+        """One of whole numbers of more bits, to which x, float32 or int32, is rounded and limited, in two parts: how
+        many steps, and what is left. Of these the sums are exact, what they add up to is rounded. scale: what x is
+        multiplied by first, [inputs]."""
+
+    def linear(self, name: str, x: Latents, scale: Floats) -> Floats:
+        """One of x * scale, rounded to 16 bits, by weights of 16 bits, both in parts of 8."""
+
+    def fine(self, name: str, pixels: Pixels, gain: Floats | None = None) -> Floats:
+        """One of bytes by weights of 16 bits: two exact sums, what they add up to is rounded."""
+
+    def blocks(self, name: str, x: Floats, count: int) -> Floats:
+        """A row of blocks, on contiguous activations [B, h, w, channels], in place."""
+
+    def parameters(
+        self, name: str, x: Floats, units: Floats, log_units: Floats
+    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        """The last layer of a step of the prior, for each class of positions: activations [B, h, w, inputs] -> means
+        in sixteenths of a quantisation step and rows of the probability tables, both [4, B, h/2, w/2, C]. units,
+        log_units: [4, C]."""
+
+    def samples(self, patches: Floats, corrections: Floats) -> Pixels:
+        """Patches of 16x16 pixels [B, h, w, 768] and corrections of 8x8 pixels [B, 2h, 2w, 192], added and rounded:
+        [B, 16h, 16w, 3]."""
+
+
+class ArrayLayers:
+    """`Layers` in numpy."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self._tensors = tensors
+        self._layer = functools.cache(self._read_layer)
+
+    def _read_layer(self, name: str) -> _Layer:
+        weight, bias, multiplier = self._tensors.numbers(name)
         return _Layer(np.ascontiguousarray((weight * multiplier[:, None]).T), bias * multiplier)
 
-    def product(self, name: str, u: Floats) -> Floats:
+    def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
+        return self._product(name, narrowed(x, step))
+
+    def wide(
+        self,
+        name: str,
+        x: npt.NDArray[Any],
+        step: int,
+        limit: int,
+        *,
+        scale: Floats | None = None,
+        gain: Floats | None = None,
+    ) -> Floats:
+        whole = np.rint(x if scale is None else x.astype(np.float32) * scale)
+        upper, lower = halves(clipped(whole, -limit, limit), step)
+        layer = self._layer(name)
+        out = (upper.reshape(-1, x.shape[-1]) @ layer.weight) * np.float32(step)
+        out += self._product(name, lower).reshape(out.shape)
+        return scaled(out.reshape(*x.shape[:-1], -1), gain)
+
+    def linear(self, name: str, x: Latents, scale: Floats) -> Floats:
+        levels = np.rint(x.astype(np.float32) * scale)
+        levels += OPERAND_ZERO  # so that lower halves, too, have 128 for what stands for 0
+        upper, lower = halves(clipped(levels, -HALF * OPERAND_ZERO, HALF * OPERAND_ZERO - 1), HALF)
+        upper += OPERAND_ZERO
+        out = self._product(f"{name}.top", upper)
+        out += self._product(f"{name}.middle", np.concatenate([upper, lower], axis=-1))
+        return out
+
+    def fine(self, name: str, pixels: Pixels, gain: Floats | None = None) -> Floats:
+        u = pixels.astype(np.float32)
+        out = self._product(f"{name}.upper", u)
+        out += self._product(f"{name}.lower", u)
+        return scaled(out, gain)
+
+    def blocks(self, name: str, x: Floats, count: int) -> Floats:
+        for index in range(count):
+            self._block(f"{name}.{index}", x)
+        return x
+
+    def parameters(
+        self, name: str, x: Floats, units: Floats, log_units: Floats
+    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        means, rows = [], []
+        for k, (down, right) in enumerate(CLASSES):
+            out = self.narrow(f"{name}.classes.{k}", np.ascontiguousarray(x[:, down::2, right::2]))
+            mean, log_scale = np.split(out, 2, axis=-1)
+            mean = np.rint(mean * (units[k] * np.float32(LATENT_FRACTION / MEAN_ONE)))
+            means.append(clipped(mean, -MEAN_LIMIT, MEAN_LIMIT))
+            scale = np.rint(log_units[k] + log_scale * np.float32(1 / SCALE_ONE))
+            rows.append(clipped(scale, 0, TABLE_ROWS - 1).astype(np.uint8))
+        return np.stack(means), np.stack(rows)
+
+    def samples(self, patches: Floats, corrections: Floats) -> Pixels:
+        image = depth_to_space(patches, PATCH)
+        image += depth_to_space(corrections, PATCH // 2)
+        np.rint(image, out=image)
+        return clipped(image, 0, OPERAND_LIMIT).astype(np.uint8)
+
+    def _product(self, name: str, u: Floats) -> Floats:
         """A 1x1 convolution of operands."""
         layer = self._layer(name)
         out = u.reshape(-1, u.shape[-1]) @ layer.weight
         out += layer.bias
         return out.reshape(*u.shape[:-1], -1)
 
-    def fine(self, name: str, u: Floats) -> Floats:
-        """One by weights of 16 bits: two exact sums, what they add up to is rounded."""
-        out = self.product(f"{name}.upper", u)
-        out += self.product(f"{name}.lower", u)
-        return out
-
-    def wide(self, name: str, x: Floats, step: int) -> Floats:
-        """One of whole numbers of more bits: two exact sums, what they add up to is rounded."""
-        upper, lower = halves(x, step)
-        layer = self._layer(name)
-        out = (upper.reshape(-1, x.shape[-1]) @ layer.weight) * np.float32(step)
-        out += self.product(name, lower).reshape(out.shape)
-        return out.reshape(*x.shape[:-1], -1)
-
-    def blocks(self, name: str, x: Floats, count: int) -> Floats:
-        """A row of blocks, on contiguous activations, in place."""
-        for index in range(count):
-            self._block(f"{name}.{index}", x)
-        return x
-
     def _block(self, name: str, x: Floats) -> None:
-        u = operands(self._depthwise(f"{name}.spatial", operands(self.product(f"{name}.mix", narrowed(x)))))
-        x += self.product(f"{name}.project", u)
+        u = operands(self._depthwise(f"{name}.spatial", operands(self.narrow(f"{name}.mix", x))))
+        x += self._product(f"{name}.project", u)
         positions = x.reshape(-1, x.shape[-1])
         for top in range(0, len(positions), CACHED_POSITIONS):
             part = positions[top : top + CACHED_POSITIONS]
             u = narrowed(part)
-            gate = self.product(f"{name}.gate", u)
-            product = self.product(f"{name}.value", u)
+            gate = self._product(f"{name}.gate", u)
+            product = self._product(f"{name}.value", u)
             product *= clipped(gate, 0, GATE_LIMIT)
             np.rint(product, out=product)
             product += OPERAND_ZERO
-            part += self.product(f"{name}.contract", clipped(product, 0, OPERAND_LIMIT))
+            part += self._product(f"{name}.contract", clipped(product, 0, OPERAND_LIMIT))
 
     def _depthwise(self, name: str, u: Floats) -> Floats:
         """A 3x3 convolution, zeros beyond the border."""
@@ -115,10 +219,9 @@ def clipped(x: Floats, least: float, most: float) -> Floats:
     return np.clip(x, np.float32(least), np.float32(most), out=x)
 
 
-def limited(x: Floats) -> Floats:
-    """Activations to whole numbers for wide layers, in place."""
-    np.rint(x, out=x)
-    return clipped(x, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+def scaled(x: Floats, gain: Floats | None) -> Floats:
+    """In place."""
+    return x if gain is None else np.multiply(x, gain, out=x)
 
 
 def operands(x: Floats) -> Floats:
@@ -127,9 +230,9 @@ def operands(x: Floats) -> Floats:
     return clipped(x, 0, OPERAND_LIMIT)
 
 
-def narrowed(x: Floats) -> Floats:
+def narrowed(x: Floats, step: int = OPERAND_STEP) -> Floats:
     """The operands of activations."""
-    out = x * np.float32(1 / OPERAND_STEP)
+    out = x * np.float32(1 / step)
     np.rint(out, out=out)
     out += OPERAND_ZERO
     return clipped(out, 0, OPERAND_LIMIT)
@@ -141,14 +244,14 @@ def halves(x: Floats, step: int) -> tuple[Floats, Floats]:
     return upper, x - upper * np.float32(step)
 
 
-def depth_to_space(x: Floats, factor: int) -> Floats:
+def depth_to_space(x: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
     """[B, h, w, f * f * C] -> [B, h * f, w * f, C], a copy."""
     images, h, w, channels = x.shape
     x = x.reshape(images, h, w, factor, factor, channels // factor**2).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(images, h * factor, w * factor, channels // factor**2)
 
 
-def space_to_depth(x: Floats, factor: int) -> Floats:
+def space_to_depth(x: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
     """Inverse of `depth_to_space`."""
     images, h, w, channels = x.shape
     x = x.reshape(images, h // factor, factor, w // factor, factor, channels).transpose(0, 1, 3, 2, 4, 5)

@@ -22,7 +22,6 @@ from ..config import (
     OPERAND_STEP,
     OPERAND_ZERO,
     PATCH,
-    TABLE_ROWS,
     ModelConfig,
 )
 from ..files import FileCoder
@@ -33,47 +32,47 @@ from ..integers import (
     HALF,
     INPUT_LIMIT,
     INPUT_ONE,
-    MEAN_LIMIT,
-    MEAN_ONE,
-    SCALE_ONE,
     STEPS,
     group_of,
 )
 from ..networks import Floats, Latents, Pixels, Resolve
-from .layers import (
-    LightLayers,
-    clipped,
-    depth_to_space,
-    halves,
-    limited,
-    narrowed,
-    operands,
-    space_to_depth,
-)
+from .layers import ArrayLayers, Layers, Tensors, clipped, depth_to_space, space_to_depth
+from .native import Kernels, NativeLayers, levels
+
+NUMPY = "numpy"
+"""As a level of instructions."""
+
+WIDE_LIMIT = HALF * OPERAND_ZERO - 1
+"""Of 16 bits."""
 
 
 class LightNetworks:
     """Of the tensors of a weights file."""
 
-    def __init__(self, config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Raises KeyError for a tensor that is missing, WeightsError where the tables of probabilities are none."""
+    def __init__(
+        self, config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]], kernels: Kernels | None = None
+    ) -> None:
+        """kernels: what multiplies, instead of numpy.
+
+        Raises KeyError for a tensor that is missing, WeightsError where the tables of probabilities are none."""
         self.halo, self.channels = config.halo, config.latent_channels
         self._config = config
-        self._layers = LightLayers(tensors)
+        self._tensors = Tensors(tensors)
+        self._layers: Layers = NativeLayers(self._tensors, kernels) if kernels else ArrayLayers(self._tensors)
         self.probabilities = ProbabilityTables(tensors["half_widths"], tensors["counts"])
         self.unit, self.worth = tensors["unit"], tensors["worth"]
         self.rate_weight, self.hyper_rows = tensors["rate_weight"], tensors["hyper_rows"]
 
     def analyse(self, images: Pixels, row: int) -> Floats:
         """Latents in standard deviations."""
-        layers, config = self._layers, self._config
-        pixels = images.astype(np.float32)
-        x = layers.fine("latents.enter", space_to_depth(pixels, PATCH // 2)) * layers.row("latents.gain_8", row)
-        x = limited(space_to_depth(layers.blocks("latents.blocks_8", x, config.blocks_8), 2))
-        x = layers.wide("latents.down", x, OPERAND_STEP) * layers.row("latents.gain_16", row)
-        x = limited(layers.blocks("latents.blocks_16", x, config.blocks_16))
-        y = layers.wide("latents.leave", x, OPERAND_STEP) * layers.row("latents.reach", row)
-        y += layers.fine("latents.linear", space_to_depth(pixels, PATCH))
+        layers, tensors, config = self._layers, self._tensors, self._config
+        gain_8, gain_16, reach = (tensors.row(f"latents.{name}", row) for name in ("gain_8", "gain_16", "reach"))
+        x = layers.fine("latents.enter", space_to_depth(images, PATCH // 2), gain_8)
+        x = space_to_depth(layers.blocks("latents.blocks_8", x, config.blocks_8), 2)
+        x = layers.wide("latents.down", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=gain_16)
+        x = layers.blocks("latents.blocks_16", x, config.blocks_16)
+        y = layers.wide("latents.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
+        y += layers.fine("latents.linear", space_to_depth(images, PATCH))
         return y
 
     def analyse_hyper(self, y: Floats, row: int) -> npt.NDArray[np.int32]:
@@ -81,95 +80,76 @@ class LightNetworks:
         layers, name = self._layers, "hyper_latents"
         inputs = np.rint(y * np.float32(INPUT_ONE))
         clipped(inputs, -INPUT_LIMIT, INPUT_LIMIT)
-        logs = layers.tensor(f"{name}.logs").astype(np.float32)[np.abs(inputs).astype(np.intp)]
-        x = layers.wide(f"{name}.enter", np.concatenate([inputs, logs], axis=-1), HALF)
-        x = layers.blocks(f"{name}.blocks_16", x * layers.row(f"{name}.gain", row), 1)
-        x = layers.wide(f"{name}.down_32", limited(space_to_depth(x, 2)), OPERAND_STEP)
-        x = limited(space_to_depth(layers.blocks(f"{name}.blocks_32", x, 1), 2))
-        z = np.rint(layers.wide(f"{name}.down_64", x, OPERAND_STEP))
+        logs = self._tensors[f"{name}.logs"].astype(np.float32)[np.abs(inputs).astype(np.intp)]
+        both = np.concatenate([inputs, logs], axis=-1)
+        x = layers.wide(f"{name}.enter", both, HALF, WIDE_LIMIT, gain=self._tensors.row(f"{name}.gain", row))
+        x = space_to_depth(layers.blocks(f"{name}.blocks_16", x, 1), 2)
+        x = layers.wide(f"{name}.down_32", x, OPERAND_STEP, ACTIVATION_LIMIT)
+        x = space_to_depth(layers.blocks(f"{name}.blocks_32", x, 1), 2)
+        z = np.rint(layers.wide(f"{name}.down_64", x, OPERAND_STEP, ACTIVATION_LIMIT))
         return clipped(z, -ACTIVATION_LIMIT, ACTIVATION_LIMIT).astype(np.int32)
 
     def walk(self, z: npt.NDArray[np.int32], row: int, resolve: Resolve) -> Latents:
         """Latents from hyper-latents."""
         features = self._hyper_synthesis(z.astype(np.float32), row)
         latents = np.zeros((*features.shape[:3], self.channels), np.float32)
-        known = np.zeros_like(latents)
         for step in range(STEPS):
-            self._take_step(features, latents, known, step, row, resolve)
+            self._take_step(features, latents, step, row, resolve)
         return latents.astype(np.int32)
 
     def synthesise(self, latents: Latents, row: int) -> Pixels:
         """Pixels."""
-        layers, config = self._layers, self._config
-        steps = latents.astype(np.float32)
-        levels = np.rint(steps * layers.row("pixels.levels", row))
-        levels = clipped(levels + OPERAND_ZERO, -HALF * OPERAND_ZERO, HALF * OPERAND_ZERO - 1)
-        upper, lower = halves(levels, HALF)
-        upper += OPERAND_ZERO
-        linear = layers.product("pixels.linear.top", upper)
-        linear += layers.product("pixels.linear.middle", np.concatenate([upper, lower], axis=-1))
-
-        deviations = np.rint(steps * layers.row("pixels.deviations", row))
-        clipped(deviations, -DEVIATION_LIMIT, DEVIATION_LIMIT)
-        x = layers.wide("pixels.enter", deviations, HALF) * layers.row("pixels.gain_16", row)
-        x = limited(layers.blocks("pixels.blocks_16", x, config.blocks_16))
-        x = layers.wide("pixels.up", x, OPERAND_STEP) * np.tile(layers.row("pixels.gain_8", row), 4)
-        x = limited(layers.blocks("pixels.blocks_8", depth_to_space(x, 2), config.blocks_8))
-        correction = layers.wide("pixels.leave", x, OPERAND_STEP) * layers.row("pixels.reach", row)
-        image = depth_to_space(linear, PATCH)
-        image += depth_to_space(correction, PATCH // 2)
-        np.rint(image, out=image)
-        return clipped(image, 0, 255).astype(np.uint8)
+        layers, tensors, config = self._layers, self._tensors, self._config
+        gain_16, gain_8, reach = (tensors.row(f"pixels.{name}", row) for name in ("gain_16", "gain_8", "reach"))
+        levels, deviations = (tensors.row(f"pixels.{name}", row) for name in ("levels", "deviations"))
+        patches = layers.linear("pixels.linear", latents, levels)
+        x = layers.wide("pixels.enter", latents, HALF, DEVIATION_LIMIT, scale=deviations, gain=gain_16)
+        x = layers.blocks("pixels.blocks_16", x, config.blocks_16)
+        x = layers.wide("pixels.up", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=np.tile(gain_8, 4))
+        x = layers.blocks("pixels.blocks_8", depth_to_space(x, 2), config.blocks_8)
+        correction = layers.wide("pixels.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
+        return layers.samples(patches, correction)
 
     def _hyper_synthesis(self, z: Floats, row: int) -> Floats:
         layers, name = self._layers, "prior.hyper_synthesis"
-        x = depth_to_space(layers.product(f"{name}.enter", operands(z + OPERAND_ZERO)), 2)
-        x += layers.row(f"{name}.rate.rows", row)
+        x = depth_to_space(layers.narrow(f"{name}.enter", z, 1), 2)
+        x += self._tensors.row(f"{name}.rate.rows", row)
         x = layers.blocks(f"{name}.blocks_32", x, 1)
-        x = depth_to_space(layers.product(f"{name}.up", narrowed(x)), 2)
+        x = depth_to_space(layers.narrow(f"{name}.up", x), 2)
         return layers.blocks(f"{name}.blocks_16", x, 1)
 
-    def _take_step(
-        self, features: Floats, latents: Floats, known: Floats, step: int, row: int, resolve: Resolve
-    ) -> None:
-        """Puts what a step codes into the latents, in sixteenths of a step, and into `known`, the networks' input."""
-        layers, name = self._layers, f"prior.steps.{step}"
+    def _take_step(self, features: Floats, latents: Floats, step: int, row: int, resolve: Resolve) -> None:
+        """Puts what a step codes into the latents, in sixteenths of a step, of which zeros are not known yet."""
+        layers, tensors, name = self._layers, self._tensors, f"prior.steps.{step}"
         if step:
-            x = layers.wide(f"{name}.enter", known, HALF)
-            x += features * layers.tensor(f"{name}.add.ratio")
+            inverse = tensors.row("inverse_unit", row)
+            x = layers.wide(f"{name}.enter", latents, HALF, INPUT_LIMIT, scale=inverse)
+            x += features * tensors[f"{name}.add.ratio"]
         else:
             x = features.copy()  # blocks work in place
-        x = narrowed(layers.blocks(f"{name}.blocks", x, self._config.context_blocks))
-        unit, inverse, log_unit = (layers.row(key, row) for key in ("unit", "inverse_unit", "log_unit"))
+        x = layers.blocks(f"{name}.blocks", x, self._config.context_blocks)
+        groups = [group_of(k, step) for k in range(4)]
+        units, log_units = (tensors.row(key, row).reshape(4, -1)[groups] for key in ("unit", "log_unit"))
+        values, rows = layers.parameters(f"{name}.leave", x, units, log_units)
+        values += LATENT_FRACTION * resolve(step, values, rows).astype(np.float32)
         size = self.channels // 4
-        groups = [slice(group_of(k, step) * size, (group_of(k, step) + 1) * size) for k in range(4)]
-        means, rows = [], []
         for k, (down, right) in enumerate(CLASSES):
-            out = layers.product(f"{name}.leave.classes.{k}", np.ascontiguousarray(x[:, down::2, right::2]))
-            mean, log_scale = out[..., :size], out[..., size:]
-            mean = np.rint(mean * (unit[groups[k]] * np.float32(LATENT_FRACTION / MEAN_ONE)))
-            means.append(clipped(mean, -MEAN_LIMIT, MEAN_LIMIT))
-            scale = np.rint(log_unit[groups[k]] + log_scale * np.float32(1 / SCALE_ONE))
-            rows.append(clipped(scale, 0, TABLE_ROWS - 1).astype(np.uint8))
-        values = np.stack(means)
-        values += LATENT_FRACTION * resolve(step, values, np.stack(rows)).astype(np.float32)
-        for k, (down, right) in enumerate(CLASSES):
-            latents[:, down::2, right::2, groups[k]] = values[k]
-            inputs = np.rint(values[k] * inverse[groups[k]])
-            known[:, down::2, right::2, groups[k]] = clipped(inputs, -INPUT_LIMIT, INPUT_LIMIT)
+            latents[:, down::2, right::2, groups[k] * size : (groups[k] + 1) * size] = values[k]
 
 
-def load_light(fingerprint: bytes | None = None) -> FileCoder:
+def load_light(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
     """What codes files with the installed weights of this fingerprint, or those for new files if None; loaded once.
-    Raises WeightsError."""
-    return _load_light(fingerprint or find_weights().fingerprint)
+    level: what multiplies, "numpy" or one of `native.levels`; by default the fastest. Raises WeightsError."""
+    level = level or next(iter(levels()), NUMPY)
+    return _load_light(fingerprint or find_weights().fingerprint, level)
 
 
 @functools.cache
-def _load_light(fingerprint: bytes) -> FileCoder:
+def _load_light(fingerprint: bytes, level: str) -> FileCoder:
     weights = find_weights(fingerprint=fingerprint)
     config, tensors = parse(read_weights(weights), str(weights.path), safetensors.numpy.load)
+    kernels = None if level == NUMPY else levels()[level]
     try:
-        return FileCoder(LightNetworks(config, tensors), weights.fingerprint)
+        return FileCoder(LightNetworks(config, tensors, kernels), weights.fingerprint)
     except (KeyError, ValueError) as error:
         raise WeightsError(f"{weights.path} does not hold the tensors of this model: {error}") from error

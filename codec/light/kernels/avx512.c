@@ -1,0 +1,14 @@
+/* AVX-512 as it was at first: Intel's Skylake for servers. */
+
+#include "target.h"
+#ifdef X86
+
+BEGIN_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")
+#include "lanes_512.h"
+#include "tile_dot.h"
+#include "layers.h"
+
+KERNELS(avx512);
+END_TARGET
+
+#endif

@@ -1,0 +1,92 @@
+/* The codec's layers for one CPU, in one place: what each level of instructions (avx512_vnni.c, avx2.c, ...) offers.
+
+   Everything is exact. Operands are whole numbers from 0 to 255 and weights from -127 to 127, and every sum of their
+   products stays below 2^24, so its order is free. Whatever else there is are single IEEE 754 operations in float32, in
+   the order of light/layers.py; contraction to fused multiply-adds has to be off (-ffp-contract=off). */
+
+#ifndef CAE_KERNELS_H
+#define CAE_KERNELS_H
+
+#include <stdint.h>
+
+/* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
+typedef struct {
+    const void *weights; /* [outputs / (2 lanes)][inputs / group][2 lanes][group], with zeros for what is padded */
+    const float *bias, *multiplier; /* [outputs], padded likewise */
+    int64_t inputs, outputs;
+} Layer;
+
+/* A residual block; tensors/layers.py says what it does. */
+typedef struct {
+    Layer mix;
+    const float *spatial_weights, *spatial_bias, *spatial_multiplier; /* [9][channels], [channels] twice; padded */
+    Layer project, value, gate, contract;
+} Block;
+
+typedef struct {
+    int64_t images, height, width;
+} Shape;
+
+/* How numbers become operands. */
+enum {
+    BYTES,  /* uint8, as they are */
+    NARROW, /* divided by 2^shift; 128 stands for 0 */
+    UPPER,  /* whole numbers: how many 2^shift they have, 128 stands for 0 */
+    LOWER,  /* what is left */
+    BOTH,   /* one after the other, for twice as many inputs */
+};
+
+/* What a layer takes. Before they become operands, numbers that are not bytes are multiplied by `scale`, [channels], if
+   there is one; for whole ones they are then limited and rounded, and `offset` is added. */
+typedef struct {
+    const void *data; /* [positions][channels] */
+    const float *scale;
+    int64_t kind, shift;
+    int64_t whole; /* whether they are int32 instead of float32 */
+    float least, most;
+    int64_t offset;
+} Input;
+
+/* What the prior knows of latents that one class of positions codes in a step: means, limited and rounded, and rows of
+   the probability tables. */
+typedef struct {
+    Layer means, scales;
+    const float *unit, *log_unit; /* [outputs]; padded to two vectors */
+    float mean_limit, scale_step;
+    int64_t last_row;
+    int64_t down, right; /* where in each cell of 2x2 positions they are */
+} Parameters;
+
+typedef struct {
+    const char *name;
+    int64_t lanes; /* numbers of 32 bits in a vector */
+    int64_t group; /* operands in 32 bits: 4 of int8 (weights) and uint8, 2 of int16, 1 of float32 */
+    int64_t depth; /* operands and weights of inputs are padded to a multiple of it */
+
+    /* All of them give 0, or 1 if there is no memory. */
+
+    /* out, [positions][outputs], for positions begin .. end: the sums, added to what is there if `add`; then times gain,
+       [outputs], if there is one. */
+    int64_t (*product)(const Layer *layer, const Input *input, const float *gain, int64_t add, float *out, int64_t begin,
+                    int64_t end);
+
+    /* A block in two passes over positions begin .. end of all images: the first needs to be done everywhere before the
+       second. x: float32 [images][height][width][channels], in place. mixed: operands [images][height + 2][width + 2]
+       [channels, padded], zeros at first. */
+    int64_t (*mix)(const Block *block, const float *x, void *mixed, const Shape *shape, int64_t begin, int64_t end);
+    int64_t (*rest)(const Block *block, float *x, const void *mixed, const Shape *shape, int64_t begin, int64_t end);
+
+    /* x: features, float32 [images][height][width][inputs]. means: [images][height / 2][width / 2][outputs]; rows: uint8,
+       likewise. begin, end: positions of these. */
+    int64_t (*parameters)(const Parameters *given, const float *x, float *means, uint8_t *rows, const Shape *shape,
+                       int64_t begin, int64_t end);
+
+    /* Patches of 16x16 pixels, float32 [images][height][width][768], and corrections of 8x8 pixels, [images][2 height]
+       [2 width][192], to samples, uint8 [images][16 height][16 width][3], for rows of patches of all images. */
+    int64_t (*samples)(const float *patches, const float *corrections, uint8_t *out, const Shape *shape, int64_t begin,
+                    int64_t end);
+} Kernels;
+
+extern const Kernels cae_avx512_amx, cae_avx512_vnni, cae_avx512, cae_avx2_vnni, cae_avx2, cae_plain;
+
+#endif

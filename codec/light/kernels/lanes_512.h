@@ -1,0 +1,53 @@
+/* Vectors of 16 numbers, by AVX-512. */
+
+#include <immintrin.h>
+
+#define LANES 16
+#define TILE 12 /* positions at a time: 24 of 32 registers hold their sums */
+
+typedef __m512 vf;
+typedef __m512i vi;
+
+static inline vf load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+static inline vf set(float x) { return _mm512_set1_ps(x); }
+static inline vf add(vf x, vf y) { return _mm512_add_ps(x, y); }
+static inline vf mul(vf x, vf y) { return _mm512_mul_ps(x, y); }
+/* x * y + z, of whole numbers: rounding it once or twice is the same. */
+static inline vf fused(vf x, vf y, vf z) { return _mm512_fmadd_ps(x, y, z); }
+static inline vf clamp(vf x, vf least, vf most) { return _mm512_min_ps(_mm512_max_ps(x, least), most); }
+static inline vi rounded(vf x) { return _mm512_cvtps_epi32(x); }
+static inline vf to_float(vi x) { return _mm512_cvtepi32_ps(x); }
+static inline vi bits(vf x) { return _mm512_castps_si512(x); }
+static inline vi set_whole(int x) { return _mm512_set1_epi32(x); }
+static inline vi add_whole(vi x, vi y) { return _mm512_add_epi32(x, y); }
+static inline vi masked(vi x, vi mask) { return _mm512_and_si512(x, mask); }
+static inline vi shifted(vi x, int bits) { return _mm512_sra_epi32(x, _mm_cvtsi32_si128(bits)); }
+static inline vi from_bytes(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+
+typedef vi va;
+static inline va no_sum(void) { return _mm512_setzero_si512(); }
+static inline vf sum_float(va x) { return to_float(x); }
+
+#ifdef VNNI
+typedef uint8_t operand;
+typedef int8_t weight;
+#define GROUP 4
+static inline void put(operand *p, vi x) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x)); }
+static inline vi get(const operand *p) { return from_bytes(p); }
+static inline va dot(va sum, vi u, vi w) { return _mm512_dpbusd_epi32(sum, u, w); }
+#else
+typedef int16_t operand;
+typedef int16_t weight;
+#define GROUP 2
+static inline void put(operand *p, vi x) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(x)); }
+static inline vi get(const operand *p) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
+static inline va dot(va sum, vi u, vi w) { return _mm512_add_epi32(sum, _mm512_madd_epi16(u, w)); }
+#endif
+
+static inline vi words(const operand *p) {
+    int32_t word;
+    memcpy(&word, p, 4);
+    return _mm512_set1_epi32(word);
+}
+static inline vi weights(const weight *p) { return _mm512_loadu_si512(p); }

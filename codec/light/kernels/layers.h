@@ -1,0 +1,300 @@
+/* The layers on vectors of one level: lanes_*.h and tile_*.h are to be included before, with what they define. */
+
+#include <stdlib.h>
+
+#include "kernels.h"
+
+#define CHUNK 96 /* positions that go through a row of layers together, so that what they give stays in the cache */
+
+/* Operands in memory for so many channels. */
+static inline int64_t padded(int64_t channels) { return (channels + DEPTH - 1) / DEPTH * DEPTH; }
+
+static inline vf load_some(const float *p, int64_t count) {
+    float values[LANES] = {0};
+    if (count >= LANES) return load(p);
+    memcpy(values, p, count * sizeof *p);
+    return load(values);
+}
+
+static inline void store_some(float *p, vf x, int64_t count) {
+    float values[LANES];
+    if (count >= LANES) {
+        store(p, x);
+        return;
+    }
+    store(values, x);
+    memcpy(p, values, count * sizeof *p);
+}
+
+/* Each tile's sums, for `count` positions and all outputs of a layer: inside, `sums` are those of positions
+   `top` .. `top + TILE` and outputs `first` .. `first + PAIR`. */
+#define FOR_TILES(layer, count)                                            \
+    for (int64_t first = 0; first < (layer)->outputs; first += PAIR)       \
+        for (int64_t top = 0; top < (count); top += TILE)
+
+static inline int64_t least(int64_t x, int64_t y) { return x < y ? x : y; }
+
+/* x: [count][outputs], plus the sums of operands [count][stride]. */
+static void add_sums(const Layer *layer, const operand *u, int64_t stride, float *x, int64_t count) {
+    FOR_TILES(layer, count) {
+        vf sums[TILE][2];
+        sums_of_tile(layer, u + top * stride, stride, first, sums);
+        for (int64_t i = 0; i < least(TILE, count - top); i++)
+            for (int half = 0; half < 2; half++) {
+                int64_t output = first + half * LANES, some = layer->outputs - output;
+                float *to = x + (top + i) * layer->outputs + output;
+                if (some > 0) store_some(to, add(load_some(to, some), sums[i][half]), some);
+            }
+    }
+}
+
+static inline vi to_operands(vf x) { return rounded(clamp(x, set(0), set(255))); }
+
+/* Around 128. */
+static inline vi to_signed_operands(vf x) {
+    return add_whole(rounded(clamp(x, set(-128), set(127))), set_whole(128));
+}
+
+/* The activations of a position to operands: eight of their steps become one. */
+static inline void narrow(const float *x, int64_t channels, operand *u) {
+    for (int64_t c = 0; c < channels; c += LANES)
+        put(u + c, to_signed_operands(mul(load_some(x + c, channels - c), set(0.125f))));
+}
+
+/* As bytes. */
+static inline void put_bytes(uint8_t *p, vi x, int64_t count) {
+    if (sizeof(operand) == 1 && count >= LANES) {
+        put((operand *)p, x);
+        return;
+    }
+    operand values[LANES];
+    put(values, x);
+    for (int64_t i = 0; i < least(LANES, count); i++) p[i] = values[i];
+}
+
+static void *scratch(int64_t count) { return aligned_alloc(64, (count * sizeof(operand) + 63) / 64 * 64); }
+
+/* Where a position of all images is in a buffer with a border around each of them. */
+static inline int64_t bordered(const Shape *shape, int64_t position) {
+    int64_t row = position / shape->width, column = position % shape->width;
+    int64_t image = row / shape->height;
+    return (row + 2 * image + 1) * (shape->width + 2) + column + 1;
+}
+
+static int64_t mix(const Block *block, const float *x, void *mixed, const Shape *shape, int64_t begin, int64_t end) {
+    const Layer *layer = &block->mix;
+    int64_t channels = layer->inputs, stride = padded(channels);
+    operand *u = scratch(CHUNK * stride);
+    if (!u) return 1;
+    memset(u, 0, CHUNK * stride * sizeof *u);
+    BEGIN_TILES
+    for (int64_t start = begin; start < end; start += CHUNK) {
+        int64_t count = least(CHUNK, end - start);
+        for (int64_t i = 0; i < count; i++) narrow(x + (start + i) * channels, channels, u + i * stride);
+        FOR_TILES(layer, count) {
+            vf sums[TILE][2];
+            sums_of_tile(layer, u + top * stride, stride, first, sums);
+            for (int64_t i = 0; i < least(TILE, count - top); i++) {
+                operand *to = (operand *)mixed + bordered(shape, start + top + i) * stride + first;
+                put(to, to_operands(sums[i][0]));
+                if (first + LANES < stride) put(to + LANES, to_operands(sums[i][1]));
+            }
+        }
+    }
+    END_TILES
+    free(u);
+    return 0;
+}
+
+/* The depthwise 3x3 convolution at `count` neighbours in a row. at: the first of them, in the buffer with borders. */
+static inline void spatial(const Block *block, const operand *at, int64_t stride, int64_t width, operand *out, int64_t count) {
+    for (int64_t c = 0; c < stride; c += LANES) {
+        const float *weights = block->spatial_weights + c;
+        const operand *above = at - (width + 2) * stride + c, *here = at + c, *below = at + (width + 2) * stride + c;
+        vf bias = load(block->spatial_bias + c), multiplier = load(block->spatial_multiplier + c);
+        vf w[3][3], u[3][3]; /* [row][column] */
+        for (int row = 0; row < 3; row++)
+            for (int column = 0; column < 3; column++) w[row][column] = load(weights + (3 * row + column) * stride);
+        for (int column = 0; column < 2; column++) {
+            u[0][column] = to_float(get(above + (column - 1) * stride));
+            u[1][column] = to_float(get(here + (column - 1) * stride));
+            u[2][column] = to_float(get(below + (column - 1) * stride));
+        }
+        for (int64_t i = 0; i < count; i++) {
+            u[0][2] = to_float(get(above + (i + 1) * stride));
+            u[1][2] = to_float(get(here + (i + 1) * stride));
+            u[2][2] = to_float(get(below + (i + 1) * stride));
+            vf sums[3];
+            for (int row = 0; row < 3; row++) {
+                sums[row] = row ? mul(u[row][0], w[row][0]) : fused(u[row][0], w[row][0], bias);
+                sums[row] = fused(u[row][1], w[row][1], sums[row]);
+                sums[row] = fused(u[row][2], w[row][2], sums[row]);
+                u[row][0] = u[row][1];
+                u[row][1] = u[row][2];
+            }
+            vf sum = add(add(sums[0], sums[1]), sums[2]);
+            put(out + i * stride + c, to_operands(mul(sum, multiplier)));
+        }
+    }
+}
+
+static int64_t rest(const Block *block, float *x, const void *mixed, const Shape *shape, int64_t begin, int64_t end) {
+    int64_t channels = block->mix.inputs, stride = padded(channels), wide = padded(block->contract.inputs);
+    operand *u = scratch(CHUNK * stride), *v = scratch(CHUNK * wide);
+    if (!u || !v) {
+        free(u);
+        free(v);
+        return 1;
+    }
+    memset(u, 0, CHUNK * stride * sizeof *u);
+    memset(v, 0, CHUNK * wide * sizeof *v);
+    BEGIN_TILES
+    for (int64_t start = begin; start < end; start += CHUNK) {
+        int64_t count = least(CHUNK, end - start);
+        float *here = x + start * channels;
+        for (int64_t i = 0, some; i < count; i += some) {
+            some = least(count - i, shape->width - (start + i) % shape->width);
+            const operand *at = (const operand *)mixed + bordered(shape, start + i) * stride;
+            spatial(block, at, stride, shape->width, u + i * stride, some);
+        }
+        add_sums(&block->project, u, stride, here, count);
+        for (int64_t i = 0; i < count; i++) narrow(here + i * channels, channels, u + i * stride);
+        FOR_TILES(&block->value, count) {
+            vf values[TILE][2], gates[TILE][2];
+            sums_of_tile(&block->value, u + top * stride, stride, first, values);
+            sums_of_tile(&block->gate, u + top * stride, stride, first, gates);
+            for (int64_t i = 0; i < least(TILE, count - top); i++)
+                for (int half = 0; half < 2; half++) {
+                    vf product = mul(values[i][half], clamp(gates[i][half], set(0), set(6)));
+                    int64_t output = first + half * LANES;
+                    if (output < wide) put(v + (top + i) * wide + output, to_signed_operands(product));
+                }
+        }
+        add_sums(&block->contract, v, wide, here, count);
+    }
+    END_TILES
+    free(u);
+    free(v);
+    return 0;
+}
+
+/* LANES numbers of an input, or fewer at its end. */
+static inline vf numbers(const Input *input, int64_t channels, int64_t position, int64_t c) {
+    const float *from = (const float *)input->data + position * channels + c; /* int32 has as many bytes */
+    vf x = load_some(from, channels - c);
+    if (input->whole) x = to_float(bits(x));
+    return input->scale ? mul(x, load_some(input->scale + c, channels - c)) : x;
+}
+
+/* What a layer takes at a position to operands. */
+static void take(const Input *input, int64_t channels, int64_t position, operand *u) {
+    if (input->kind == BYTES) {
+        const uint8_t *x = (const uint8_t *)input->data + position * channels;
+        int64_t c = 0;
+        for (; c + LANES <= channels; c += LANES) put(u + c, from_bytes(x + c));
+        for (; c < channels; c++) u[c] = x[c];
+        return;
+    }
+    vf step = set(1.0f / (1 << input->shift)), least = set(input->least), most = set(input->most);
+    vi left = set_whole((1 << input->shift) - 1), offset = set_whole(input->offset);
+    for (int64_t c = 0; c < channels; c += LANES) {
+        vf x = numbers(input, channels, position, c);
+        if (input->kind == NARROW) {
+            put(u + c, to_signed_operands(mul(x, step)));
+            continue;
+        }
+        vi whole = add_whole(rounded(clamp(x, least, most)), offset);
+        put(u + c, input->kind == LOWER ? masked(whole, left) : add_whole(shifted(whole, input->shift), set_whole(128)));
+    }
+    if (input->kind == BOTH) {
+        Input lower = *input;
+        lower.kind = LOWER;
+        take(&lower, channels, position, u + channels);
+    }
+}
+
+static int64_t product(const Layer *layer, const Input *input, const float *gain, int64_t add_to, float *out, int64_t begin,
+                    int64_t end) {
+    int64_t inputs = layer->inputs, channels = input->kind == BOTH ? inputs / 2 : inputs, stride = padded(inputs);
+    operand *u = scratch(CHUNK * stride + LANES);
+    if (!u) return 1;
+    memset(u, 0, (CHUNK * stride + LANES) * sizeof *u);
+    BEGIN_TILES
+    for (int64_t start = begin; start < end; start += CHUNK) {
+        int64_t count = least(CHUNK, end - start);
+        for (int64_t i = 0; i < count; i++) take(input, channels, start + i, u + i * stride);
+        FOR_TILES(layer, count) {
+            vf sums[TILE][2];
+            sums_of_tile(layer, u + top * stride, stride, first, sums);
+            for (int64_t i = 0; i < least(TILE, count - top); i++)
+                for (int half = 0; half < 2; half++) {
+                    int64_t output = first + half * LANES, some = layer->outputs - output;
+                    if (some <= 0) continue;
+                    float *to = out + (start + top + i) * layer->outputs + output;
+                    vf sum = sums[i][half];
+                    if (add_to) sum = add(load_some(to, some), sum);
+                    if (gain) sum = mul(sum, load_some(gain + output, some));
+                    store_some(to, sum, some);
+                }
+        }
+    }
+    END_TILES
+    free(u);
+    return 0;
+}
+
+static int64_t parameters(const Parameters *given, const float *x, float *means, uint8_t *rows, const Shape *shape,
+                       int64_t begin, int64_t end) {
+    int64_t inputs = given->means.inputs, outputs = given->means.outputs, stride = padded(inputs);
+    int64_t half_width = shape->width / 2;
+    operand *u = scratch(CHUNK * stride);
+    if (!u) return 1;
+    memset(u, 0, CHUNK * stride * sizeof *u);
+    BEGIN_TILES
+    for (int64_t start = begin; start < end; start += CHUNK) {
+        int64_t count = least(CHUNK, end - start);
+        for (int64_t i = 0; i < count; i++) {
+            int64_t row = 2 * ((start + i) / half_width) + given->down, column = 2 * ((start + i) % half_width) + given->right;
+            narrow(x + (row * shape->width + column) * inputs, inputs, u + i * stride);
+        }
+        FOR_TILES(&given->means, count) {
+            vf sums[TILE][2], logs[TILE][2];
+            sums_of_tile(&given->means, u + top * stride, stride, first, sums);
+            sums_of_tile(&given->scales, u + top * stride, stride, first, logs);
+            for (int64_t i = 0; i < least(TILE, count - top); i++)
+                for (int half = 0; half < 2; half++) {
+                    int64_t output = first + half * LANES, some = outputs - output;
+                    if (some <= 0) continue;
+                    int64_t to = (start + top + i) * outputs + output;
+                    vf mean = mul(sums[i][half], load(given->unit + output));
+                    mean = clamp(mean, set(-given->mean_limit), set(given->mean_limit));
+                    store_some(means + to, to_float(rounded(mean)), some);
+                    vf row = add(load(given->log_unit + output), mul(logs[i][half], set(given->scale_step)));
+                    put_bytes(rows + to, rounded(clamp(row, set(0), set(given->last_row))), some);
+                }
+        }
+    }
+    END_TILES
+    free(u);
+    return 0;
+}
+
+static int64_t samples(const float *patches, const float *corrections, uint8_t *out, const Shape *shape, int64_t begin,
+                    int64_t end) {
+    int64_t width = shape->width;
+    for (int64_t line = 16 * begin; line < 16 * end; line++)
+        for (int64_t column = 0; column < 2 * width; column++) {
+            /* Eight pixels. */
+            const float *patch = patches + (line / 16 * width + column / 2) * 768 + (line % 16 * 2 + column % 2) * 24;
+            const float *correction = corrections + (line / 8 * 2 * width + column) * 192 + line % 8 * 24;
+            uint8_t *to = out + (line * 2 * width + column) * 24;
+            for (int64_t c = 0; c < 24; c += LANES) {
+                vf sum = add(load_some(patch + c, 24 - c), load_some(correction + c, 24 - c));
+                put_bytes(to + c, to_operands(sum), 24 - c);
+            }
+        }
+    return 0;
+}
+
+#define KERNELS(name) \
+    const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, product, mix, rest, parameters, samples}

@@ -1,0 +1,24 @@
+/* Compiling a file for instructions that not every processor has. */
+
+#ifndef CAE_TARGET_H
+#define CAE_TARGET_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define X86
+#include <immintrin.h>
+#endif
+
+#define PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define BEGIN_TARGET(names) PRAGMA(clang attribute push(__attribute__((target(names))), apply_to = function))
+#define END_TARGET _Pragma("clang attribute pop")
+#else
+#define BEGIN_TARGET(names) PRAGMA(GCC target(names))
+#define END_TARGET
+#endif
+
+#endif

@@ -1,0 +1,46 @@
+/* Sums of products for some positions and two vectors of outputs, held in vector registers. */
+
+#include "kernels.h"
+
+#define PAIR (2 * LANES)
+#define DEPTH LANES
+#define BEGIN_TILES
+#define END_TILES
+
+/* Compilers keep sums in registers if each has a name of its own. */
+#if TILE == 12
+#define EACH(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
+#else
+#define EACH(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
+#endif
+
+/* Has GCC hold a sum in a register from one step of a loop to the next, where it would rather store all of them each
+   time. */
+#if defined(X86)
+#define KEEP(sum) __asm__("" : "+v"(sum));
+#else
+#define KEEP(sum)
+#endif
+
+/* The sums of TILE positions and the two vectors of outputs that begin at `first`. u: [TILE][stride]. */
+static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t stride, int64_t first, vf sums[TILE][2]) {
+    int64_t count = (layer->inputs + DEPTH - 1) / DEPTH * DEPTH / GROUP;
+    const weight *w = (const weight *)layer->weights + first * count * GROUP;
+#define NAME(i) va left##i = no_sum(), right##i = no_sum();
+    EACH(NAME)
+    for (int64_t k = 0; k < count; k++, w += PAIR * GROUP) {
+        va left = weights(w), right = weights(w + LANES * GROUP), word;
+#define ADD_PRODUCTS(i)                          \
+    word = words(u + i * stride + k * GROUP);    \
+    left##i = dot(left##i, word, left);          \
+    right##i = dot(right##i, word, right);       \
+    KEEP(left##i) KEEP(right##i)
+        EACH(ADD_PRODUCTS)
+    }
+    vf bias[2] = {load(layer->bias + first), load(layer->bias + first + LANES)};
+    vf multiplier[2] = {load(layer->multiplier + first), load(layer->multiplier + first + LANES)};
+#define FINISH(i)                                                          \
+    sums[i][0] = mul(add(sum_float(left##i), bias[0]), multiplier[0]);     \
+    sums[i][1] = mul(add(sum_float(right##i), bias[1]), multiplier[1]);
+    EACH(FINISH)
+}
