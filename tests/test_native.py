@@ -19,8 +19,8 @@ from cae.codec.light.layers import ArrayLayers, Tensors
 from cae.codec.light.native import NativeLayers, levels
 from cae.codec.light.networks import load_light
 
-CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40))
-"""Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones."""
+CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (516, 8))
+"""Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums there can be."""
 
 SIZES = ((1, 2, 2), (1, 6, 10), (3, 12, 8))
 """Images, height, width."""

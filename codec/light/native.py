@@ -20,7 +20,7 @@ from ..networks import Floats, Latents, Pixels
 from .layers import Numbers, Tensors
 from .threads import in_threads
 
-BYTES, NARROW, UPPER, LOWER, BOTH = range(5)
+BYTES, NARROW, UPPER, LOWER, BOTH, WHOLE = range(6)
 """Kinds of inputs."""
 
 WEIGHTS = {1: np.float32, 2: np.int16, 4: np.int8}
@@ -133,6 +133,7 @@ class NativeLayers:
         self._tensors, self._kernels = tensors, kernels
         self._layer, self._block = functools.cache(self._read_layer), functools.cache(self._read_block)
         self._class = functools.cache(self._read_class)
+        self._largest = functools.cache(self._read_largest)
 
     def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
         return self._product(name, _empty(x, self._outputs(name)), _input(x, NARROW, step))
@@ -148,6 +149,8 @@ class NativeLayers:
         gain: Floats | None = None,
     ) -> Floats:
         out, limits = _empty(x, self._outputs(name)), (-limit, limit)
+        if self._takes_whole(name, limit):
+            return self._product(name, out, _input(x, WHOLE, 1, limits, scale=scale), gain=gain)
         self._product(name, out, _input(x, UPPER, step, limits, scale=scale), step)
         return self._product(name, out, _input(x, LOWER, step, limits, scale=scale), gain=gain, add=True)
 
@@ -221,6 +224,11 @@ class NativeLayers:
     def _outputs(self, name: str) -> int:
         return len(self._tensors[f"{name}.bias"])
 
+    def _takes_whole(self, name: str, limit: int) -> bool:
+        """Whether a layer need not take whole numbers in two parts: with operands of 16 bits, sums of 32 hold what the
+        two add up to, and are rounded once, as that is."""
+        return bool(self._kernels.group == 2 and self._largest(name) * limit < 2**31 - 2**24)
+
     def _product(
         self, name: str, out: Floats, given: _Held, step: int = 1, *, gain: Floats | None = None, add: bool = False
     ) -> Floats:
@@ -248,6 +256,10 @@ class NativeLayers:
         means = Numbers(weight[:size], bias[:size], multiplier[:size])
         return self._packed(means), self._packed(Numbers(weight[size:], bias[size:], multiplier[size:]))
 
+    def _read_largest(self, name: str) -> int:
+        """The largest sum of an output's weights."""
+        return int(np.abs(self._tensors.numbers(name).weight.astype(np.int32)).sum(axis=1).max())
+
     def _packed(self, numbers: Numbers) -> _Held:
         group, pair = self._kernels.group, 2 * self._kernels.lanes
         outputs, inputs = numbers.weight.shape
@@ -255,6 +267,7 @@ class NativeLayers:
         weight = np.zeros((pairs * pair, depth), WEIGHTS[group])
         weight[:outputs, :inputs] = numbers.weight
         bias, multiplier = (_padded(values, pairs * pair) for values in numbers[1:])
+        bias = bias if group == 1 else bias.astype(np.int32)
         # Words of 32 bits, whatever they hold.
         packed = np.ascontiguousarray(weight.view(np.int32).reshape(pairs, pair, depth // group).transpose(0, 2, 1))
         arrays = (packed, bias, multiplier)

@@ -7,11 +7,14 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-ALIGNED = 12
+ALIGNED = 96
 """Parts begin at multiples of so many positions, as the kernels take them."""
 
 LEAST = 384
 """Positions that are worth a thread."""
+
+PARTS = 4
+"""For each thread. Cores differ in speed, and in what else they have to do."""
 
 
 @functools.cache
@@ -30,14 +33,21 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def in_threads(work: Callable[[int, int], int], positions: int, least: int = LEAST) -> None:
-    """Calls work(begin, end) for parts of all positions, of which this thread does one. It must release the lock of
-    the interpreter. least: positions that are worth a thread. Raises MemoryError if it gives anything but 0."""
+    """Calls work(begin, end) for parts of all positions, in this thread and others, each of which takes the next part
+    when it is done with one. It must release the lock of the interpreter.
+
+    least: positions that are worth a thread. Raises MemoryError if any call gives anything but 0.
+    """
     threads = max(1, min(thread_count(), positions // least))
-    size = -(-positions // threads)
-    if size > ALIGNED:
-        size = -(-size // ALIGNED) * ALIGNED
-    parts = [(begin, min(begin + size, positions)) for begin in range(0, positions, size)]
-    others = [_pool().submit(work, *part) for part in parts[1:]]
+    size = max(least, -(-positions // (PARTS * threads))) if threads > 1 else positions
+    size = -(-size // ALIGNED) * ALIGNED if size > ALIGNED else size
+    begins = iter(range(0, positions, size))
+
+    def loop() -> bool:
+        # Not any(): the others' parts are not left undone.
+        return sum(bool(work(begin, min(begin + size, positions))) for begin in begins) > 0
+
+    others = [_pool().submit(loop) for _ in range(threads - 1)]
     # All of them end before anything is raised: they write where the caller has memory.
-    if any([work(*parts[0]), *(other.result() for other in others)]):
+    if sum([loop(), *(other.result() for other in others)]):
         raise MemoryError

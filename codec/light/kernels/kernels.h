@@ -12,7 +12,8 @@
 /* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
 typedef struct {
     const void *weights; /* [outputs / (2 lanes)][inputs / group][2 lanes][group], with zeros for what is padded */
-    const float *bias, *multiplier; /* [outputs], padded likewise */
+    const void *bias;    /* [outputs], int32, or float32 if weights are; padded likewise */
+    const float *multiplier; /* [outputs], padded likewise */
     int64_t inputs, outputs;
 } Layer;
 
@@ -34,6 +35,7 @@ enum {
     UPPER,  /* whole numbers: how many 2^shift they have, 128 stands for 0 */
     LOWER,  /* what is left */
     BOTH,   /* one after the other, for twice as many inputs */
+    WHOLE,  /* whole numbers as they are, if operands have 16 bits */
 };
 
 /* What a layer takes. Before they become operands, numbers that are not bytes are multiplied by `scale`, [channels], if

@@ -26,7 +26,9 @@ static inline vi shifted(vi x, int bits) { return _mm256_sra_epi32(x, _mm_cvtsi3
 static inline vi from_bytes(const uint8_t *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
 
 typedef vi va;
-static inline va no_sum(void) { return _mm256_setzero_si256(); }
+static inline va load_bias(const void *bias, int64_t first) {
+    return _mm256_loadu_si256((const __m256i *)((const int32_t *)bias + first));
+}
 static inline vf sum_float(va x) { return to_float(x); }
 
 /* The lower halves of the numbers, in order. */

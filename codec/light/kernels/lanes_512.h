@@ -26,7 +26,9 @@ static inline vi shifted(vi x, int bits) { return _mm512_sra_epi32(x, _mm_cvtsi3
 static inline vi from_bytes(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
 
 typedef vi va;
-static inline va no_sum(void) { return _mm512_setzero_si512(); }
+static inline va load_bias(const void *bias, int64_t first) {
+    return _mm512_loadu_si512((const int32_t *)bias + first);
+}
 static inline vf sum_float(va x) { return to_float(x); }
 
 #ifdef VNNI

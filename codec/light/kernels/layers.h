@@ -204,7 +204,11 @@ static void take(const Input *input, int64_t channels, int64_t position, operand
             continue;
         }
         vi whole = add_whole(rounded(clamp(x, least, most)), offset);
-        put(u + c, input->kind == LOWER ? masked(whole, left) : add_whole(shifted(whole, input->shift), set_whole(128)));
+        if (input->kind == LOWER)
+            whole = masked(whole, left);
+        else if (input->kind != WHOLE)
+            whole = add_whole(shifted(whole, input->shift), set_whole(128));
+        put(u + c, whole);
     }
     if (input->kind == BOTH) {
         Input lower = *input;

@@ -50,10 +50,11 @@ static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t st
     _tile_stored(2, whole[1][0], 64);
     _tile_stored(3, whole[1][1], 64);
     for (int half = 0; half < 2; half++) {
-        vf bias = load(layer->bias + first + half * LANES), multiplier = load(layer->multiplier + first + half * LANES);
+        vi bias = load_bias(layer->bias, first + half * LANES);
+        vf multiplier = load(layer->multiplier + first + half * LANES);
         for (int i = 0; i < TILE; i++) {
-            vf sum = to_float(_mm512_loadu_si512(whole[i / 16][half][i % 16]));
-            sums[i][half] = mul(add(sum, bias), multiplier);
+            vi sum = add_whole(_mm512_loadu_si512(whole[i / 16][half][i % 16]), bias);
+            sums[i][half] = mul(to_float(sum), multiplier);
         }
     }
 }

@@ -26,7 +26,8 @@
 static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t stride, int64_t first, vf sums[TILE][2]) {
     int64_t count = (layer->inputs + DEPTH - 1) / DEPTH * DEPTH / GROUP;
     const weight *w = (const weight *)layer->weights + first * count * GROUP;
-#define NAME(i) va left##i = no_sum(), right##i = no_sum();
+    va bias[2] = {load_bias(layer->bias, first), load_bias(layer->bias, first + LANES)};
+#define NAME(i) va left##i = bias[0], right##i = bias[1];
     EACH(NAME)
     for (int64_t k = 0; k < count; k++, w += PAIR * GROUP) {
         va left = weights(w), right = weights(w + LANES * GROUP), word;
@@ -37,10 +38,9 @@ static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t st
     KEEP(left##i) KEEP(right##i)
         EACH(ADD_PRODUCTS)
     }
-    vf bias[2] = {load(layer->bias + first), load(layer->bias + first + LANES)};
     vf multiplier[2] = {load(layer->multiplier + first), load(layer->multiplier + first + LANES)};
 #define FINISH(i)                                                          \
-    sums[i][0] = mul(add(sum_float(left##i), bias[0]), multiplier[0]);     \
-    sums[i][1] = mul(add(sum_float(right##i), bias[1]), multiplier[1]);
+    sums[i][0] = mul(sum_float(left##i), multiplier[0]);     \
+    sums[i][1] = mul(sum_float(right##i), multiplier[1]);
     EACH(FINISH)
 }
