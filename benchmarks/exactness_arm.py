@@ -1,12 +1,12 @@
-"""Exactness on another architecture: files made here, decoded by torch's and numpy's builds for 64-bit ARM under QEMU,
-which also encode the images again, up to the latents.
+"""Exactness on another architecture: files made here, decoded by the compiled kernels and by torch's and numpy's builds
+for 64-bit ARM under QEMU, which also encode the images again, up to the latents.
 
     python benchmarks/exactness_arm.py FOLDER
 
-needs Debian's qemu-user-static, apt-get and pip with a network. The emulator executes the NEON and SVE instructions
-of torch's ARM kernels one by one, so that what is compared is what an ARM processor would compute. The package
-constriction has no wheel for ARM under Linux: there the entropy coder is that of tests/reference_decoder.py, which is
-integer arithmetic too.
+needs Debian's qemu-user-static and gcc-aarch64-linux-gnu, apt-get and pip with a network. The emulator executes the
+NEON and SVE instructions of ARM kernels one by one, so that what is compared is what an ARM processor would compute.
+The package constriction has no wheel for ARM under Linux: there the entropy coder is that of
+tests/reference_decoder.py, which is integer arithmetic too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -36,8 +37,8 @@ DOWNLOAD = "-m pip download --quiet --no-deps --only-binary=:all: --python-versi
 REFERENCE = Path(__file__).resolve().parent.parent / "tests" / "reference_decoder.py"
 QUALITIES = (5, 50, 95)
 HEIGHT, WIDTH = 128, 192
-CPUS = ("cortex-a72", "max")
-"""NEON alone; everything that QEMU knows, SVE among it."""
+CPUS = ("cortex-a72", "neoverse-n1", "max")
+"""NEON alone; with products of bytes; everything that QEMU knows, SVE among it."""
 
 
 def compare(folder: Path) -> None:
@@ -47,7 +48,8 @@ def compare(folder: Path) -> None:
     from cae.bitstream.container import unpack
     from cae.bitstream.tables import ProbabilityTables
     from cae.codec import coder, pipeline
-    from cae.codec.light.networks import load_light
+    from cae.codec.light.native import levels
+    from cae.codec.light.networks import NUMPY, load_light
 
     plain: Any = runpy.run_path(str(REFERENCE))["Coder"]
 
@@ -66,10 +68,9 @@ def compare(folder: Path) -> None:
     coder.StepDecoder = PlainDecoder  # type: ignore[misc]
     files = sorted(folder.glob("*.cae"))
     wrong = 0
-    for name, codec in {
-        "torch": pipeline.load_codec("cpu"),
-        "numpy": load_light(),
-    }.items():
+    assert levels(), "no kernels were compiled"
+    codecs = {level: load_light(level=level) for level in (*levels(), NUMPY)}
+    for name, codec in {**codecs, "torch": pipeline.load_codec("cpu")}.items():
         same = sum(
             np.array_equal(codec.decode(file.read_bytes()).pixels, np.load(file.with_suffix(".npy"))) for file in files
         )
@@ -137,15 +138,25 @@ def install(root: Path) -> None:
         zipfile.ZipFile(wheel).extractall(root / "site")
 
 
-def main(photos: Path) -> None:
+def cross_compile(package: Path) -> None:
+    """The package, with kernels for ARM, into a new folder."""
     import cae
 
+    shutil.copytree(Path(cae.__file__).parent, package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    sources = sorted((REFERENCE.parent.parent / "codec" / "light" / "kernels").glob("*.c"))
+    options = ("-O3", "-ffp-contract=off", "-fPIC", "-shared")
+    library = package / "codec" / "light" / "_kernels.so"
+    subprocess.run(["aarch64-linux-gnu-gcc", *options, "-o", library, *sources], check=True)
+
+
+def main(photos: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         install(root)
         (root / "files").mkdir()
         make(photos, root / "files")
-        paths = f"{root / 'site'}:{Path(cae.__file__).parent.parent}"
+        cross_compile(root / "package" / "cae")
+        paths = f"{root / 'site'}:{root / 'package'}"
         for cpu in CPUS:
             print(f"{cpu}: ", end="", flush=True)
             emulator = ["qemu-aarch64-static", "-L", root / "system", "-cpu", cpu, root / "system/usr/bin/python3.11"]

@@ -20,7 +20,7 @@ from cae.codec.light.native import NativeLayers, levels
 from cae.codec.light.networks import load_light
 
 CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (516, 8))
-"""Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums there can be."""
+"""Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums."""
 
 SIZES = ((1, 2, 2), (1, 6, 10), (3, 12, 8))
 """Images, height, width."""

@@ -26,6 +26,9 @@ BYTES, NARROW, UPPER, LOWER, BOTH, WHOLE = range(6)
 WEIGHTS = {1: np.float32, 2: np.int16, 4: np.int8}
 """Of how many bits weights are, if so many share 32."""
 
+OPERANDS = {(1, False): np.float32, (2, False): np.int16, (4, False): np.uint8, (4, True): np.int8}
+"""The same of operands, and whether they are less by an offset."""
+
 
 class _Layer(Structure):
     _fields_ = (
@@ -92,6 +95,7 @@ class Kernels(Structure):
         ("lanes", c_int64),
         ("group", c_int64),
         ("depth", c_int64),
+        ("offset", c_int64),
         ("product", _kernel(POINTER(_Layer), POINTER(_Input), c_void_p, c_int64, c_void_p)),
         ("mix", _ON_BLOCK),
         ("rest", _ON_BLOCK),
@@ -169,7 +173,8 @@ class NativeLayers:
     def blocks(self, name: str, x: Floats, count: int) -> Floats:
         images, height, width, channels = x.shape
         kernels, shape = self._kernels, _Shape(images, height, width)
-        mixed = np.zeros((images, height + 2, width + 2, self._depth(channels)), _operands(kernels))
+        bordered = (images, height + 2, width + 2, self._depth(channels))
+        mixed = np.full(bordered, -kernels.offset, OPERANDS[kernels.group, bool(kernels.offset)])
         positions, data, buffer = images * height * width, x.ctypes.data, mixed.ctypes.data
         for index in range(count):
             block = byref(self._block(f"{name}.{index}").structure)
@@ -266,7 +271,9 @@ class NativeLayers:
         pairs, depth = -(-outputs // pair), self._depth(inputs)
         weight = np.zeros((pairs * pair, depth), WEIGHTS[group])
         weight[:outputs, :inputs] = numbers.weight
+        offsets = weight.sum(axis=1, dtype=np.float32) * np.float32(self._kernels.offset)
         bias, multiplier = (_padded(values, pairs * pair) for values in numbers[1:])
+        bias += offsets
         bias = bias if group == 1 else bias.astype(np.int32)
         # Words of 32 bits, whatever they hold.
         packed = np.ascontiguousarray(weight.view(np.int32).reshape(pairs, pair, depth // group).transpose(0, 2, 1))
@@ -303,10 +310,6 @@ def _input(
 
 def _empty(x: npt.NDArray[Any], outputs: int) -> Floats:
     return np.empty((*x.shape[:-1], outputs), np.float32)
-
-
-def _operands(kernels: Kernels) -> npt.DTypeLike:
-    return {1: np.float32, 2: np.int16, 4: np.uint8}[kernels.group]
 
 
 def _padded(values: Floats, length: int) -> Floats:

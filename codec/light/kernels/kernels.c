@@ -18,6 +18,15 @@ static int has_amx(void) {
 static inline int has_amx(void) { return 0; }
 #endif
 
+#if defined(__ARM_FEATURE_DOTPROD)
+static inline int has_dot_products(void) { return 1; }
+#elif defined(ARM) && defined(__linux__)
+#include <sys/auxv.h>
+static int has_dot_products(void) { return getauxval(AT_HWCAP) >> 20 & 1; } /* HWCAP_ASIMDDP */
+#elif defined(ARM)
+static inline int has_dot_products(void) { return 0; }
+#endif
+
 #define EXPORT __attribute__((visibility("default")))
 
 /* The level with this index, the best one first: NULL if this processor lacks it. `count`: how many levels there are. */
@@ -35,6 +44,8 @@ EXPORT const Kernels *cae_kernels(int64_t index, int64_t *count) {
         narrow ? &cae_avx2 : NULL,
         &cae_plain,
     };
+#elif defined(ARM)
+    const Kernels *levels[] = {has_dot_products() ? &cae_neon_dot : NULL, &cae_plain};
 #else
     const Kernels *levels[] = {&cae_plain};
 #endif

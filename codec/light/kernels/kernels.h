@@ -12,7 +12,7 @@
 /* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
 typedef struct {
     const void *weights; /* [outputs / (2 lanes)][inputs / group][2 lanes][group], with zeros for what is padded */
-    const void *bias;    /* [outputs], int32, or float32 if weights are; padded likewise */
+    const void *bias; /* [outputs], int32, or float32 if weights are, with what operands are less; padded likewise */
     const float *multiplier; /* [outputs], padded likewise */
     int64_t inputs, outputs;
 } Layer;
@@ -64,6 +64,7 @@ typedef struct {
     int64_t lanes; /* numbers of 32 bits in a vector */
     int64_t group; /* operands in 32 bits: 4 of int8 (weights) and uint8, 2 of int16, 1 of float32 */
     int64_t depth; /* operands and weights of inputs are padded to a multiple of it */
+    int64_t offset; /* operands in memory are so much less */
 
     /* All of them give 0, or 1 if there is no memory. */
 
@@ -74,7 +75,7 @@ typedef struct {
 
     /* A block in two passes over positions begin .. end of all images: the first needs to be done everywhere before the
        second. x: float32 [images][height][width][channels], in place. mixed: operands [images][height + 2][width + 2]
-       [channels, padded], zeros at first. */
+       [channels, padded], at first those of 0. */
     int64_t (*mix)(const Block *block, const float *x, void *mixed, const Shape *shape, int64_t begin, int64_t end);
     int64_t (*rest)(const Block *block, float *x, const void *mixed, const Shape *shape, int64_t begin, int64_t end);
 
@@ -89,6 +90,6 @@ typedef struct {
                     int64_t end);
 } Kernels;
 
-extern const Kernels cae_avx512_amx, cae_avx512_vnni, cae_avx512, cae_avx2_vnni, cae_avx2, cae_plain;
+extern const Kernels cae_avx512_amx, cae_avx512_vnni, cae_avx512, cae_avx2_vnni, cae_avx2, cae_neon_dot, cae_plain;
 
 #endif

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #define LANES 8
+#define OFFSET 0
 #define TILE 6 /* positions at a time: 12 of 16 registers hold their sums */
 
 typedef __m256 vf;
@@ -25,25 +26,26 @@ static inline vi masked(vi x, vi mask) { return _mm256_and_si256(x, mask); }
 static inline vi shifted(vi x, int bits) { return _mm256_sra_epi32(x, _mm_cvtsi32_si128(bits)); }
 static inline vi from_bytes(const uint8_t *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
 
+/* The lower halves of the numbers, in order. */
+static inline __m128i packed(vi x) {
+    return _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+}
+static inline void to_bytes(uint8_t *p, vi x) {
+    __m128i halves = packed(x);
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(halves, halves));
+}
+
 typedef vi va;
 static inline va load_bias(const void *bias, int64_t first) {
     return _mm256_loadu_si256((const __m256i *)((const int32_t *)bias + first));
 }
 static inline vf sum_float(va x) { return to_float(x); }
 
-/* The lower halves of the numbers, in order. */
-static inline __m128i packed(vi x) {
-    return _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-}
-
 #ifdef VNNI
 typedef uint8_t operand;
 typedef int8_t weight;
 #define GROUP 4
-static inline void put(operand *p, vi x) {
-    __m128i halves = packed(x);
-    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(halves, halves));
-}
+static inline void put(operand *p, vi x) { to_bytes(p, x); }
 static inline vi get(const operand *p) { return from_bytes(p); }
 static inline va dot(va sum, vi u, vi w) { return _mm256_dpbusd_avx_epi32(sum, u, w); }
 #else

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #define LANES 16
+#define OFFSET 0
 #define TILE 12 /* positions at a time: 24 of 32 registers hold their sums */
 
 typedef __m512 vf;
@@ -24,6 +25,7 @@ static inline vi add_whole(vi x, vi y) { return _mm512_add_epi32(x, y); }
 static inline vi masked(vi x, vi mask) { return _mm512_and_si512(x, mask); }
 static inline vi shifted(vi x, int bits) { return _mm512_sra_epi32(x, _mm_cvtsi32_si128(bits)); }
 static inline vi from_bytes(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+static inline void to_bytes(uint8_t *p, vi x) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x)); }
 
 typedef vi va;
 static inline va load_bias(const void *bias, int64_t first) {
@@ -35,7 +37,7 @@ static inline vf sum_float(va x) { return to_float(x); }
 typedef uint8_t operand;
 typedef int8_t weight;
 #define GROUP 4
-static inline void put(operand *p, vi x) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x)); }
+static inline void put(operand *p, vi x) { to_bytes(p, x); }
 static inline vi get(const operand *p) { return from_bytes(p); }
 static inline va dot(va sum, vi u, vi w) { return _mm512_dpbusd_epi32(sum, u, w); }
 #else

@@ -3,6 +3,7 @@
 #define LANES 4
 #define TILE 6
 #define GROUP 1
+#define OFFSET 0
 
 typedef float vf __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t vi __attribute__((vector_size(16), aligned(4), may_alias));
@@ -26,6 +27,9 @@ static inline vi add_whole(vi x, vi y) { return x + y; }
 static inline vi masked(vi x, vi mask) { return x & mask; }
 static inline vi shifted(vi x, int bits) { return x >> bits; }
 static inline vi from_bytes(const uint8_t *p) { return (vi){p[0], p[1], p[2], p[3]}; }
+static inline void to_bytes(uint8_t *p, vi x) {
+    for (int i = 0; i < LANES; i++) p[i] = x[i];
+}
 
 /* Of magnitudes up to 2^22: there float32 has no digits below 1 beyond 2^23, so that adding 1.5 * 2^23 rounds, half to
    even. */

@@ -61,15 +61,21 @@ static inline void narrow(const float *x, int64_t channels, operand *u) {
         put(u + c, to_signed_operands(mul(load_some(x + c, channels - c), set(0.125f))));
 }
 
-/* As bytes. */
-static inline void put_bytes(uint8_t *p, vi x, int64_t count) {
-    if (sizeof(operand) == 1 && count >= LANES) {
-        put((operand *)p, x);
+static inline void store_bytes(uint8_t *p, vi x, int64_t count) {
+    uint8_t values[LANES];
+    if (count >= LANES) {
+        to_bytes(p, x);
         return;
     }
-    operand values[LANES];
-    put(values, x);
-    for (int64_t i = 0; i < least(LANES, count); i++) p[i] = values[i];
+    to_bytes(values, x);
+    memcpy(p, values, count);
+}
+
+static inline vi load_bytes(const uint8_t *p, int64_t count) {
+    uint8_t values[LANES] = {0};
+    if (count >= LANES) return from_bytes(p);
+    memcpy(values, p, count);
+    return from_bytes(values);
 }
 
 static void *scratch(int64_t count) { return aligned_alloc(64, (count * sizeof(operand) + 63) / 64 * 64); }
@@ -190,9 +196,7 @@ static inline vf numbers(const Input *input, int64_t channels, int64_t position,
 static void take(const Input *input, int64_t channels, int64_t position, operand *u) {
     if (input->kind == BYTES) {
         const uint8_t *x = (const uint8_t *)input->data + position * channels;
-        int64_t c = 0;
-        for (; c + LANES <= channels; c += LANES) put(u + c, from_bytes(x + c));
-        for (; c < channels; c++) u[c] = x[c];
+        for (int64_t c = 0; c < channels; c += LANES) put(u + c, load_bytes(x + c, channels - c));
         return;
     }
     vf step = set(1.0f / (1 << input->shift)), least = set(input->least), most = set(input->most);
@@ -274,7 +278,7 @@ static int64_t parameters(const Parameters *given, const float *x, float *means,
                     mean = clamp(mean, set(-given->mean_limit), set(given->mean_limit));
                     store_some(means + to, to_float(rounded(mean)), some);
                     vf row = add(load(given->log_unit + output), mul(logs[i][half], set(given->scale_step)));
-                    put_bytes(rows + to, rounded(clamp(row, set(0), set(given->last_row))), some);
+                    store_bytes(rows + to, rounded(clamp(row, set(0), set(given->last_row))), some);
                 }
         }
     }
@@ -294,11 +298,11 @@ static int64_t samples(const float *patches, const float *corrections, uint8_t *
             uint8_t *to = out + (line * 2 * width + column) * 24;
             for (int64_t c = 0; c < 24; c += LANES) {
                 vf sum = add(load_some(patch + c, 24 - c), load_some(correction + c, 24 - c));
-                put_bytes(to + c, to_operands(sum), 24 - c);
+                store_bytes(to + c, to_operands(sum), 24 - c);
             }
         }
     return 0;
 }
 
 #define KERNELS(name) \
-    const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, product, mix, rest, parameters, samples}
+    const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, OFFSET, product, mix, rest, parameters, samples}

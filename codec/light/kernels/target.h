@@ -10,15 +10,19 @@
 #if defined(__x86_64__)
 #define X86
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#define ARM
 #endif
 
 #define PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
 #define BEGIN_TARGET(names) PRAGMA(clang attribute push(__attribute__((target(names))), apply_to = function))
 #define END_TARGET _Pragma("clang attribute pop")
+#define DOTPROD "dotprod"
 #else
 #define BEGIN_TARGET(names) PRAGMA(GCC target(names))
 #define END_TARGET
+#define DOTPROD "arch=armv8.2-a+dotprod"
 #endif
 
 #endif
