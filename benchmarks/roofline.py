@@ -4,8 +4,8 @@
 
 The limit is measured in the same run: the rate of oneDNN's 1x1 convolutions on matrices of the codec's sizes, in 8
 bits, or in float32 for levels of instructions without products of bytes. What is timed are the compiled kernels; what
-there is to do is counted as torch does the same. What is timed is checked: the decoded latents are the encoder's, by the
-file's own checksum, and the pixels torch's. With --check the exit code is 1 where a ratio has become worse than
+there is to do is counted as torch does the same. What is timed is checked: the decoded latents are the encoder's, by
+the file's own checksum, and the pixels torch's. With --check the exit code is 1 where a ratio has become worse than
 `BOUNDS`, which no other load on the machine should bring about.
 """
 

@@ -36,10 +36,12 @@ def encode_steps(tables: ProbabilityTables, steps: Sequence[tuple[NDArray[np.int
             fields = np.where(excess < 0, -excess, excess - halves).astype(np.int32)
             coder.encode_reverse(fields, _FIELDS, 2 * halves)
             coder.encode_reverse(lengths - 1, _CLASSES)
-        order, groups = _group(rows[coded])
+        order, present, counts = _group(rows[coded])
         indices = indices[order]
-        for row, start, end in reversed(groups):
-            coder.encode_reverse(indices[start:end], tables.model(row))
+        end = len(indices)
+        for row, count in zip(reversed(present), reversed(counts), strict=True):
+            coder.encode_reverse(indices[end - count : end], tables.model(row))
+            end -= count
     words: NDArray[np.uint32] = coder.get_compressed()
     # The words are the digits of one number, the most significant last: leading zeros need not be kept.
     return words.astype("<u4").tobytes().rstrip(b"\0")
@@ -65,10 +67,10 @@ class StepDecoder:
         tables, coder = self._tables, self._coder
         tables.check_rows(rows)
         positions = tables.coded(rows)
-        order, groups = _group(rows[positions])
+        order, present, counts = _group(rows[positions])
         positions = positions[order]
-        parts = [coder.decode(tables.model(row), end - start) for row, start, end in groups]
-        widths = np.repeat(tables.half_widths, np.bincount(rows[positions], minlength=len(tables)))
+        parts = [coder.decode(tables.model(row), count) for row, count in zip(present, counts, strict=True)]
+        widths = np.repeat(tables.half_widths[present], counts)
         values = np.concatenate([np.empty(0, np.int32), *parts]) - widths
         symbols = np.zeros(len(rows), np.int32)
         symbols[positions] = values
@@ -87,10 +89,9 @@ class StepDecoder:
             raise CorruptError("the payload goes on after the last symbol, or is damaged")
 
 
-def _group(rows: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
-    """A stable order by row, intp [m], and for each row that occurs (row, start, end) in that order."""
+def _group(rows: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[int], list[int]]:
+    """A stable order by row, intp [m], the rows that occur, and how often each does."""
     order = np.argsort(rows, kind="stable")  # a radix sort for bytes
     counts = np.bincount(rows)
     present = np.flatnonzero(counts)
-    ends = np.cumsum(counts)[present]
-    return order, list(zip(present.tolist(), (ends - counts[present]).tolist(), ends.tolist(), strict=True))
+    return order, present.tolist(), counts[present].tolist()

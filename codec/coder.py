@@ -67,13 +67,10 @@ class TileCoder:
             # Most are not coded, so that the rest is best picked out.
             coded = self.tables.coded(rows)
             coded_rows = rows.ravel()[coded]
-            weight = worth.ravel()[coded // (rows.size // 4) * size + coded % size]
+            weight = np.broadcast_to(worth[:, None, None, None], rows.shape).ravel()[coded]
             found = self._quantizer.quantise(residual.ravel()[coded], coded_rows, weight)
-            tile_of = coded // (rows.size // (4 * len(y))) % len(y)
-            order = np.argsort(tile_of, kind="stable")
-            edges = np.searchsorted(tile_of, np.arange(1, len(y)), sorter=order)
-            for tile, own in zip(steps, np.split(order, edges), strict=True):
-                tile.append((found[own], coded_rows[own]))
+            for tile, own in zip(steps, _of_each_tile((found, coded_rows), coded, rows.shape), strict=True):
+                tile.append(own)
             symbols = np.zeros(rows.shape, np.int32)
             symbols.ravel()[coded] = found
             return symbols
@@ -123,6 +120,17 @@ class TileCoder:
     def _hyper_rows(self, shape: tuple[int, ...], row: int) -> Rows:
         rows: Rows = np.broadcast_to(self.networks.hyper_rows[row], shape)
         return rows
+
+
+def _of_each_tile(step: Step, positions: npt.NDArray[np.intp], shape: tuple[int, ...]) -> list[Step]:
+    """What is each tile's of symbols and rows that were at some positions of arrays of a shape [4, B, ...]."""
+    if shape[1] == 1:
+        return [step]
+    symbols, rows = step
+    tile_of = np.broadcast_to(np.arange(shape[1])[:, None, None, None], shape).ravel()[positions]
+    order = np.argsort(tile_of, kind="stable")
+    edges = np.searchsorted(tile_of, np.arange(1, shape[1]), sorter=order)
+    return [(symbols[own], rows[own]) for own in np.split(order, edges)]
 
 
 def _tiles(x: npt.NDArray[Scalar], axis: int) -> npt.NDArray[Scalar]:

@@ -80,7 +80,7 @@ class LightNetworks:
         layers, name = self._layers, "hyper_latents"
         inputs = np.rint(y * np.float32(INPUT_ONE))
         clipped(inputs, -INPUT_LIMIT, INPUT_LIMIT)
-        logs = self._tensors[f"{name}.logs"].astype(np.float32)[np.abs(inputs).astype(np.intp)]
+        logs = np.take(self._tensors[f"{name}.logs"].astype(np.float32), np.abs(inputs).astype(np.intp), mode="clip")
         both = np.concatenate([inputs, logs], axis=-1)
         x = layers.wide(f"{name}.enter", both, HALF, WIDE_LIMIT, gain=self._tensors.row(f"{name}.gain", row))
         x = space_to_depth(layers.blocks(f"{name}.blocks_16", x, 1), 2)
