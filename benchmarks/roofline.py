@@ -11,7 +11,6 @@ the file's own checksum, and the pixels torch's. With --check the exit code is 1
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from cae.codec.files import FileCoder
 from cae.codec.image import Picture, read_picture
 from cae.codec.light.native import levels
 from cae.codec.light.networks import load_light
+from cae.codec.light.threads import set_threads
 from cae.codec.pipeline import load_codec
 from cae.codec.tensors.layers import pointwise
 from cae.codec.tensors.narrow import NarrowPointwise, operands
@@ -134,7 +134,7 @@ def main(
     """Measure the codec on IMAGE, of one tile."""
     if level is None:
         raise click.UsageError("no kernels were compiled")
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # for the kernels
+    set_threads(threads)
     torch.set_num_threads(threads)
     picture = read_picture(image)
     if max(picture.width, picture.height) > 64 * DEFAULT_TILE:

@@ -10,7 +10,6 @@ goes position by position, decodes once as well. Needs the extra `zoo`.
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from cae.bitstream.container import unpack
 from cae.codec.image import read_picture
 from cae.codec.light.native import levels
 from cae.codec.light.networks import load_light
+from cae.codec.light.threads import set_threads
 from cae.codec.pipeline import load_codec
 
 WITHOUT_BYTES = ("avx512", "avx2", "plain")
@@ -48,7 +48,7 @@ def main(image: Path, threads: int, rounds: int, quality: int, cheng: bool) -> N
     """Time the codecs on IMAGE."""
     from compressai.zoo import cheng2020_anchor, mbt2018_mean
 
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # for the kernels
+    set_threads(threads)
     torch.set_num_threads(threads)
     picture = read_picture(image)
     codec, by_torch = load_light(), load_codec("cpu")

@@ -9,7 +9,6 @@ write, to the byte. With --times, each image is there so many times: what start-
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import click
 from cae.codec.config import DEFAULT_EFFORT
 from cae.codec.image import read_picture
 from cae.codec.light.networks import load_light
+from cae.codec.light.threads import set_threads
 from cae.codec.save import save_picture
 
 
@@ -40,7 +40,7 @@ def command(*words: object) -> float:
 @click.option("--times", default=1, show_default=True)
 def main(folder: Path, threads: int, jobs: int, effort: int, times: int) -> None:
     """Compare on the PNG images of FOLDER."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    set_threads(threads)
     with tempfile.TemporaryDirectory() as name:
         compare(sorted(folder.glob("*.png")), Path(name), threads, jobs, effort, times)
 

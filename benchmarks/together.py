@@ -8,7 +8,6 @@ and decoded both ways, in turns; the files and pixels have to be the same. Media
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import numpy as np
 from cae.codec.files import FileCoder
 from cae.codec.image import Picture, read_picture
 from cae.codec.light.networks import load_light
+from cae.codec.light.threads import set_threads
 from cae.codec.pipeline import load_codec
 
 SIDES = (64, 100, 128, 192, 256, 384, 512)
@@ -34,7 +34,7 @@ QUALITY = 60
 @click.option("--rounds", default=5, show_default=True)
 def main(image: Path, device: str, threads: int, rounds: int) -> None:
     """Compare on parts of IMAGE, which is at least 512 pixels wide and high."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    set_threads(threads)
     codec = load_codec(device) if device == "cuda" else load_light()
     pixels = read_picture(image).pixels
     print("pixels  images  part      one by one     together   ratio")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -35,13 +34,10 @@ def level(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=[1, 3])
-def in_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def in_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one thread, and in parts of a few positions by several."""
-    threads._pool.cache_clear()
-    monkeypatch.setattr(threads, "thread_count", lambda: request.param)
+    monkeypatch.setattr(threads, "_told", request.param)
     monkeypatch.setattr(threads.in_threads, "__defaults__", (5,))
-    yield
-    threads._pool.cache_clear()
 
 
 def layer(rng: np.random.Generator, inputs: int, outputs: int, most: int = 127) -> dict[str, npt.NDArray[Any]]:
@@ -169,21 +165,31 @@ def test_threads_of_a_program(photo: Bytes) -> None:
 
 
 def test_how_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    count = threads.thread_count.__wrapped__
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert count() == 3
-    for nonsense in ("0", "many", "-1", ""):
-        monkeypatch.setenv("OMP_NUM_THREADS", nonsense)
-        assert count() >= 1
+    for value, expected in {"3": 3, "0": threads._cores(), "many": threads._cores(), "": threads._cores()}.items():
+        monkeypatch.setattr(threads, "_told", None)
+        monkeypatch.setenv("OMP_NUM_THREADS", value)
+        assert threads.thread_count() == expected
+    threads.set_threads(5)
+    assert threads.thread_count() == 5
+
+
+@pytest.mark.parametrize(("positions", "least"), [(1, 1), (7, 8), (100, 8), (9600, 384), (10_000, 384), (97, 1)])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_every_position_is_in_one_part(positions: int, least: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_told", count)
+    parts = []
+    threads.in_threads(lambda begin, end: parts.append((begin, end)) or 0, positions, least)
+    parts.sort()
+    assert [begin for begin, _ in parts] == [0, *(end for _, end in parts[:-1])]
+    assert parts[-1][1] == positions
+    assert len(parts) <= threads.PARTS * count
 
 
 def test_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "thread_count", lambda: 2)
-    threads._pool.cache_clear()
+    monkeypatch.setattr(threads, "_told", 2)
     for lacking in (0, 1):
         with pytest.raises(MemoryError):
             threads.in_threads(lambda begin, end, lacking=lacking: bool(begin) == lacking, 10_000)
-    threads._pool.cache_clear()
 
 
 def test_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

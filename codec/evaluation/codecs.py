@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, features
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import InputError, WeightsError
 from ..config import DEFAULT_EFFORT, ROUNDS
+from ..files import FileCoder
 from ..image import Picture
-from ..pipeline import Codec
-from ..tensors.checkpoint import load_frozen, parse_frozen
+from ..installed import find_weights, read_weights
+from ..light.networks import fastest, parse_light
 from .protocol import ImageCodec, Pixels, Scale, UnavailableCodecError
 
 _PERCENT = Scale(0, 100, 1)
@@ -73,15 +73,16 @@ class CaeCodec:
         self._effort = effort
         if weights is not None and weights.is_file():
             data = weights.read_bytes()
-            model, fingerprint = parse_frozen(data, str(weights)), hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
+            networks, fingerprint = parse_light(data, str(weights)), hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
         else:
-            model, fingerprint = load_frozen(weights)
-        self._codec = Codec(model, fingerprint)
+            found = find_weights(weights)
+            networks, fingerprint = parse_light(read_weights(found), str(found.path)), found.fingerprint
+        self._codec = FileCoder(networks, fingerprint)
         self.settings = {
             "weights": fingerprint.hex(),
             "effort": effort,
             "code": _code_digest(),
-            "torch": torch.__version__,
+            "instructions": fastest(),
         }
 
     def encode(self, image: Pixels, quality: float) -> bytes:
@@ -93,9 +94,10 @@ class CaeCodec:
 
 def _code_digest() -> str:
     """A digest of the code that encodes and decodes: what older code measured is not taken for today's."""
-    rooms = [Path(__file__).parent.parent, *map(Path, importlib.import_module("cae.bitstream").__path__)]
+    rooms = [Path(next(iter(importlib.import_module(name).__path__))) for name in ("cae.bitstream", "cae.codec")]
+    rooms.append(rooms[-1] / "light")
     digest = hashlib.sha256()
-    for path in sorted(path for room in rooms for path in room.glob("*.py")):
+    for path in sorted(path for room in rooms for path in room.iterdir() if path.suffix in (".py", ".so")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -148,7 +150,7 @@ _OPTIONS = {"avif": ("speed",), "avif-420": ("speed",), "cae": ("weights", "effo
 
 
 def make_codec(spec: str, threads: int = 1) -> ImageCodec:
-    """The codec that a word asks for, on so many threads (torch's number is the caller's to set).
+    """The codec that a word asks for, on so many threads; those of torch and of cae's kernels are the caller's to set.
 
     Raises InputError for an unknown name or option, UnavailableCodecError where something is missing, WeightsError.
     """

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from ..distortion import psnr
+from ..light.threads import set_threads
 from .cache import Cache
 from .codecs import make_codec
 from .curve import Point
@@ -167,8 +168,9 @@ def _to_measurement(task: Task, quality: float, value: dict[str, Any]) -> Measur
 
 @functools.cache
 def load(spec: str, threads: int) -> ImageCodec:
-    """`make_codec`, once in a process, with torch on so many threads."""
+    """`make_codec`, once in a process, with torch and cae's kernels on so many threads."""
     torch.set_num_threads(threads)
+    set_threads(threads)
     return make_codec(spec, threads)
 
 

@@ -140,16 +140,25 @@ class LightNetworks:
 def load_light(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
     """What codes files with the installed weights of this fingerprint, or those for new files if None; loaded once.
     level: what multiplies, "numpy" or one of `native.levels`; by default the fastest. Raises WeightsError."""
-    level = level or next(iter(levels()), NUMPY)
-    return _load_light(fingerprint or find_weights().fingerprint, level)
+    return _load_light(fingerprint or find_weights().fingerprint, level or fastest())
 
 
 @functools.cache
 def _load_light(fingerprint: bytes, level: str) -> FileCoder:
     weights = find_weights(fingerprint=fingerprint)
-    config, tensors = parse(read_weights(weights), str(weights.path), safetensors.numpy.load)
-    kernels = None if level == NUMPY else levels()[level]
+    return FileCoder(parse_light(read_weights(weights), str(weights.path), level), weights.fingerprint)
+
+
+def parse_light(data: bytes, name: str, level: str | None = None) -> LightNetworks:
+    """The networks in the content of a weights file. Raises WeightsError, naming `name`."""
+    config, tensors = parse(data, name, safetensors.numpy.load)
+    level = level or fastest()
     try:
-        return FileCoder(LightNetworks(config, tensors, kernels), weights.fingerprint)
+        return LightNetworks(config, tensors, None if level == NUMPY else levels()[level])
     except (KeyError, ValueError) as error:
-        raise WeightsError(f"{weights.path} does not hold the tensors of this model: {error}") from error
+        raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
+
+
+def fastest() -> str:
+    """The level of instructions that is taken where none is asked for."""
+    return next(iter(levels()), NUMPY)

@@ -13,23 +13,39 @@ ALIGNED = 96
 LEAST = 384
 """Positions that are worth a thread."""
 
+MOST = 256
+"""Threads of a process."""
+
 PARTS = 4
 """For each thread. Cores differ in speed, and in what else they have to do."""
 
 
-@functools.cache
+_told: int | None = None
+
+
+def set_threads(count: int) -> None:
+    """To be used from now on, by this process."""
+    global _told
+    _told = count
+
+
 def thread_count() -> int:
-    """How many threads may be used: what OMP_NUM_THREADS says when this is called first, as for torch and numpy, or one
-    for each core."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    if told.isdecimal() and int(told):
-        return int(told)
+    """How many threads may be used: what was set, what OMP_NUM_THREADS says when this is called first, as for torch and
+    numpy, or one for each core."""
+    if _told is None:
+        told = os.environ.get("OMP_NUM_THREADS", "")
+        set_threads(int(told) if told.isdecimal() and int(told) else _cores())
+    return _told or 1
+
+
+def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_count() - 1, "cae")
+    """Has no more threads than there are parts of work at once."""
+    return ThreadPoolExecutor(MOST, "cae")
 
 
 def in_threads(work: Callable[[int, int], int], positions: int, least: int = LEAST) -> None:
