@@ -3,28 +3,40 @@
 #include "kernels.h"
 #include "target.h"
 
-#if defined(X86) && defined(__linux__)
+#if defined(X86)
 #include <cpuid.h>
+
+/* A bit of what the processor says of itself: register 0 .. 3 of a leaf and its part. */
+static int cpuid_bit(unsigned leaf, unsigned part, int number, int bit) {
+    unsigned found[4];
+    if (!__get_cpuid_count(leaf, part, &found[0], &found[1], &found[2], &found[3])) return 0;
+    return found[number] >> bit & 1;
+}
+
+/* Not every compiler has a name for it. */
+static int has_avx_vnni(void) { return cpuid_bit(7, 1, 0, 4); }
+
+#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Whether the processor has AMX, and the system lets this process use it. */
+/* Whether the processor has AMX with products of bytes, and the system lets this process use it. */
 static int has_amx(void) {
-    unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d >> 24 & 3) != 3) return 0; /* tiles, and products of bytes */
+    if (!cpuid_bit(7, 0, 3, 24) || !cpuid_bit(7, 0, 3, 25)) return 0;
     return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* XFEATURE_XTILEDATA */) == 0;
 }
 #else
-static inline int has_amx(void) { return 0; }
+static int has_amx(void) { return 0; }
+#endif
 #endif
 
 #if defined(__ARM_FEATURE_DOTPROD)
-static inline int has_dot_products(void) { return 1; }
-#elif defined(ARM) && defined(__linux__)
+static int has_dot_products(void) { return 1; }
+#elif defined(ARM_DOT) && defined(__linux__)
 #include <sys/auxv.h>
 static int has_dot_products(void) { return getauxval(AT_HWCAP) >> 20 & 1; } /* HWCAP_ASIMDDP */
-#elif defined(ARM)
-static inline int has_dot_products(void) { return 0; }
+#elif defined(ARM_DOT)
+static int has_dot_products(void) { return 0; }
 #endif
 
 #define EXPORT __attribute__((visibility("default")))
@@ -39,12 +51,12 @@ EXPORT const Kernels *cae_kernels(int64_t index, int64_t *count) {
     const Kernels *levels[] = {
         wide && __builtin_cpu_supports("avx512vnni") && has_amx() ? &cae_avx512_amx : NULL,
         wide && __builtin_cpu_supports("avx512vnni") ? &cae_avx512_vnni : NULL,
-        narrow && __builtin_cpu_supports("avxvnni") ? &cae_avx2_vnni : NULL,
+        narrow && has_avx_vnni() ? &cae_avx2_vnni : NULL,
         wide ? &cae_avx512 : NULL,
         narrow ? &cae_avx2 : NULL,
         &cae_plain,
     };
-#elif defined(ARM)
+#elif defined(ARM_DOT)
     const Kernels *levels[] = {has_dot_products() ? &cae_neon_dot : NULL, &cae_plain};
 #else
     const Kernels *levels[] = {&cae_plain};

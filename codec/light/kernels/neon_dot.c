@@ -1,7 +1,7 @@
 /* NEON with products of bytes: ARM's processors since 2018 or so, Apple's all. */
 
 #include "target.h"
-#ifdef ARM
+#ifdef ARM_DOT
 
 BEGIN_TARGET(DOTPROD)
 #include "lanes_neon.h"

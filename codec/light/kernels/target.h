@@ -12,6 +12,10 @@
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #define ARM
+/* Older versions of Clang have its functions only where all that is compiled may use them. */
+#if !defined(__clang__) || defined(__ARM_FEATURE_DOTPROD) || __clang_major__ >= 16
+#define ARM_DOT
+#endif
 #endif
 
 #define PRAGMA(text) _Pragma(#text)
