@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from ctypes import POINTER, Structure, byref, c_char_p, c_float, c_int64, c_void_p
+from ctypes import POINTER, Structure, byref, c_char_p, c_float, c_int64, c_void_p, pointer
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -65,6 +65,10 @@ class _Input(Structure):
     )
 
 
+class _Term(Structure):
+    _fields_ = (("layer", POINTER(_Layer)), ("input", _Input))
+
+
 class _Parameters(Structure):
     _fields_ = (
         ("means", _Layer),
@@ -96,7 +100,7 @@ class Kernels(Structure):
         ("group", c_int64),
         ("depth", c_int64),
         ("offset", c_int64),
-        ("product", _kernel(POINTER(_Layer), POINTER(_Input), c_void_p, c_int64, c_void_p)),
+        ("product", _kernel(POINTER(_Term), c_int64, c_void_p, c_void_p)),
         ("mix", _ON_BLOCK),
         ("rest", _ON_BLOCK),
         ("parameters", _kernel(POINTER(_Parameters), c_void_p, c_void_p, c_void_p, _SHAPE)),
@@ -140,7 +144,7 @@ class NativeLayers:
         self._largest = functools.cache(self._read_largest)
 
     def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
-        return self._product(name, _empty(x, self._outputs(name)), _input(x, NARROW, step))
+        return self._product(x, (self._layer(name), _input(x, NARROW, step)))
 
     def wide(
         self,
@@ -152,30 +156,28 @@ class NativeLayers:
         scale: Floats | None = None,
         gain: Floats | None = None,
     ) -> Floats:
-        out, limits = _empty(x, self._outputs(name)), (-limit, limit)
+        limits, layer = (-limit, limit), self._layer(name)
         if self._takes_whole(name, limit):
-            return self._product(name, out, _input(x, WHOLE, 1, limits, scale=scale), gain=gain)
-        self._product(name, out, _input(x, UPPER, step, limits, scale=scale), step)
-        return self._product(name, out, _input(x, LOWER, step, limits, scale=scale), gain=gain, add=True)
+            return self._product(x, (layer, _input(x, WHOLE, 1, limits, scale=scale)), gain=gain)
+        upper = self._layer(name, step), _input(x, UPPER, step, limits, scale=scale)
+        return self._product(x, upper, (layer, _input(x, LOWER, step, limits, scale=scale)), gain=gain)
 
     def linear(self, name: str, x: Latents, scale: Floats) -> Floats:
-        out = _empty(x, self._outputs(f"{name}.top"))
         # So that lower halves, too, have 128 for what stands for 0.
         limits = -HALF * OPERAND_ZERO - OPERAND_ZERO, HALF * OPERAND_ZERO - 1 - OPERAND_ZERO
-        self._product(f"{name}.top", out, _input(x, UPPER, HALF, limits, OPERAND_ZERO, scale))
-        return self._product(f"{name}.middle", out, _input(x, BOTH, HALF, limits, OPERAND_ZERO, scale), add=True)
+        upper, both = (_input(x, kind, HALF, limits, OPERAND_ZERO, scale) for kind in (UPPER, BOTH))
+        return self._product(x, (self._layer(f"{name}.top"), upper), (self._layer(f"{name}.middle"), both))
 
     def fine(self, name: str, pixels: Pixels, gain: Floats | None = None) -> Floats:
-        out = _empty(pixels, self._outputs(f"{name}.upper"))
-        self._product(f"{name}.upper", out, _input(pixels, BYTES))
-        return self._product(f"{name}.lower", out, _input(pixels, BYTES), gain=gain, add=True)
+        terms = ((self._layer(f"{name}.{half}"), _input(pixels, BYTES)) for half in ("upper", "lower"))
+        return self._product(pixels, *terms, gain=gain)
 
     def blocks(self, name: str, x: Floats, count: int) -> Floats:
         images, height, width, channels = x.shape
         kernels, shape = self._kernels, _Shape(images, height, width)
         bordered = (images, height + 2, width + 2, self._depth(channels))
         mixed = np.full(bordered, -kernels.offset, OPERANDS[kernels.group, bool(kernels.offset)])
-        positions, data, buffer = images * height * width, x.ctypes.data, mixed.ctypes.data
+        positions, data, buffer = images * height * width, _address(x), mixed.ctypes.data
         for index in range(count):
             block = byref(self._block(f"{name}.{index}").structure)
             in_threads(lambda *part: kernels.mix(block, data, buffer, shape, *part), positions)  # noqa: B023
@@ -190,7 +192,7 @@ class NativeLayers:
         means = np.empty((len(CLASSES), images, height // 2, width // 2, size), np.float32)
         rows = np.empty(means.shape, np.uint8)
         shape, kernel, positions = _Shape(images, height, width), self._kernels.parameters, means[0].size // size
-        data = x.ctypes.data
+        data = _address(x)
         for k, (down, right) in enumerate(CLASSES):
             halves = self._class(f"{name}.classes.{k}")
             length = len(halves[0].arrays[1])
@@ -201,7 +203,7 @@ class NativeLayers:
             given = byref(
                 _Parameters(
                     *(half.structure for half in halves),
-                    *_addresses(tables),
+                    *map(_address, tables),
                     MEAN_LIMIT,
                     1 / SCALE_ONE,
                     TABLE_ROWS - 1,
@@ -217,7 +219,7 @@ class NativeLayers:
         images, height, width, _ = patches.shape
         out = np.empty((images, height * PATCH, width * PATCH, 3), np.uint8)
         shape, kernel, data = _Shape(images, height, width), self._kernels.samples, out.ctypes.data
-        sources = patches.ctypes.data, corrections.ctypes.data
+        sources = _address(patches), _address(corrections)
         in_threads(lambda *part: kernel(*sources, data, shape, *part), images * height, 8)
         return out
 
@@ -226,27 +228,22 @@ class NativeLayers:
         depth: int = self._kernels.depth
         return -(-channels // depth) * depth
 
-    def _outputs(self, name: str) -> int:
-        return len(self._tensors[f"{name}.bias"])
-
     def _takes_whole(self, name: str, limit: int) -> bool:
         """Whether a layer need not take whole numbers in two parts: with operands of 16 bits, sums of 32 hold what the
         two add up to, and are rounded once, as that is."""
         return bool(self._kernels.group == 2 and self._largest(name) * limit < 2**31 - 2**24)
 
-    def _product(
-        self, name: str, out: Floats, given: _Held, step: int = 1, *, gain: Floats | None = None, add: bool = False
-    ) -> Floats:
-        """Into `out`. step: what the sums are multiplied by, if those of upper halves of numbers around 0."""
-        layer, source = byref(self._layer(name, step).structure), byref(given.structure)
+    def _product(self, x: npt.NDArray[Any], *terms: tuple[_Held, _Held], gain: Floats | None = None) -> Floats:
+        """The sums of one term, or of two, for the positions of x. A term: a layer, and what it takes."""
+        out = np.empty((*x.shape[:-1], terms[0][0].structure.outputs), np.float32)
         factors = None if gain is None else np.ascontiguousarray(np.broadcast_to(gain, out.shape[-1:]))
-        gains = None if factors is None else factors.ctypes.data
-        data = out.ctypes.data
-        kernel = self._kernels.product
-        in_threads(lambda *part: kernel(layer, source, gains, add, data, *part), out.size // out.shape[-1])
+        structures = (_Term * len(terms))(*(_Term(pointer(layer.structure), data.structure) for layer, data in terms))
+        arguments = structures, len(terms), None if factors is None else _address(factors), _address(out)
+        in_threads(lambda *part: self._kernels.product(*arguments, *part), out.size // out.shape[-1])
         return out
 
     def _read_layer(self, name: str, step: int = 1) -> _Held:
+        """step: what the sums are multiplied by, if those of upper halves of numbers around 0."""
         weight, bias, multiplier = self._tensors.numbers(name)
         if step > 1:
             bias = weight.sum(axis=1, dtype=np.float32) * np.float32(-OPERAND_ZERO)
@@ -288,7 +285,7 @@ class NativeLayers:
         arrays = (weight, _padded(spatial.bias, channels), _padded(spatial.multiplier, channels))
         block = _Block(
             **{key: part.structure for key, part in parts.items()},
-            **dict(zip(("spatial_weights", "spatial_bias", "spatial_multiplier"), _addresses(arrays), strict=True)),
+            **dict(zip(("spatial_weights", "spatial_bias", "spatial_multiplier"), map(_address, arrays), strict=True)),
         )
         return _Held(block, arrays)
 
@@ -308,10 +305,6 @@ def _input(
     return _Held(given, (x,) if factors is None else (x, factors))
 
 
-def _empty(x: npt.NDArray[Any], outputs: int) -> Floats:
-    return np.empty((*x.shape[:-1], outputs), np.float32)
-
-
 def _padded(values: Floats, length: int) -> Floats:
     """With zeros at the end of the last axis."""
     out = np.zeros((*values.shape[:-1], length), np.float32)
@@ -319,5 +312,7 @@ def _padded(values: Floats, length: int) -> Floats:
     return out
 
 
-def _addresses(arrays: tuple[npt.NDArray[Any], ...]) -> list[int]:
-    return [array.ctypes.data for array in arrays]
+def _address(array: npt.NDArray[Any]) -> int:
+    """Of numbers without gaps between them, which the caller keeps as long as it is used."""
+    assert array.flags.c_contiguous
+    return array.ctypes.data

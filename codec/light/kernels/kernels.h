@@ -49,6 +49,11 @@ typedef struct {
     int64_t offset;
 } Input;
 
+typedef struct {
+    const Layer *layer;
+    Input input;
+} Term;
+
 /* What the prior knows of latents that one class of positions codes in a step: means, limited and rounded, and rows of
    the probability tables. */
 typedef struct {
@@ -68,10 +73,9 @@ typedef struct {
 
     /* All of them give 0, or 1 if there is no memory. */
 
-    /* out, [positions][outputs], for positions begin .. end: the sums, added to what is there if `add`; then times gain,
+    /* out, [positions][outputs], for positions begin .. end: the sums of one term, or of two, added; then times gain,
        [outputs], if there is one. */
-    int64_t (*product)(const Layer *layer, const Input *input, const float *gain, int64_t add, float *out, int64_t begin,
-                    int64_t end);
+    int64_t (*product)(const Term *terms, int64_t count, const float *gain, float *out, int64_t begin, int64_t end);
 
     /* A block in two passes over positions begin .. end of all images: the first needs to be done everywhere before the
        second. x: float32 [images][height][width][channels], in place. mixed: operands [images][height + 2][width + 2]

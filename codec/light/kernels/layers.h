@@ -113,7 +113,8 @@ static int64_t mix(const Block *block, const float *x, void *mixed, const Shape 
 }
 
 /* The depthwise 3x3 convolution at `count` neighbours in a row. at: the first of them, in the buffer with borders. */
-static inline void spatial(const Block *block, const operand *at, int64_t stride, int64_t width, operand *out, int64_t count) {
+static inline void spatial(const Block *block, const operand *at, int64_t stride, int64_t width, operand *out,
+                           int64_t count) {
     for (int64_t c = 0; c < stride; c += LANES) {
         const float *weights = block->spatial_weights + c;
         const operand *above = at - (width + 2) * stride + c, *here = at + c, *below = at + (width + 2) * stride + c;
@@ -221,38 +222,49 @@ static void take(const Input *input, int64_t channels, int64_t position, operand
     }
 }
 
-static int64_t product(const Layer *layer, const Input *input, const float *gain, int64_t add_to, float *out, int64_t begin,
-                    int64_t end) {
-    int64_t inputs = layer->inputs, channels = input->kind == BOTH ? inputs / 2 : inputs, stride = padded(inputs);
-    operand *u = scratch(CHUNK * stride + LANES);
-    if (!u) return 1;
-    memset(u, 0, (CHUNK * stride + LANES) * sizeof *u);
+static int64_t product(const Term *terms, int64_t term_count, const float *gain, float *out, int64_t begin,
+                       int64_t end) {
+    operand *u[2] = {NULL, NULL};
+    int64_t stride[2] = {0, 0}, outputs = terms[0].layer->outputs;
+    for (int t = 0; t < term_count; t++) {
+        stride[t] = padded(terms[t].layer->inputs);
+        u[t] = scratch(CHUNK * stride[t] + LANES);
+        if (!u[t]) {
+            free(u[0]);
+            return 1;
+        }
+        memset(u[t], 0, (CHUNK * stride[t] + LANES) * sizeof *u[t]);
+    }
     BEGIN_TILES
     for (int64_t start = begin; start < end; start += CHUNK) {
         int64_t count = least(CHUNK, end - start);
-        for (int64_t i = 0; i < count; i++) take(input, channels, start + i, u + i * stride);
-        FOR_TILES(layer, count) {
-            vf sums[TILE][2];
-            sums_of_tile(layer, u + top * stride, stride, first, sums);
+        for (int t = 0; t < term_count; t++) {
+            int64_t inputs = terms[t].layer->inputs, channels = terms[t].input.kind == BOTH ? inputs / 2 : inputs;
+            for (int64_t i = 0; i < count; i++) take(&terms[t].input, channels, start + i, u[t] + i * stride[t]);
+        }
+        FOR_TILES(terms[0].layer, count) {
+            vf sums[TILE][2], others[TILE][2];
+            sums_of_tile(terms[0].layer, u[0] + top * stride[0], stride[0], first, sums);
+            if (term_count > 1) sums_of_tile(terms[1].layer, u[1] + top * stride[1], stride[1], first, others);
             for (int64_t i = 0; i < least(TILE, count - top); i++)
                 for (int half = 0; half < 2; half++) {
-                    int64_t output = first + half * LANES, some = layer->outputs - output;
+                    int64_t output = first + half * LANES, some = outputs - output;
                     if (some <= 0) continue;
-                    float *to = out + (start + top + i) * layer->outputs + output;
                     vf sum = sums[i][half];
-                    if (add_to) sum = add(load_some(to, some), sum);
+                    if (term_count > 1) sum = add(sum, others[i][half]);
                     if (gain) sum = mul(sum, load_some(gain + output, some));
-                    store_some(to, sum, some);
+                    store_some(out + (start + top + i) * outputs + output, sum, some);
                 }
         }
     }
     END_TILES
-    free(u);
+    free(u[0]);
+    free(u[1]);
     return 0;
 }
 
 static int64_t parameters(const Parameters *given, const float *x, float *means, uint8_t *rows, const Shape *shape,
-                       int64_t begin, int64_t end) {
+                          int64_t begin, int64_t end) {
     int64_t inputs = given->means.inputs, outputs = given->means.outputs, stride = padded(inputs);
     int64_t half_width = shape->width / 2;
     operand *u = scratch(CHUNK * stride);
@@ -262,7 +274,8 @@ static int64_t parameters(const Parameters *given, const float *x, float *means,
     for (int64_t start = begin; start < end; start += CHUNK) {
         int64_t count = least(CHUNK, end - start);
         for (int64_t i = 0; i < count; i++) {
-            int64_t row = 2 * ((start + i) / half_width) + given->down, column = 2 * ((start + i) % half_width) + given->right;
+            int64_t row = 2 * ((start + i) / half_width) + given->down;
+            int64_t column = 2 * ((start + i) % half_width) + given->right;
             narrow(x + (row * shape->width + column) * inputs, inputs, u + i * stride);
         }
         FOR_TILES(&given->means, count) {
