@@ -21,6 +21,7 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
 from .failures import UNEXPECTED, Failure
+from .processes import use_threads
 from .remote import Place
 from .work import Job, Outcome, Work, attempt
 
@@ -59,9 +60,7 @@ class _Worker:
     def __init__(self, work: Work, threads: int, gpu: bool) -> None:
         if not gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # or each would take a GPU that it has not been given
-        import torch
-
-        torch.set_num_threads(threads)
+        use_threads(threads)
         self._work = work
 
     def start(self) -> str:

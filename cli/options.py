@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +13,7 @@ import click
 
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
 from . import jobs
-from .processes import THREADS, in_processes
+from .processes import in_processes, use_threads
 from .remote import Place, place
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -46,13 +44,9 @@ def finite(ctx: click.Context, param: click.Parameter, value: float | None) -> f
 
 
 def _set_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
-    """For numpy and torch, which look when they are imported, and for processes, which share them. Where torch is there
-    already it has to be told."""
+    """Before numpy and torch are imported, which look then."""
     if value is not None:
-        os.environ.update(dict.fromkeys(THREADS, str(value)))
-        torch = sys.modules.get("torch")
-        if torch is not None:
-            torch.set_num_threads(value)
+        use_threads(value)
     return value
 
 

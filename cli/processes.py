@@ -6,16 +6,18 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
+from ..codec.light.threads import set_threads
 from .failures import UNEXPECTED
 from .remote import Place
 from .work import Job, Outcome, Work, attempt, attempt_all
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Where torch and numpy find how many threads they may have, when they are imported."""
+"""Where torch, numpy and the kernels find how many threads they may have, when they are imported or first used."""
 
 MOST_TOGETHER, SMALL = 16, 2**20
 """How many files a process of several is given at a time, if they have no more bytes than that in all: the more, the
@@ -99,8 +101,17 @@ def _executor(processes: int, share: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start_worker, (share,))
 
 
+def use_threads(count: int) -> None:
+    """Tells all that may be there already, what comes later, and processes, which share them."""
+    os.environ.update(dict.fromkeys(THREADS, str(count)))
+    set_threads(count)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(count)
+
+
 def _start_worker(share: int) -> None:
-    """One of so many, which share the threads that numpy or torch would take."""
+    """One of so many, which share the threads that one process would take."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for name in THREADS:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..bitstream.container import Header
 from ..bitstream.errors import InputError
 from .config import ROUNDS
-from .device import check_device
+from .device import check_device, resolve_device
 from .files import FileCoder, check_effort
 from .image import Picture
 
@@ -24,7 +24,7 @@ _lightly = 0
 def load_decoder(device: str, header: Header, files: int = 1) -> FileCoder:
     """What decodes a file on a device: on a CPU the compiled kernels where there are any. Else numpy, as long as torch
     is not imported and would take longer for that than numpy takes in all, and torch otherwise; the same is weighed for
-    kernels where "auto" may find a GPU. The pixels are the same. files: how many of about that size there are.
+    kernels where "auto" finds a GPU. The pixels are the same. files: how many of about that size there are.
 
     Raises as `pipeline.load_codec`, and InputError for CUDA without torch.
     """
@@ -59,7 +59,10 @@ def _torch_pays(device: str, pixels: int, files: int) -> bool:
     if not _has_torch() or (levels() and (device == "cpu" or not _may_have_gpu())):
         return False
     most = KERNEL_PIXELS if levels() else ARRAY_PIXELS
-    return "torch" in sys.modules or max(_lightly + pixels, files * pixels) > most
+    if "torch" not in sys.modules and max(_lightly + pixels, files * pixels) <= most:
+        return False
+    # On a CPU the kernels are faster.
+    return not levels() or resolve_device(device) == "cuda"
 
 
 def _has_torch() -> bool:
@@ -67,5 +70,5 @@ def _has_torch() -> bool:
 
 
 def _may_have_gpu() -> bool:
-    """Whether there is a device of NVIDIA's driver, under Linux or Windows' Linux; to know more takes torch."""
-    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))
+    """Whether there is a device of NVIDIA's or AMD's driver, or Windows' under its Linux; to know more takes torch."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))

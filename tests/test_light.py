@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +140,12 @@ def test_bad_weights(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     light._load_light.cache_clear()
 
 
+@pytest.mark.skipif(not shutil.which("cc") or sys.platform == "win32", reason="no C compiler")
+def test_kernels_were_compiled() -> None:
+    """An error in them is none for pip. The last level is everyone's."""
+    assert list(levels())[-1:] == ["plain"]
+
+
 CHOICE = """
 import sys
 {before}
@@ -154,7 +161,7 @@ print(same, "torch" in sys.modules and sys.modules["torch"] is not None)
 """
 
 UNCOMPILED = "from cae.codec.light import native; native.levels = dict"
-GPU = "from cae.codec import ways; ways._may_have_gpu = lambda: True"
+GPU = "from cae.codec import ways; ways._may_have_gpu = lambda: True; ways.resolve_device = lambda device: 'cuda'"
 NO_TORCH = "sys.modules['torch'] = None"  # as if it were not installed
 
 

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import shutil
+import functools
+import os
+import subprocess
+import sys
 import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from cae.bitstream.errors import WeightsError
 from cae.codec.config import ACTIVATION_LIMIT, OPERAND_STEP
-from cae.codec.image import Bytes, Picture
 from cae.codec.integers import CLASSES, HALF
 from cae.codec.light import native, threads
 from cae.codec.light.layers import ArrayLayers, Tensors
 from cae.codec.light.native import NativeLayers, levels
-from cae.codec.light.networks import load_light
 
-CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (516, 8))
+CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (3, 5), (33, 17), (516, 8))
 """Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums."""
 
-SIZES = ((1, 2, 2), (1, 6, 10), (3, 12, 8))
-"""Images, height, width."""
+SIZES = ((1, 2, 2), (1, 6, 10), (3, 12, 8), (1, 10, 14))
+ODD_SIZES = ((1, 1, 1), (1, 5, 7), (2, 1, 3))
+"""Images, height, width. Ends after a tile or a chunk of positions of the kernels, and within."""
 
 pytestmark = pytest.mark.skipif(not levels(), reason="no kernels were compiled")
 
@@ -85,7 +94,7 @@ def activations(rng: np.random.Generator, shape: tuple[int, ...], deviation: flo
 
 @pytest.mark.usefixtures("in_parts")
 @pytest.mark.parametrize("channels", CHANNELS)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [*SIZES, *ODD_SIZES])
 def test_layers(level: str, channels: tuple[int, int], size: tuple[int, int, int]) -> None:
     rng = np.random.default_rng(sum(channels) + sum(size))
     inputs, outputs = channels
@@ -146,26 +155,123 @@ def test_samples(level: str, size: tuple[int, int, int]) -> None:
     assert np.array_equal(NativeLayers(given, levels()[level]).samples(patches, corrections), expected)
 
 
-def test_threads_of_a_program(photo: Bytes) -> None:
-    """Several code at once, with the same model."""
-    codec = load_light()
-    pictures = [Picture(photo[top:]) for top in range(4)]
-    expected = [codec.encode(picture, 50) for picture in pictures]
-    found: dict[int, bytes] = {}
+def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """What work(0), work(1) .. give, each in a thread of its own, begun at the same time."""
+    barrier = threading.Barrier(count)
 
-    def code(index: int) -> None:
-        found[index] = codec.encode(pictures[index], 50)
+    def begin(index: int) -> Any:
+        barrier.wait()
+        return work(index)
 
-    workers = [threading.Thread(target=code, args=(index,)) for index in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [found[index] for index in range(4)] == expected
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(begin, range(count)))
+
+
+def test_threads_of_a_program(level: str) -> None:
+    """Several use the same layers at once, from the first time on: what kernels point to is made once."""
+    rng = np.random.default_rng(1)
+    given = tensors(rng, 128, 192)
+    x = activations(rng, (1, 16, 16, 128))
+    expected = ArrayLayers(given).wide("one", ArrayLayers(given).blocks("blocks", x.copy(), 2), HALF, 2**15 - 1)
+    for _ in range(10):
+        layers = NativeLayers(given, levels()[level])
+
+        def code(index: int, layers: NativeLayers = layers) -> Any:
+            return layers.wide("one", layers.blocks("blocks", x.copy(), 2), HALF, 2**15 - 1)
+
+        assert all(np.array_equal(found, expected) for found in at_once(4, code))
+
+
+def test_an_interrupted_layer_goes_on_in_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other threads still work on is kept by their work."""
+    monkeypatch.setattr(threads, "_told", 2)
+    started, go_on, kept = threading.Event(), threading.Event(), []
+
+    class Memory:
+        """Stands for arrays."""
+
+    memory = Memory()
+    watch = weakref.ref(memory)
+    main = threading.current_thread()
+
+    def work(memory: Memory, begin: int, end: int) -> int:
+        if threading.current_thread() is main:
+            started.wait()
+            raise KeyboardInterrupt
+        started.set()
+        go_on.wait()
+        kept.append(watch() is not None)
+        return 0
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.in_threads(functools.partial(work, memory), 10_000)
+    del memory
+    go_on.set()
+    while not kept:
+        time.sleep(0.01)
+    assert kept[0]
+
+
+def test_structures_keep_what_they_point_to() -> None:
+    layers = NativeLayers(tensors(np.random.default_rng(1), 16, 32), next(iter(levels().values())))
+    block = layers._block("blocks.0")
+    held = [*block.kept[0], *(array for part in block.kept[1].values() for array in part.kept[0])]
+    addresses = {array.ctypes.data for array in held}
+    pointers = [block.spatial_weights, block.spatial_bias, block.spatial_multiplier]
+    for name in ("mix", "project", "value", "gate", "contract"):
+        part = getattr(block, name)
+        pointers += [part.weights, part.bias, part.multiplier]
+    assert set(pointers) <= addresses
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_after_a_fork() -> None:
+    """A child has none of its parent's threads."""
+    script = """
+import os, sys
+from cae.codec.light import threads
+threads.set_threads(3)
+threads.in_threads(lambda begin, end: 0, 10_000)
+child = os.fork()
+threads.in_threads(lambda begin, end: 0, 10_000)
+sys.exit(os.waitpid(child, 0)[1] if child else 0)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60)
+
+
+def test_no_threads_are_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the interpreter ends."""
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    monkeypatch.setattr(threads, "_pool", lambda: pool)
+    monkeypatch.setattr(threads, "_told", 4)
+    done = []
+    threads.in_threads(lambda begin, end: done.append(end - begin) or 0, 10_000)
+    assert sum(done) == 10_000
+
+
+@pytest.mark.parametrize("broken", ["wide", "narrow", "mix", "spatial", "value"])
+def test_tensors_of_other_sizes(broken: str) -> None:
+    """Kernels would read or write where there is nothing."""
+    given = tensors(np.random.default_rng(1), 16, 32)
+    name = {"wide": "one", "narrow": "one"}.get(broken, f"blocks.0.{broken}")
+    weight = given[f"{name}.weight"]
+    other = np.concatenate([weight, weight], axis=0 if broken == "value" else 1)
+    layers = NativeLayers(Tensors({**given._tensors, f"{name}.weight": other}), next(iter(levels().values())))
+    x = np.zeros((1, 4, 4, 16), np.float32)
+    calls = {"wide": lambda: layers.wide("one", x, HALF, 100), "narrow": lambda: layers.narrow("one", x)}
+    with pytest.raises(WeightsError):
+        calls.get(broken, lambda: layers.blocks("blocks", x, 1))()
 
 
 def test_how_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    for value, expected in {"3": 3, "0": threads._cores(), "many": threads._cores(), "": threads._cores()}.items():
+    for value, expected in {
+        "3": 3,
+        "4,2": 4,
+        "0": threads._cores(),
+        "many": threads._cores(),
+        "": threads._cores(),
+    }.items():
         monkeypatch.setattr(threads, "_told", None)
         monkeypatch.setenv("OMP_NUM_THREADS", value)
         assert threads.thread_count() == expected
@@ -192,14 +298,17 @@ def test_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
             threads.in_threads(lambda begin, end, lacking=lacking: bool(begin) == lacking, 10_000)
 
 
-def test_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["none", "damaged", "other version"])
+def test_no_kernels(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was compiled, where the library cannot be loaded, and where it is not that of native.py."""
+    (tmp_path / "damaged.so").write_bytes(b"\x7fELF, and no more")
+    if what == "none":
+        monkeypatch.setattr(native, "find_spec", lambda name: None)
+    elif what == "damaged":
+        monkeypatch.setattr(native, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "damaged.so")))
+    else:
+        monkeypatch.setattr(native, "VERSION", native.VERSION + 1)
     levels.cache_clear()
-    monkeypatch.setattr(native, "find_spec", lambda name: None)
-    assert levels() == {}
+    found = levels()
     levels.cache_clear()
-
-
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
-def test_kernels_are_here() -> None:
-    """Where they can be compiled they were: `pip install -e .` builds them. The last level is everyone's."""
-    assert list(levels())[-1] == "plain"
+    assert found == {}

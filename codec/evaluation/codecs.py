@@ -28,6 +28,7 @@ from ..files import FileCoder
 from ..image import Picture
 from ..installed import find_weights, read_weights
 from ..light.networks import fastest, parse_light
+from ..tensors.checkpoint import parse_frozen
 from .protocol import ImageCodec, Pixels, Scale, UnavailableCodecError
 
 _PERCENT = Scale(0, 100, 1)
@@ -73,6 +74,7 @@ class CaeCodec:
         self._effort = effort
         if weights is not None and weights.is_file():
             data = weights.read_bytes()
+            parse_frozen(data, str(weights))  # is all of it what it should be? Nobody has vouched for it
             networks, fingerprint = parse_light(data, str(weights)), hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
         else:
             found = find_weights(weights)

@@ -60,6 +60,8 @@ class Tensors:
         weight = self._tensors[f"{name}.weight"]
         weight = weight.reshape(len(weight), -1)
         bias, multiplier = (self._tensors[f"{name}.{key}"].astype(np.float32) for key in ("bias", "multiplier"))
+        if weight.dtype != np.int8 or not weight.size or not bias.shape == multiplier.shape == weight.shape[:1]:
+            raise WeightsError(f"the tensors of {name} are not those of a layer")
         sums = np.abs(weight.astype(np.float32)).sum(axis=1, dtype=np.float64) * OPERAND_LIMIT + np.abs(bias)
         if not sums.max() < ACCUMULATOR_LIMIT or (np.frexp(multiplier)[0] != 0.5).any():
             raise WeightsError("integer weights are too large for exact arithmetic")
@@ -173,8 +175,7 @@ class ArrayLayers:
         return np.stack(means), np.stack(rows)
 
     def samples(self, patches: Floats, corrections: Floats) -> Pixels:
-        image = depth_to_space(patches, PATCH)
-        image += depth_to_space(corrections, PATCH // 2)
+        image = depth_to_space(patches, PATCH) + depth_to_space(corrections, PATCH // 2)
         np.rint(image, out=image)
         return clipped(image, 0, OPERAND_LIMIT).astype(np.uint8)
 
@@ -245,7 +246,7 @@ def halves(x: Floats, step: int) -> tuple[Floats, Floats]:
 
 
 def depth_to_space(x: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
-    """[B, h, w, f * f * C] -> [B, h * f, w * f, C], a copy."""
+    """[B, h, w, f * f * C] -> [B, h * f, w * f, C], which may share memory with it."""
     images, h, w, channels = x.shape
     x = x.reshape(images, h, w, factor, factor, channels // factor**2).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(images, h * factor, w * factor, channels // factor**2)

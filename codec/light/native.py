@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
+from collections.abc import Callable
 from ctypes import POINTER, Structure, byref, c_char_p, c_float, c_int64, c_void_p, pointer
+from functools import partial
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ...bitstream.errors import WeightsError
 from ..config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..integers import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
 from ..networks import Floats, Latents, Pixels
 from .layers import Numbers, Tensors
 from .threads import in_threads
+
+T = TypeVar("T")
+
+VERSION = 1
+"""Of kernels/kernels.h."""
 
 BYTES, NARROW, UPPER, LOWER, BOTH, WHOLE = range(6)
 """Kinds of inputs."""
@@ -31,6 +40,8 @@ OPERANDS = {(1, False): np.float32, (2, False): np.int16, (4, False): np.uint8, 
 
 
 class _Layer(Structure):
+    largest: int
+    """The largest sum of the magnitudes of an output's weights; not for the kernels."""
     _fields_ = (
         ("weights", c_void_p),
         ("bias", c_void_p),
@@ -114,24 +125,21 @@ def levels() -> dict[str, Kernels]:
     found = find_spec(f"{__package__}._kernels")
     if found is None or found.origin is None:
         return {}
-    function: Any = ctypes.CDLL(found.origin).cae_kernels
-    function.restype, function.argtypes = POINTER(Kernels), (c_int64, POINTER(c_int64))
-    count = c_int64(1)
-    result: dict[str, Kernels] = {}
-    index = 0
-    while index < count.value:
-        kernels = function(index, byref(count))
-        if kernels:
-            result[kernels.contents.name.decode()] = kernels.contents
-        index += 1
-    return result
+    try:
+        function: Any = ctypes.CDLL(found.origin).cae_kernels
+    except (OSError, AttributeError):  # damaged, or of another system
+        return {}
+    function.restype, function.argtypes = POINTER(Kernels), (c_int64, c_int64, POINTER(c_int64))
+    count = c_int64()
+    function(VERSION, -1, byref(count))
+    kernels = (function(VERSION, index, byref(count)) for index in range(count.value))
+    return {each.contents.name.decode(): each.contents for each in kernels if each}
 
 
-class _Held(NamedTuple):
-    """A structure, and the arrays that it points to."""
-
-    structure: Any
-    arrays: tuple[npt.NDArray[Any], ...]
+def _keeping(structure: T, *what: object) -> T:
+    """A structure that keeps what it points to, as ctypes does not."""
+    structure.kept = what  # type: ignore[attr-defined]
+    return structure
 
 
 class NativeLayers:
@@ -139,9 +147,8 @@ class NativeLayers:
 
     def __init__(self, tensors: Tensors, kernels: Kernels) -> None:
         self._tensors, self._kernels = tensors, kernels
-        self._layer, self._block = functools.cache(self._read_layer), functools.cache(self._read_block)
-        self._class = functools.cache(self._read_class)
-        self._largest = functools.cache(self._read_largest)
+        self._made: dict[tuple[Any, ...], Any] = {}
+        self._lock = threading.RLock()
 
     def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
         return self._product(x, (self._layer(name), _input(x, NARROW, step)))
@@ -157,7 +164,8 @@ class NativeLayers:
         gain: Floats | None = None,
     ) -> Floats:
         limits, layer = (-limit, limit), self._layer(name)
-        if self._takes_whole(name, limit):
+        # With operands of 16 bits, sums of 32 hold what the two terms add up to, and are rounded once, as that is.
+        if self._kernels.group == 2 and layer.largest * limit < 2**31 - 2**24:
             return self._product(x, (layer, _input(x, WHOLE, 1, limits, scale=scale)), gain=gain)
         upper = self._layer(name, step), _input(x, UPPER, step, limits, scale=scale)
         return self._product(x, upper, (layer, _input(x, LOWER, step, limits, scale=scale)), gain=gain)
@@ -174,120 +182,135 @@ class NativeLayers:
 
     def blocks(self, name: str, x: Floats, count: int) -> Floats:
         images, height, width, channels = x.shape
-        kernels, shape = self._kernels, _Shape(images, height, width)
+        kernels, shape = self._kernels, byref(_Shape(images, height, width))
         bordered = (images, height + 2, width + 2, self._depth(channels))
         mixed = np.full(bordered, -kernels.offset, OPERANDS[kernels.group, bool(kernels.offset)])
-        positions, data, buffer = images * height * width, _address(x), mixed.ctypes.data
+        positions, data, buffer = images * height * width, _address(x), _address(mixed)
         for index in range(count):
-            block = byref(self._block(f"{name}.{index}").structure)
-            in_threads(lambda *part: kernels.mix(block, data, buffer, shape, *part), positions)  # noqa: B023
-            in_threads(lambda *part: kernels.rest(block, data, buffer, shape, *part), positions)  # noqa: B023
+            block = self._block(f"{name}.{index}")
+            _check(block.mix.inputs == channels, name)
+            in_threads(partial(kernels.mix, byref(block), data, buffer, shape), positions)
+            in_threads(partial(kernels.rest, byref(block), data, buffer, shape), positions)
         return x
 
     def parameters(
         self, name: str, x: Floats, units: Floats, log_units: Floats
     ) -> tuple[Floats, npt.NDArray[np.uint8]]:
-        images, height, width, _ = x.shape
+        images, height, width, channels = x.shape
         size = units.shape[-1]
         means = np.empty((len(CLASSES), images, height // 2, width // 2, size), np.float32)
         rows = np.empty(means.shape, np.uint8)
-        shape, kernel, positions = _Shape(images, height, width), self._kernels.parameters, means[0].size // size
-        data = _address(x)
-        for k, (down, right) in enumerate(CLASSES):
-            halves = self._class(f"{name}.classes.{k}")
-            length = len(halves[0].arrays[1])
-            tables = (
-                _padded(units[k] * np.float32(LATENT_FRACTION / MEAN_ONE), length),
-                _padded(log_units[k], length),
+        shape, data = byref(_Shape(images, height, width)), _address(x)
+        for k, place in enumerate(CLASSES):
+            halves = self._halves(f"{name}.classes.{k}")
+            _check(all((half.inputs, half.outputs) == (channels, size) for half in halves), name)
+            unit, log_unit = (
+                _padded(values, self._pairs(size))
+                for values in (units[k] * np.float32(LATENT_FRACTION / MEAN_ONE), log_units[k])
             )
-            given = byref(
-                _Parameters(
-                    *(half.structure for half in halves),
-                    *map(_address, tables),
-                    MEAN_LIMIT,
-                    1 / SCALE_ONE,
-                    TABLE_ROWS - 1,
-                    down,
-                    right,
-                )
-            )
-            to = means[k].ctypes.data, rows[k].ctypes.data
-            in_threads(lambda *part: kernel(given, data, *to, shape, *part), positions)  # noqa: B023
+            addresses = unit.ctypes.data, log_unit.ctypes.data
+            given = _Parameters(*halves, *addresses, MEAN_LIMIT, 1 / SCALE_ONE, TABLE_ROWS - 1, *place)
+            own = byref(_keeping(given, halves, unit, log_unit))
+            to = _address(means[k]), _address(rows[k])
+            in_threads(partial(self._kernels.parameters, own, data, *to, shape), means[k].size // size)
         return means, rows
 
     def samples(self, patches: Floats, corrections: Floats) -> Pixels:
         images, height, width, _ = patches.shape
+        small = (images, 2 * height, 2 * width, 3 * PATCH**2 // 4)
+        _check(patches.shape[-1] == 3 * PATCH**2 and corrections.shape == small, "pixels")
         out = np.empty((images, height * PATCH, width * PATCH, 3), np.uint8)
-        shape, kernel, data = _Shape(images, height, width), self._kernels.samples, out.ctypes.data
-        sources = _address(patches), _address(corrections)
-        in_threads(lambda *part: kernel(*sources, data, shape, *part), images * height, 8)
+        arguments = _address(patches), _address(corrections), _address(out), byref(_Shape(images, height, width))
+        in_threads(partial(self._kernels.samples, *arguments), images * height, 8)
         return out
 
-    def _depth(self, channels: int) -> int:
-        """As many as they are padded to."""
-        depth: int = self._kernels.depth
-        return -(-channels // depth) * depth
-
-    def _takes_whole(self, name: str, limit: int) -> bool:
-        """Whether a layer need not take whole numbers in two parts: with operands of 16 bits, sums of 32 hold what the
-        two add up to, and are rounded once, as that is."""
-        return bool(self._kernels.group == 2 and self._largest(name) * limit < 2**31 - 2**24)
-
-    def _product(self, x: npt.NDArray[Any], *terms: tuple[_Held, _Held], gain: Floats | None = None) -> Floats:
+    def _product(self, x: npt.NDArray[Any], *terms: tuple[_Layer, _Input], gain: Floats | None = None) -> Floats:
         """The sums of one term, or of two, for the positions of x. A term: a layer, and what it takes."""
-        out = np.empty((*x.shape[:-1], terms[0][0].structure.outputs), np.float32)
-        factors = None if gain is None else np.ascontiguousarray(np.broadcast_to(gain, out.shape[-1:]))
-        structures = (_Term * len(terms))(*(_Term(pointer(layer.structure), data.structure) for layer, data in terms))
-        arguments = structures, len(terms), None if factors is None else _address(factors), _address(out)
-        in_threads(lambda *part: self._kernels.product(*arguments, *part), out.size // out.shape[-1])
+        outputs = terms[0][0].outputs
+        for layer, data in terms:
+            inputs = x.shape[-1] * (2 if data.kind == BOTH else 1)
+            _check((layer.inputs, layer.outputs) == (inputs, outputs), "a layer")
+        out = np.empty((*x.shape[:-1], outputs), np.float32)
+        factors = None if gain is None else _address(np.ascontiguousarray(np.broadcast_to(gain, (outputs,))))
+        structures = (_Term * len(terms))(*(_Term(pointer(layer), data) for layer, data in terms))
+        arguments = _keeping(structures, terms), len(terms), factors, _address(out)
+        in_threads(partial(self._kernels.product, *arguments), out.size // outputs)
         return out
 
-    def _read_layer(self, name: str, step: int = 1) -> _Held:
+    def _once(self, make: Callable[..., Any], *arguments: Any) -> Any:
+        """What is made of the weights, for all threads once: kernels have its address."""
+        with self._lock:
+            if (make, *arguments) not in self._made:
+                self._made[make, *arguments] = make(*arguments)
+            return self._made[make, *arguments]
+
+    def _layer(self, name: str, step: int = 1) -> _Layer:
         """step: what the sums are multiplied by, if those of upper halves of numbers around 0."""
+        layer: _Layer = self._once(self._make_layer, name, step)
+        return layer
+
+    def _block(self, name: str) -> _Block:
+        block: _Block = self._once(self._make_block, name)
+        return block
+
+    def _halves(self, name: str) -> tuple[_Layer, _Layer]:
+        """Two layers of one: means and log-scales."""
+        halves: tuple[_Layer, _Layer] = self._once(self._make_halves, name)
+        return halves
+
+    def _make_layer(self, name: str, step: int) -> _Layer:
         weight, bias, multiplier = self._tensors.numbers(name)
         if step > 1:
             bias = weight.sum(axis=1, dtype=np.float32) * np.float32(-OPERAND_ZERO)
             multiplier = multiplier * np.float32(step)
         return self._packed(Numbers(weight, bias, multiplier))
 
-    def _read_class(self, name: str) -> tuple[_Held, _Held]:
-        """Two layers of one: means and log-scales."""
-        numbers = self._tensors.numbers(name)
-        size = len(numbers.bias) // 2
-        weight, bias, multiplier = numbers
+    def _make_halves(self, name: str) -> tuple[_Layer, _Layer]:
+        weight, bias, multiplier = self._tensors.numbers(name)
+        size = len(bias) // 2
         means = Numbers(weight[:size], bias[:size], multiplier[:size])
         return self._packed(means), self._packed(Numbers(weight[size:], bias[size:], multiplier[size:]))
 
-    def _read_largest(self, name: str) -> int:
-        """The largest sum of an output's weights."""
-        return int(np.abs(self._tensors.numbers(name).weight.astype(np.int32)).sum(axis=1).max())
-
-    def _packed(self, numbers: Numbers) -> _Held:
-        group, pair = self._kernels.group, 2 * self._kernels.lanes
-        outputs, inputs = numbers.weight.shape
-        pairs, depth = -(-outputs // pair), self._depth(inputs)
-        weight = np.zeros((pairs * pair, depth), WEIGHTS[group])
-        weight[:outputs, :inputs] = numbers.weight
-        offsets = weight.sum(axis=1, dtype=np.float32) * np.float32(self._kernels.offset)
-        bias, multiplier = (_padded(values, pairs * pair) for values in numbers[1:])
-        bias += offsets
-        bias = bias if group == 1 else bias.astype(np.int32)
-        # Words of 32 bits, whatever they hold.
-        packed = np.ascontiguousarray(weight.view(np.int32).reshape(pairs, pair, depth // group).transpose(0, 2, 1))
-        arrays = (packed, bias, multiplier)
-        return _Held(_Layer(*(array.ctypes.data for array in arrays), inputs, outputs), arrays)
-
-    def _read_block(self, name: str) -> _Held:
+    def _make_block(self, name: str) -> _Block:
         parts = {key: self._layer(f"{name}.{key}") for key in ("mix", "project", "value", "gate", "contract")}
         spatial = self._tensors.numbers(f"{name}.spatial")
-        channels = self._depth(len(spatial.bias))
-        weight = _padded(spatial.weight.T.astype(np.float32), channels)
-        arrays = (weight, _padded(spatial.bias, channels), _padded(spatial.multiplier, channels))
-        block = _Block(
-            **{key: part.structure for key, part in parts.items()},
-            **dict(zip(("spatial_weights", "spatial_bias", "spatial_multiplier"), map(_address, arrays), strict=True)),
-        )
-        return _Held(block, arrays)
+        channels, wide = parts["mix"].inputs, parts["contract"].inputs
+        sizes = {"mix": (channels, channels), "project": (channels, channels), "contract": (wide, channels)}
+        sizes |= {"value": (channels, wide), "gate": (channels, wide)}
+        _check({key: (part.inputs, part.outputs) for key, part in parts.items()} == sizes, name)
+        _check(spatial.weight.shape == (channels, 9), name)
+        depth = self._depth(channels)
+        weight = _padded(spatial.weight.T.astype(np.float32), depth)
+        arrays = (weight, _padded(spatial.bias, depth), _padded(spatial.multiplier, depth))
+        addresses = (array.ctypes.data for array in arrays)
+        block = _Block(parts["mix"], *addresses, *(parts[key] for key in ("project", "value", "gate", "contract")))
+        return _keeping(block, arrays, parts)
+
+    def _packed(self, numbers: Numbers) -> _Layer:
+        group, pair = self._kernels.group, 2 * self._kernels.lanes
+        outputs, inputs = numbers.weight.shape
+        depth = self._depth(inputs)
+        weight = np.zeros((self._pairs(outputs), depth), WEIGHTS[group])
+        weight[:outputs, :inputs] = numbers.weight
+        bias, multiplier = (_padded(values, len(weight)) for values in numbers[1:])
+        bias += weight.sum(axis=1, dtype=np.float32) * np.float32(self._kernels.offset)
+        bias = bias if group == 1 else bias.astype(np.int32)
+        # Words of 32 bits, whatever they hold.
+        packed = np.ascontiguousarray(weight.view(np.int32).reshape(-1, pair, depth // group).transpose(0, 2, 1))
+        arrays = (packed, bias, multiplier)
+        layer = _Layer(*(array.ctypes.data for array in arrays), inputs, outputs)
+        layer.largest = int(np.abs(numbers.weight.astype(np.int32)).sum(axis=1).max())
+        return _keeping(layer, arrays)
+
+    def _depth(self, channels: int) -> int:
+        """As many as the inputs of a layer are padded to."""
+        depth: int = self._kernels.depth
+        return -(-channels // depth) * depth
+
+    def _pairs(self, outputs: int) -> int:
+        """As many as the outputs of a layer are padded to."""
+        pair: int = 2 * self._kernels.lanes
+        return -(-outputs // pair) * pair
 
 
 def _input(
@@ -297,12 +320,13 @@ def _input(
     limits: tuple[int, int] = (0, 0),
     offset: int = 0,
     scale: Floats | None = None,
-) -> _Held:
+) -> _Input:
     x = np.ascontiguousarray(x)
-    factors = None if scale is None else np.ascontiguousarray(scale)
+    _check(x.dtype in ((np.uint8,) if kind == BYTES else (np.float32, np.int32)), "a layer")
+    factors = None if scale is None else np.ascontiguousarray(np.broadcast_to(scale, x.shape[-1:]))
     address = None if factors is None else factors.ctypes.data
     given = _Input(x.ctypes.data, address, kind, step.bit_length() - 1, x.dtype == np.int32, *limits, offset)
-    return _Held(given, (x,) if factors is None else (x, factors))
+    return _keeping(given, x, factors)
 
 
 def _padded(values: Floats, length: int) -> Floats:
@@ -312,7 +336,14 @@ def _padded(values: Floats, length: int) -> Floats:
     return out
 
 
-def _address(array: npt.NDArray[Any]) -> int:
-    """Of numbers without gaps between them, which the caller keeps as long as it is used."""
-    assert array.flags.c_contiguous
-    return array.ctypes.data
+def _address(array: npt.NDArray[Any]) -> Any:
+    """Of numbers without gaps between them. It keeps the array as long as it is there itself."""
+    if not array.flags.c_contiguous:
+        raise ValueError("an array is not contiguous")
+    return array.ctypes.data_as(c_void_p)
+
+
+def _check(fits: bool, name: str) -> None:
+    """Before kernels read beyond what there is. Raises WeightsError."""
+    if not fits:
+        raise WeightsError(f"the tensors of {name} have other sizes than what they are applied to")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 ALIGNED = 96
 """Parts begin at multiples of so many positions, as the kernels take them."""
@@ -33,7 +34,7 @@ def thread_count() -> int:
     """How many threads may be used: what was set, what OMP_NUM_THREADS says when this is called first, as for torch and
     numpy, or one for each core."""
     if _told is None:
-        told = os.environ.get("OMP_NUM_THREADS", "")
+        told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # the others are for regions within
         set_threads(int(told) if told.isdecimal() and int(told) else _cores())
     return _told or 1
 
@@ -48,22 +49,45 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(MOST, "cae")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
+
+
 def in_threads(work: Callable[[int, int], int], positions: int, least: int = LEAST) -> None:
     """Calls work(begin, end) for parts of all positions, in this thread and others, each of which takes the next part
-    when it is done with one. It must release the lock of the interpreter.
+    when it is done with one.
 
-    least: positions that are worth a thread. Raises MemoryError if any call gives anything but 0.
+    work: must release the lock of the interpreter, and own the memory that it reads and writes: if this is interrupted,
+    other threads go on until their part is done. least: positions that are worth a thread. Raises MemoryError if any
+    call gives anything but 0.
     """
     threads = max(1, min(thread_count(), positions // least))
     size = max(least, -(-positions // (PARTS * threads))) if threads > 1 else positions
     size = -(-size // ALIGNED) * ALIGNED if size > ALIGNED else size
-    begins = iter(range(0, positions, size))
+    begins = deque(range(0, positions, size))
 
     def loop() -> bool:
-        # Not any(): the others' parts are not left undone.
-        return sum(bool(work(begin, min(begin + size, positions))) for begin in begins) > 0
+        lacking = False
+        while True:
+            try:
+                begin = begins.popleft()
+            except IndexError:
+                return lacking
+            lacking |= bool(work(begin, min(begin + size, positions)))
 
-    others = [_pool().submit(loop) for _ in range(threads - 1)]
-    # All of them end before anything is raised: they write where the caller has memory.
-    if sum([loop(), *(other.result() for other in others)]):
+    others = _submit(loop, threads - 1)
+    lacking = loop()
+    # Those that have not begun have nothing to do any more.
+    if any([lacking, *(other.result() for other in others if not other.cancel())]):
         raise MemoryError
+
+
+def _submit(loop: Callable[[], bool], count: int) -> list[Future[bool]]:
+    """As many threads as there are to be had, which are none when the interpreter ends."""
+    others: list[Future[bool]] = []
+    for _ in range(count):
+        try:
+            others.append(_pool().submit(loop))
+        except RuntimeError:
+            break
+    return others

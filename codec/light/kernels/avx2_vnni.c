@@ -1,7 +1,7 @@
 /* AVX2 with products of bytes: Intel since Alder Lake. */
 
 #include "target.h"
-#ifdef X86
+#ifdef X86_2021
 
 BEGIN_TARGET("avxvnni,avx2,fma")
 #define VNNI

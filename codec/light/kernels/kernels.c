@@ -3,7 +3,7 @@
 #include "kernels.h"
 #include "target.h"
 
-#if defined(X86)
+#if defined(X86_2021)
 #include <cpuid.h>
 
 /* A bit of what the processor says of itself: register 0 .. 3 of a leaf and its part. */
@@ -41,17 +41,24 @@ static int has_dot_products(void) { return 0; }
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* The level with this index, the best one first: NULL if this processor lacks it. `count`: how many levels there are. */
-EXPORT const Kernels *cae_kernels(int64_t index, int64_t *count) {
+/* The level with this index, the best one first: NULL if this processor lacks it. `count`: how many levels there are,
+   none if kernels.h has another version. */
+EXPORT const Kernels *cae_kernels(int64_t version, int64_t index, int64_t *count) {
+    *count = 0;
+    if (version != CAE_KERNELS_VERSION) return NULL;
 #ifdef X86
     __builtin_cpu_init();
     int wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     int narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const Kernels *levels[] = {
+#ifdef X86_2021
         wide && __builtin_cpu_supports("avx512vnni") && has_amx() ? &cae_avx512_amx : NULL,
+#endif
         wide && __builtin_cpu_supports("avx512vnni") ? &cae_avx512_vnni : NULL,
+#ifdef X86_2021
         narrow && has_avx_vnni() ? &cae_avx2_vnni : NULL,
+#endif
         wide ? &cae_avx512 : NULL,
         narrow ? &cae_avx2 : NULL,
         &cae_plain,
@@ -62,5 +69,5 @@ EXPORT const Kernels *cae_kernels(int64_t index, int64_t *count) {
     const Kernels *levels[] = {&cae_plain};
 #endif
     *count = sizeof levels / sizeof *levels;
-    return levels[index];
+    return 0 <= index && index < *count ? levels[index] : NULL;
 }

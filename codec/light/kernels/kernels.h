@@ -1,6 +1,6 @@
 /* The codec's layers for one CPU, in one place: what each level of instructions (avx512_vnni.c, avx2.c, ...) offers.
 
-   Everything is exact. Operands are whole numbers from 0 to 255 and weights from -127 to 127, and every sum of their
+   Everything is exact. Operands are whole numbers from 0 to 255 and weights from -128 to 127, and every sum of their
    products stays below 2^24, so its order is free. Whatever else there is are single IEEE 754 operations in float32, in
    the order of light/layers.py; contraction to fused multiply-adds has to be off (-ffp-contract=off). */
 
@@ -8,6 +8,9 @@
 #define CAE_KERNELS_H
 
 #include <stdint.h>
+
+/* Of all that is below: native.py has the same number, and the same structures. */
+#define CAE_KERNELS_VERSION 1
 
 /* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
 typedef struct {

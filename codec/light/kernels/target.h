@@ -3,13 +3,22 @@
 #ifndef CAE_TARGET_H
 #define CAE_TARGET_H
 
+#include <float.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Every operation is rounded once, and to float32. */
+#if defined(__FAST_MATH__) || FLT_EVAL_METHOD != 0
+#error "these kernels are not exact with such floating point"
+#endif
+
 #if defined(__x86_64__)
 #define X86
 #include <immintrin.h>
+#if defined(__clang__) || __GNUC__ >= 11
+#define X86_2021 /* what compilers know since then */
+#endif
 #elif defined(__aarch64__)
 #define ARM
 /* Older versions of Clang have its functions only where all that is compiled may use them. */

@@ -8,6 +8,9 @@
 #define PAIR (2 * LANES)
 #define DEPTH 64
 
+/* Compilers do not know all that these instructions read: what `p` points to is to be in memory now. */
+static inline void reach_memory(const void *p) { __asm__ volatile("" : : "r"(p) : "memory"); }
+
 /* What the registers hold, for this thread: 16 rows of 64 bytes each. */
 static inline void begin_tiles(void) {
     struct {
@@ -19,6 +22,7 @@ static inline void begin_tiles(void) {
         shape.row_bytes[i] = 64;
         shape.rows[i] = 16;
     }
+    reach_memory(&shape);
     _tile_loadconfig(&shape);
 }
 
@@ -30,6 +34,7 @@ static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t st
     int64_t depth = (layer->inputs + DEPTH - 1) / DEPTH * DEPTH;
     const weight *w = (const weight *)layer->weights + first * depth;
     int32_t whole[2][2][16][LANES];
+    reach_memory(u);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -49,6 +54,7 @@ static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t st
     _tile_stored(1, whole[0][1], 64);
     _tile_stored(2, whole[1][0], 64);
     _tile_stored(3, whole[1][1], 64);
+    reach_memory(whole);
     for (int half = 0; half < 2; half++) {
         vi bias = load_bias(layer->bias, first + half * LANES);
         vf multiplier = load(layer->multiplier + first + half * LANES);
