@@ -25,11 +25,11 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 from PIL import Image
 
 from cae.cli.main import main as cae
-from cae.codec.pipeline import load_codec
+from cae.codec.light.networks import load_light
+from cae.codec.light.threads import set_threads
 
 SIDE = 160
 DISK = 16 * 1024
@@ -153,8 +153,8 @@ def limit_file_size() -> None:
 @click.option("--kills", default=200, show_default=True)
 def main(kills: int) -> None:
     """Run all trials; exit code 1 if anything was lost."""
-    torch.set_num_threads(1)  # forked children have no other threads
-    load_codec("cpu")
+    set_threads(1)
+    load_light()
     with tempfile.TemporaryDirectory() as name:
         trials = Trials(Path(name))
         print(f"one encode: {1000 * trials.seconds:.0f} ms, {len(trials.whole)} bytes")

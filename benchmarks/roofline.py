@@ -1,4 +1,4 @@
-"""How near to this machine's own limit the codec runs: multiply-adds and bytes of each part, and the time they need.
+"""How near to this machine's own limit the codec runs: multiply-adds of each part, and the time they need.
 
     python benchmarks/roofline.py IMAGE [--threads 2] [--level avx2] [--check]
 

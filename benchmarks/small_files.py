@@ -12,11 +12,11 @@ import time
 
 import click
 import numpy as np
-import torch
 
 from cae.bitstream.container import Container, Header, Tile, pack
 from cae.bitstream.errors import CaeError
-from cae.codec.pipeline import load_codec
+from cae.codec.light.networks import load_light
+from cae.codec.light.threads import set_threads
 
 BYTES = 100
 
@@ -34,8 +34,8 @@ def hostile(fingerprint: bytes, row: int, size: tuple[int, int], tile: int, payl
 @click.option("--threads", default=2, show_default=True)
 def main(threads: int) -> None:
     """Measure some shapes at three rates."""
-    torch.set_num_threads(threads)
-    codec = load_codec("cpu")
+    set_threads(threads)
+    codec = load_light()
     print(f"{'size':>12} {'tiles':>6} {'row':>4} {'bytes':>6} {'ms':>6}  beyond the peak before, MB")
     for size, tile, payloads in (
         ((64, 64), 16, 1),

@@ -1,4 +1,4 @@
-"""The whole numbers of the decoder's arithmetic, which torch's networks and numpy's share (FORMAT.md, section 8)."""
+"""The whole numbers of the decoder's arithmetic, which all implementations share (FORMAT.md, section 8)."""
 
 from __future__ import annotations
 

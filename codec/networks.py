@@ -1,4 +1,4 @@
-"""What coding needs of a model, whatever it is calculated with: torch (tensors/) or numpy (light/).
+"""What coding needs of a model, whatever it is calculated with: torch (tensors/), or numpy and the kernels (light/).
 
 Everything here is exact, so the results are the same. Arrays have B tiles or images of equal size.
 """

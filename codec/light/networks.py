@@ -1,4 +1,4 @@
-"""`networks.Networks` in numpy: what codes where torch is not installed, or would take longer to import.
+"""`networks.Networks` without torch: in numpy, with layers by numpy or by the compiled kernels.
 
 The results are those of frozen.py, analysis.py and synthesis.py in tensors/ to the bit; what is said there of the
 numbers holds here. Arrays are float32 [B, h, w, channels] unless said otherwise.
