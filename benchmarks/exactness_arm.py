@@ -48,7 +48,7 @@ def compare(folder: Path) -> None:
     from cae.bitstream.container import unpack
     from cae.bitstream.tables import ProbabilityTables
     from cae.codec import coder, pipeline
-    from cae.codec.light.native import levels
+    from cae.codec.light.instructions import levels
     from cae.codec.light.networks import NUMPY, load_light
 
     plain: Any = runpy.run_path(str(REFERENCE))["Coder"]

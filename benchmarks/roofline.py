@@ -27,7 +27,7 @@ from cae.bitstream.entropy import StepDecoder, encode_steps
 from cae.codec import areas, windows
 from cae.codec.files import FileCoder
 from cae.codec.image import Picture, read_picture
-from cae.codec.light.native import levels
+from cae.codec.light.instructions import levels
 from cae.codec.light.networks import load_light
 from cae.codec.light.threads import set_threads
 from cae.codec.pipeline import load_codec

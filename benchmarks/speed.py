@@ -22,7 +22,7 @@ import torch
 
 from cae.bitstream.container import unpack
 from cae.codec.image import read_picture
-from cae.codec.light.native import levels
+from cae.codec.light.instructions import levels
 from cae.codec.light.networks import load_light
 from cae.codec.light.threads import set_threads
 from cae.codec.pipeline import load_codec

@@ -23,12 +23,12 @@ WAYS = {
     "": ("-m", "cae"),
     ", by numpy": (
         "-c",
-        "from cae.codec.light import native\nnative.levels = dict\n"
+        "from cae.codec.light import instructions\ninstructions.levels = dict\n"
         "from cae.codec import ways\nways.ARRAY_PIXELS = 2**40\nfrom cae.cli.main import main\nmain()",
     ),
     ", by torch": (
         "-c",
-        "from cae.codec.light import native\nnative.levels = dict\n"
+        "from cae.codec.light import instructions\ninstructions.levels = dict\n"
         "from cae.codec import ways\nways.ARRAY_PIXELS = 0\nfrom cae.cli.main import main\nmain()",
     ),
 }

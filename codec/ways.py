@@ -54,7 +54,7 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
 
 
 def _torch_pays(device: str, pixels: int, files: int) -> bool:
-    from .light.native import levels
+    from .light.instructions import levels
 
     if not _has_torch() or (levels() and (device == "cpu" or not _may_have_gpu())):
         return False

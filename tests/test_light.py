@@ -22,7 +22,7 @@ from cae.codec.files import FileCoder
 from cae.codec.image import Bytes, Picture, read_picture
 from cae.codec.installed import find_weights, parse, read_weights
 from cae.codec.light import networks as light
-from cae.codec.light.native import levels
+from cae.codec.light.instructions import levels
 from cae.codec.light.networks import NUMPY, LightNetworks, load_light
 from cae.codec.pipeline import Codec, load_codec
 
@@ -160,7 +160,7 @@ same = cae.decode(data).tobytes() == first.tobytes() and cae.encode(first, effor
 print(same, "torch" in sys.modules and sys.modules["torch"] is not None)
 """
 
-UNCOMPILED = "from cae.codec.light import native; native.levels = dict"
+UNCOMPILED = "from cae.codec.light import instructions; instructions.levels = dict"
 GPU = "from cae.codec import ways; ways._may_have_gpu = lambda: True; ways.resolve_device = lambda device: 'cuda'"
 NO_TORCH = "sys.modules['torch'] = None"  # as if it were not installed
 

@@ -22,9 +22,10 @@ import pytest
 from cae.bitstream.errors import WeightsError
 from cae.codec.config import ACTIVATION_LIMIT, OPERAND_STEP
 from cae.codec.integers import CLASSES, HALF
-from cae.codec.light import native, threads
+from cae.codec.light import instructions, threads
+from cae.codec.light.instructions import levels
 from cae.codec.light.layers import ArrayLayers, Tensors
-from cae.codec.light.native import NativeLayers, levels
+from cae.codec.light.native import NativeLayers
 
 CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (3, 5), (33, 17), (516, 8))
 """Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums."""
@@ -300,14 +301,16 @@ def test_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("what", ["none", "damaged", "other version"])
 def test_no_kernels(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing was compiled, where the library cannot be loaded, and where it is not that of native.py."""
+    """Where nothing was compiled, where the library cannot be loaded, and where it is of another version."""
     (tmp_path / "damaged.so").write_bytes(b"\x7fELF, and no more")
     if what == "none":
-        monkeypatch.setattr(native, "find_spec", lambda name: None)
+        monkeypatch.setattr(instructions, "find_spec", lambda name: None)
     elif what == "damaged":
-        monkeypatch.setattr(native, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "damaged.so")))
+        monkeypatch.setattr(
+            instructions, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "damaged.so"))
+        )
     else:
-        monkeypatch.setattr(native, "VERSION", native.VERSION + 1)
+        monkeypatch.setattr(instructions, "VERSION", instructions.VERSION + 1)
     levels.cache_clear()
     found = levels()
     levels.cache_clear()

@@ -5,14 +5,11 @@ What it gives is what numpy gives, to the bit, in a tenth of the time.
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import threading
 from collections.abc import Callable
-from ctypes import POINTER, Structure, byref, c_char_p, c_float, c_int64, c_void_p, pointer
+from ctypes import byref, c_void_p, pointer
 from functools import partial
-from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +18,9 @@ from ...bitstream.errors import WeightsError
 from ..config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..integers import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
 from ..networks import Floats, Latents, Pixels
+from .instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, keeping
 from .layers import Numbers, Tensors
 from .threads import in_threads
-
-T = TypeVar("T")
-
-VERSION = 1
-"""Of kernels/kernels.h."""
 
 BYTES, NARROW, UPPER, LOWER, BOTH, WHOLE = range(6)
 """Kinds of inputs."""
@@ -37,109 +30,6 @@ WEIGHTS = {1: np.float32, 2: np.int16, 4: np.int8}
 
 OPERANDS = {(1, False): np.float32, (2, False): np.int16, (4, False): np.uint8, (4, True): np.int8}
 """The same of operands, and whether they are less by an offset."""
-
-
-class _Layer(Structure):
-    largest: int
-    """The largest sum of the magnitudes of an output's weights; not for the kernels."""
-    _fields_ = (
-        ("weights", c_void_p),
-        ("bias", c_void_p),
-        ("multiplier", c_void_p),
-        ("inputs", c_int64),
-        ("outputs", c_int64),
-    )
-
-
-class _Block(Structure):
-    _fields_ = (
-        ("mix", _Layer),
-        ("spatial_weights", c_void_p),
-        ("spatial_bias", c_void_p),
-        ("spatial_multiplier", c_void_p),
-        *((name, _Layer) for name in ("project", "value", "gate", "contract")),
-    )
-
-
-class _Shape(Structure):
-    _fields_ = (("images", c_int64), ("height", c_int64), ("width", c_int64))
-
-
-class _Input(Structure):
-    _fields_ = (
-        ("data", c_void_p),
-        ("scale", c_void_p),
-        *((name, c_int64) for name in ("kind", "shift", "whole")),
-        ("least", c_float),
-        ("most", c_float),
-        ("offset", c_int64),
-    )
-
-
-class _Term(Structure):
-    _fields_ = (("layer", POINTER(_Layer)), ("input", _Input))
-
-
-class _Parameters(Structure):
-    _fields_ = (
-        ("means", _Layer),
-        ("scales", _Layer),
-        ("unit", c_void_p),
-        ("log_unit", c_void_p),
-        ("mean_limit", c_float),
-        ("scale_step", c_float),
-        *((name, c_int64) for name in ("last_row", "down", "right")),
-    )
-
-
-def _kernel(*arguments: Any) -> Any:
-    """The type of a function that works on positions from a begin to an end; what it gives is not 0 if it lacks
-    memory."""
-    return ctypes.CFUNCTYPE(c_int64, *arguments, c_int64, c_int64)
-
-
-_SHAPE = POINTER(_Shape)
-_ON_BLOCK = _kernel(POINTER(_Block), c_void_p, c_void_p, _SHAPE)
-
-
-class Kernels(Structure):
-    """Those of a level of instructions (kernels/kernels.h)."""
-
-    _fields_ = (
-        ("name", c_char_p),
-        ("lanes", c_int64),
-        ("group", c_int64),
-        ("depth", c_int64),
-        ("offset", c_int64),
-        ("product", _kernel(POINTER(_Term), c_int64, c_void_p, c_void_p)),
-        ("mix", _ON_BLOCK),
-        ("rest", _ON_BLOCK),
-        ("parameters", _kernel(POINTER(_Parameters), c_void_p, c_void_p, c_void_p, _SHAPE)),
-        ("samples", _kernel(c_void_p, c_void_p, c_void_p, _SHAPE)),
-    )
-
-
-@functools.cache
-def levels() -> dict[str, Kernels]:
-    """Those that were compiled and that this processor has, the best one first."""
-    found = find_spec(f"{__package__}._kernels")
-    if found is None or found.origin is None:
-        return {}
-    try:
-        function: Any = ctypes.CDLL(found.origin).cae_kernels
-    except (OSError, AttributeError):  # damaged, or of another system
-        return {}
-    function.restype, function.argtypes = POINTER(Kernels), (c_int64, c_int64, POINTER(c_int64))
-    count = c_int64()
-    function(VERSION, -1, byref(count))
-    kernels = (function(VERSION, index, byref(count)) for index in range(count.value))
-    return {each.contents.name.decode(): each.contents for each in kernels if each}
-
-
-def _keeping(structure: T, *what: object) -> T:
-    """A structure that keeps what it points to, as ctypes does not."""
-    structure.kept = what  # type: ignore[attr-defined]
-    return structure
 
 
 class NativeLayers:
@@ -182,7 +72,7 @@ class NativeLayers:
 
     def blocks(self, name: str, x: Floats, count: int) -> Floats:
         images, height, width, channels = x.shape
-        kernels, shape = self._kernels, byref(_Shape(images, height, width))
+        kernels, shape = self._kernels, byref(Shape(images, height, width))
         bordered = (images, height + 2, width + 2, self._depth(channels))
         mixed = np.full(bordered, -kernels.offset, OPERANDS[kernels.group, bool(kernels.offset)])
         positions, data, buffer = images * height * width, _address(x), _address(mixed)
@@ -200,7 +90,7 @@ class NativeLayers:
         size = units.shape[-1]
         means = np.empty((len(CLASSES), images, height // 2, width // 2, size), np.float32)
         rows = np.empty(means.shape, np.uint8)
-        shape, data = byref(_Shape(images, height, width)), _address(x)
+        shape, data = byref(Shape(images, height, width)), _address(x)
         for k, place in enumerate(CLASSES):
             halves = self._halves(f"{name}.classes.{k}")
             _check(all((half.inputs, half.outputs) == (channels, size) for half in halves), name)
@@ -209,8 +99,8 @@ class NativeLayers:
                 for values in (units[k] * np.float32(LATENT_FRACTION / MEAN_ONE), log_units[k])
             )
             addresses = unit.ctypes.data, log_unit.ctypes.data
-            given = _Parameters(*halves, *addresses, MEAN_LIMIT, 1 / SCALE_ONE, TABLE_ROWS - 1, *place)
-            own = byref(_keeping(given, halves, unit, log_unit))
+            given = Parameters(*halves, *addresses, MEAN_LIMIT, 1 / SCALE_ONE, TABLE_ROWS - 1, *place)
+            own = byref(keeping(given, halves, unit, log_unit))
             to = _address(means[k]), _address(rows[k])
             in_threads(partial(self._kernels.parameters, own, data, *to, shape), means[k].size // size)
         return means, rows
@@ -220,11 +110,11 @@ class NativeLayers:
         small = (images, 2 * height, 2 * width, 3 * PATCH**2 // 4)
         _check(patches.shape[-1] == 3 * PATCH**2 and corrections.shape == small, "pixels")
         out = np.empty((images, height * PATCH, width * PATCH, 3), np.uint8)
-        arguments = _address(patches), _address(corrections), _address(out), byref(_Shape(images, height, width))
+        arguments = _address(patches), _address(corrections), _address(out), byref(Shape(images, height, width))
         in_threads(partial(self._kernels.samples, *arguments), images * height, 8)
         return out
 
-    def _product(self, x: npt.NDArray[Any], *terms: tuple[_Layer, _Input], gain: Floats | None = None) -> Floats:
+    def _product(self, x: npt.NDArray[Any], *terms: tuple[Layer, Input], gain: Floats | None = None) -> Floats:
         """The sums of one term, or of two, for the positions of x. A term: a layer, and what it takes."""
         outputs = terms[0][0].outputs
         for layer, data in terms:
@@ -232,8 +122,8 @@ class NativeLayers:
             _check((layer.inputs, layer.outputs) == (inputs, outputs), "a layer")
         out = np.empty((*x.shape[:-1], outputs), np.float32)
         factors = None if gain is None else _address(np.ascontiguousarray(np.broadcast_to(gain, (outputs,))))
-        structures = (_Term * len(terms))(*(_Term(pointer(layer), data) for layer, data in terms))
-        arguments = _keeping(structures, terms), len(terms), factors, _address(out)
+        structures = (Term * len(terms))(*(Term(pointer(layer), data) for layer, data in terms))
+        arguments = keeping(structures, terms), len(terms), factors, _address(out)
         in_threads(partial(self._kernels.product, *arguments), out.size // outputs)
         return out
 
@@ -244,34 +134,34 @@ class NativeLayers:
                 self._made[make, *arguments] = make(*arguments)
             return self._made[make, *arguments]
 
-    def _layer(self, name: str, step: int = 1) -> _Layer:
+    def _layer(self, name: str, step: int = 1) -> Layer:
         """step: what the sums are multiplied by, if those of upper halves of numbers around 0."""
-        layer: _Layer = self._once(self._make_layer, name, step)
+        layer: Layer = self._once(self._make_layer, name, step)
         return layer
 
-    def _block(self, name: str) -> _Block:
-        block: _Block = self._once(self._make_block, name)
+    def _block(self, name: str) -> Block:
+        block: Block = self._once(self._make_block, name)
         return block
 
-    def _halves(self, name: str) -> tuple[_Layer, _Layer]:
+    def _halves(self, name: str) -> tuple[Layer, Layer]:
         """Two layers of one: means and log-scales."""
-        halves: tuple[_Layer, _Layer] = self._once(self._make_halves, name)
+        halves: tuple[Layer, Layer] = self._once(self._make_halves, name)
         return halves
 
-    def _make_layer(self, name: str, step: int) -> _Layer:
+    def _make_layer(self, name: str, step: int) -> Layer:
         weight, bias, multiplier = self._tensors.numbers(name)
         if step > 1:
             bias = weight.sum(axis=1, dtype=np.float32) * np.float32(-OPERAND_ZERO)
             multiplier = multiplier * np.float32(step)
         return self._packed(Numbers(weight, bias, multiplier))
 
-    def _make_halves(self, name: str) -> tuple[_Layer, _Layer]:
+    def _make_halves(self, name: str) -> tuple[Layer, Layer]:
         weight, bias, multiplier = self._tensors.numbers(name)
         size = len(bias) // 2
         means = Numbers(weight[:size], bias[:size], multiplier[:size])
         return self._packed(means), self._packed(Numbers(weight[size:], bias[size:], multiplier[size:]))
 
-    def _make_block(self, name: str) -> _Block:
+    def _make_block(self, name: str) -> Block:
         parts = {key: self._layer(f"{name}.{key}") for key in ("mix", "project", "value", "gate", "contract")}
         spatial = self._tensors.numbers(f"{name}.spatial")
         channels, wide = parts["mix"].inputs, parts["contract"].inputs
@@ -283,10 +173,10 @@ class NativeLayers:
         weight = _padded(spatial.weight.T.astype(np.float32), depth)
         arrays = (weight, _padded(spatial.bias, depth), _padded(spatial.multiplier, depth))
         addresses = (array.ctypes.data for array in arrays)
-        block = _Block(parts["mix"], *addresses, *(parts[key] for key in ("project", "value", "gate", "contract")))
-        return _keeping(block, arrays, parts)
+        block = Block(parts["mix"], *addresses, *(parts[key] for key in ("project", "value", "gate", "contract")))
+        return keeping(block, arrays, parts)
 
-    def _packed(self, numbers: Numbers) -> _Layer:
+    def _packed(self, numbers: Numbers) -> Layer:
         group, pair = self._kernels.group, 2 * self._kernels.lanes
         outputs, inputs = numbers.weight.shape
         depth = self._depth(inputs)
@@ -298,9 +188,9 @@ class NativeLayers:
         # Words of 32 bits, whatever they hold.
         packed = np.ascontiguousarray(weight.view(np.int32).reshape(-1, pair, depth // group).transpose(0, 2, 1))
         arrays = (packed, bias, multiplier)
-        layer = _Layer(*(array.ctypes.data for array in arrays), inputs, outputs)
+        layer = Layer(*(array.ctypes.data for array in arrays), inputs, outputs)
         layer.largest = int(np.abs(numbers.weight.astype(np.int32)).sum(axis=1).max())
-        return _keeping(layer, arrays)
+        return keeping(layer, arrays)
 
     def _depth(self, channels: int) -> int:
         """As many as the inputs of a layer are padded to."""
@@ -320,13 +210,13 @@ def _input(
     limits: tuple[int, int] = (0, 0),
     offset: int = 0,
     scale: Floats | None = None,
-) -> _Input:
+) -> Input:
     x = np.ascontiguousarray(x)
     _check(x.dtype in ((np.uint8,) if kind == BYTES else (np.float32, np.int32)), "a layer")
     factors = None if scale is None else np.ascontiguousarray(np.broadcast_to(scale, x.shape[-1:]))
     address = None if factors is None else factors.ctypes.data
-    given = _Input(x.ctypes.data, address, kind, step.bit_length() - 1, x.dtype == np.int32, *limits, offset)
-    return _keeping(given, x, factors)
+    given = Input(x.ctypes.data, address, kind, step.bit_length() - 1, x.dtype == np.int32, *limits, offset)
+    return keeping(given, x, factors)
 
 
 def _padded(values: Floats, length: int) -> Floats:

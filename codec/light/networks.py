@@ -36,8 +36,9 @@ from ..integers import (
     group_of,
 )
 from ..networks import Floats, Latents, Pixels, Resolve
+from .instructions import Kernels, levels
 from .layers import ArrayLayers, Layers, Tensors, clipped, depth_to_space, space_to_depth
-from .native import Kernels, NativeLayers, levels
+from .native import NativeLayers
 
 NUMPY = "numpy"
 """As a level of instructions."""
@@ -139,7 +140,7 @@ class LightNetworks:
 
 def load_light(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
     """What codes files with the installed weights of this fingerprint, or those for new files if None; loaded once.
-    level: what multiplies, "numpy" or one of `native.levels`; by default the fastest. Raises WeightsError."""
+    level: what multiplies, "numpy" or one of `instructions.levels`; by default the fastest. Raises WeightsError."""
     return _load_light(fingerprint or find_weights().fingerprint, level or fastest())
 
 

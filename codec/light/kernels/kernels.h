@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* Of all that is below: native.py has the same number, and the same structures. */
+/* Of all that is below: instructions.py has the same number, and the same structures. */
 #define CAE_KERNELS_VERSION 1
 
 /* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
