@@ -19,20 +19,21 @@ from statistics import median
 
 import click
 
+UNCOMPILED = """
+from cae.codec.light import instructions
+instructions.levels = dict
+from cae.codec import ways
+ways.ARRAY_PIXELS = {most}
+from cae.cli.main import main
+main()
+"""
+"""As if there were no kernels: numpy codes up to so many pixels, torch the rest."""
+
 WAYS = {
     "": ("-m", "cae"),
-    ", by numpy": (
-        "-c",
-        "from cae.codec.light import instructions\ninstructions.levels = dict\n"
-        "from cae.codec import ways\nways.ARRAY_PIXELS = 2**40\nfrom cae.cli.main import main\nmain()",
-    ),
-    ", by torch": (
-        "-c",
-        "from cae.codec.light import instructions\ninstructions.levels = dict\n"
-        "from cae.codec import ways\nways.ARRAY_PIXELS = 0\nfrom cae.cli.main import main\nmain()",
-    ),
+    ", by numpy": ("-c", UNCOMPILED.format(most=2**40)),
+    ", by torch": ("-c", UNCOMPILED.format(most=0)),
 }
-"""Without kernels either of the others may be taken."""
 
 
 def process(words: Sequence[object]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
-from ..codec.light.threads import set_threads
+from ..codec.light.threads import cores, set_threads
 from .failures import UNEXPECTED
 from .remote import Place
 from .work import Job, Outcome, Work, attempt, attempt_all
@@ -113,7 +113,6 @@ def use_threads(count: int) -> None:
 def _start_worker(share: int) -> None:
     """One of so many, which share the threads that one process would take."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for name in THREADS:
         own = os.environ.get(name, "")
-        os.environ[name] = str(max(1, (int(own) if own.isdecimal() else cores) // share))
+        os.environ[name] = str(max(1, (int(own) if own.isdecimal() else cores()) // share))

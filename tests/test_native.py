@@ -269,9 +269,9 @@ def test_how_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, expected in {
         "3": 3,
         "4,2": 4,
-        "0": threads._cores(),
-        "many": threads._cores(),
-        "": threads._cores(),
+        "0": threads.cores(),
+        "many": threads.cores(),
+        "": threads.cores(),
     }.items():
         monkeypatch.setattr(threads, "_told", None)
         monkeypatch.setenv("OMP_NUM_THREADS", value)

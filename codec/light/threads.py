@@ -35,11 +35,12 @@ def thread_count() -> int:
     numpy, or one for each core."""
     if _told is None:
         told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # the others are for regions within
-        set_threads(int(told) if told.isdecimal() and int(told) else _cores())
+        set_threads(int(told) if told.isdecimal() and int(told) else cores())
     return _told or 1
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Those that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

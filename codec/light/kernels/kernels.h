@@ -34,15 +34,15 @@ typedef struct {
 /* How numbers become operands. */
 enum {
     BYTES,  /* uint8, as they are */
-    NARROW, /* divided by 2^shift; 128 stands for 0 */
+    NARROW, /* float32, divided by 2^shift; 128 stands for 0 */
     UPPER,  /* whole numbers: how many 2^shift they have, 128 stands for 0 */
     LOWER,  /* what is left */
     BOTH,   /* one after the other, for twice as many inputs */
     WHOLE,  /* whole numbers as they are, if operands have 16 bits */
 };
 
-/* What a layer takes. Before they become operands, numbers that are not bytes are multiplied by `scale`, [channels], if
-   there is one; for whole ones they are then limited and rounded, and `offset` is added. */
+/* What a layer takes. Before they become operands, whole numbers are made of others: these are multiplied by `scale`,
+   [channels], if there is one, limited and rounded, and `offset` is added. */
 typedef struct {
     const void *data; /* [positions][channels] */
     const float *scale;

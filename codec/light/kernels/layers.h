@@ -5,6 +5,7 @@
 #include "kernels.h"
 
 #define CHUNK 96 /* positions that go through a row of layers together, so that what they give stays in the cache */
+#define ONE_STEP 0.125f /* eight steps of activations become one of operands */
 
 /* Operands in memory for so many channels. */
 static inline int64_t padded(int64_t channels) { return (channels + DEPTH - 1) / DEPTH * DEPTH; }
@@ -55,10 +56,10 @@ static inline vi to_signed_operands(vf x) {
     return add_whole(rounded(clamp(x, set(-128), set(127))), set_whole(128));
 }
 
-/* The activations of a position to operands: eight of their steps become one. */
-static inline void narrow(const float *x, int64_t channels, operand *u) {
+/* What a layer takes at a position, times `factor`, to operands. */
+static inline void narrow(const float *x, int64_t channels, float factor, operand *u) {
     for (int64_t c = 0; c < channels; c += LANES)
-        put(u + c, to_signed_operands(mul(load_some(x + c, channels - c), set(0.125f))));
+        put(u + c, to_signed_operands(mul(load_some(x + c, channels - c), set(factor))));
 }
 
 static inline void store_bytes(uint8_t *p, vi x, int64_t count) {
@@ -96,7 +97,7 @@ static int64_t mix(const Block *block, const float *x, void *mixed, const Shape 
     BEGIN_TILES
     for (int64_t start = begin; start < end; start += CHUNK) {
         int64_t count = least(CHUNK, end - start);
-        for (int64_t i = 0; i < count; i++) narrow(x + (start + i) * channels, channels, u + i * stride);
+        for (int64_t i = 0; i < count; i++) narrow(x + (start + i) * channels, channels, ONE_STEP, u + i * stride);
         FOR_TILES(layer, count) {
             vf sums[TILE][2];
             sums_of_tile(layer, u + top * stride, stride, first, sums);
@@ -165,7 +166,7 @@ static int64_t rest(const Block *block, float *x, const void *mixed, const Shape
             spatial(block, at, stride, shape->width, u + i * stride, some);
         }
         add_sums(&block->project, u, stride, here, count);
-        for (int64_t i = 0; i < count; i++) narrow(here + i * channels, channels, u + i * stride);
+        for (int64_t i = 0; i < count; i++) narrow(here + i * channels, channels, ONE_STEP, u + i * stride);
         FOR_TILES(&block->value, count) {
             vf values[TILE][2], gates[TILE][2];
             sums_of_tile(&block->value, u + top * stride, stride, first, values);
@@ -200,14 +201,14 @@ static void take(const Input *input, int64_t channels, int64_t position, operand
         for (int64_t c = 0; c < channels; c += LANES) put(u + c, load_bytes(x + c, channels - c));
         return;
     }
-    vf step = set(1.0f / (1 << input->shift)), least = set(input->least), most = set(input->most);
+    if (input->kind == NARROW) {
+        narrow((const float *)input->data + position * channels, channels, 1.0f / (1 << input->shift), u);
+        return;
+    }
+    vf least = set(input->least), most = set(input->most);
     vi left = set_whole((1 << input->shift) - 1), offset = set_whole(input->offset);
     for (int64_t c = 0; c < channels; c += LANES) {
         vf x = numbers(input, channels, position, c);
-        if (input->kind == NARROW) {
-            put(u + c, to_signed_operands(mul(x, step)));
-            continue;
-        }
         vi whole = add_whole(rounded(clamp(x, least, most)), offset);
         if (input->kind == LOWER)
             whole = masked(whole, left);
@@ -276,7 +277,7 @@ static int64_t parameters(const Parameters *given, const float *x, float *means,
         for (int64_t i = 0; i < count; i++) {
             int64_t row = 2 * ((start + i) / half_width) + given->down;
             int64_t column = 2 * ((start + i) % half_width) + given->right;
-            narrow(x + (row * shape->width + column) * inputs, inputs, u + i * stride);
+            narrow(x + (row * shape->width + column) * inputs, inputs, ONE_STEP, u + i * stride);
         }
         FOR_TILES(&given->means, count) {
             vf sums[TILE][2], logs[TILE][2];
