@@ -1,1 +1,1 @@
-"""The model in numpy: to code by it where torch is not installed, or would take longer to import."""
+"""The model without torch: in numpy, and with its layers as kernels compiled for this CPU, which code by it."""
