@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from .config import CONTEXT_CLAMP
 
+WEIGHT_LIMIT = 127
+"""Largest magnitude of a weight, which is stored as int8."""
+
 ACCUMULATOR_LIMIT = 2**24
 """float32 holds every integer up to here."""
 

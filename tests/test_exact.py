@@ -19,6 +19,7 @@ import torch
 from cae.bitstream.container import unpack
 from cae.bitstream.errors import WeightsError
 from cae.codec.image import read_picture
+from cae.codec.integers import WEIGHT_LIMIT
 from cae.codec.pipeline import load_codec
 from cae.codec.tensors import exact, narrow
 from cae.codec.tensors.analysis import FinePointwise
@@ -26,7 +27,6 @@ from cae.codec.tensors.exact import (
     MAX_EXPONENT,
     MAX_OUTPUT,
     MIN_EXPONENT,
-    WEIGHT_LIMIT,
     Integer,
     exact_arithmetic,
     limited,

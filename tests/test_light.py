@@ -129,6 +129,7 @@ def test_bad_weights(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for change in (
         {f"{name}.weight": np.full_like(tensors[f"{name}.weight"], 127), f"{name}.bias": np.full(128, 2**24, np.int32)},
         {f"{name}.multiplier": np.full(128, 0.3, np.float32)},
+        {f"{name}.weight": np.where(tensors[f"{name}.weight"] == 127, -128, tensors[f"{name}.weight"]).astype(np.int8)},
     ):
         networks = LightNetworks(config, {**tensors, **change}, levels().get(level))
         with pytest.raises(WeightsError, match="too large for exact"):

@@ -24,8 +24,8 @@ from cae.codec.config import ACTIVATION_LIMIT, OPERAND_STEP
 from cae.codec.integers import CLASSES, HALF
 from cae.codec.light import instructions, threads
 from cae.codec.light.instructions import levels
-from cae.codec.light.layers import ArrayLayers, Tensors
-from cae.codec.light.native import NativeLayers
+from cae.codec.light.layers import ArrayLayers, Numbers, Tensors
+from cae.codec.light.native import LONGEST_RUN, NativeLayers
 
 CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (3, 5), (33, 17), (516, 8))
 """Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums."""
@@ -154,6 +154,37 @@ def test_samples(level: str, size: tuple[int, int, int]) -> None:
     given = Tensors({})
     expected = ArrayLayers(given).samples(patches, corrections)
     assert np.array_equal(NativeLayers(given, levels()[level]).samples(patches, corrections), expected)
+
+
+@pytest.mark.parametrize("most", [1, 40, 127])
+@pytest.mark.parametrize("shape", [(1, 1), (40, 12), (100, 200), (64, 800)])
+def test_sums_of_16_bits_have_room(level: str, shape: tuple[int, int], most: int) -> None:
+    """Runs of words have the layer's weights, in an order in which no products add up to 2^15."""
+    kernels = levels()[level]
+    if not kernels.order:
+        pytest.skip("has sums of 32 bits alone")
+    rng = np.random.default_rng(most)
+    weight = rng.integers(-most, most + 1, shape, np.int8)
+    weight[-1] = most
+    numbers = Numbers(weight, np.zeros(len(weight), np.float32), np.ones(len(weight), np.float32))
+    packed, _, _, order = NativeLayers(Tensors({}), kernels)._packed(numbers).kept[0]
+    tiles, steps, pair = packed.shape
+    words = packed.view(np.int8).reshape(tiles, steps, pair, 4)
+    found = np.zeros((tiles, pair, -(-shape[1] // kernels.depth) * kernels.depth), np.int64)
+    for own, (lengths, places), to in zip(
+        words, ((o[:LONGEST_RUN], o[LONGEST_RUN:]) for o in order), found, strict=True
+    ):
+        at = 0
+        for length in np.repeat(np.arange(1, LONGEST_RUN + 1), lengths):
+            run = own[at : at + length].reshape(length, pair, 2, 2).astype(np.int64)
+            for sign in (1, -1):
+                assert 255 * np.maximum(sign * run, 0).sum(axis=(0, 3)).max() < 2**15
+            for word, place in zip(own[at : at + length], places[at : at + length], strict=True):
+                to[:, place : place + 4] += word
+            at += length
+    found = found.reshape(tiles * pair, -1)
+    assert np.array_equal(found[: shape[0], : shape[1]], weight)
+    assert np.count_nonzero(found) == np.count_nonzero(weight)
 
 
 def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ..config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
-from ..integers import ACCUMULATOR_LIMIT, HALF, LEVEL_ONE
+from ..integers import ACCUMULATOR_LIMIT, HALF, LEVEL_ONE, WEIGHT_LIMIT
 from ..tensors.analysis import FinePointwise
-from ..tensors.exact import MAX_EXPONENT, MAX_OUTPUT, MIN_EXPONENT, WEIGHT_LIMIT, Integer
+from ..tensors.exact import MAX_EXPONENT, MAX_OUTPUT, MIN_EXPONENT, Integer
 from ..tensors.layers import Depthwise, DepthwiseBlock, Pointwise
 from ..tensors.synthesis import LinearSynthesis
 from ..tensors.transforms import typed

@@ -10,21 +10,19 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 """Of kernels/kernels.h."""
 
 
 class Layer(Structure):
     """A 1x1 convolution."""
 
-    largest: int
-    """The largest sum of the magnitudes of an output's weights; not for the kernels."""
     _fields_ = (
         ("weights", c_void_p),
         ("bias", c_void_p),
         ("multiplier", c_void_p),
-        ("inputs", c_int64),
-        ("outputs", c_int64),
+        ("order", c_void_p),
+        *((name, c_int64) for name in ("steps", "inputs", "outputs")),
     )
 
 
@@ -98,6 +96,7 @@ class Kernels(Structure):
         ("group", c_int64),
         ("depth", c_int64),
         ("offset", c_int64),
+        ("order", ctypes.CFUNCTYPE(c_int64, c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p)),
         ("product", _kernel(POINTER(Term), c_int64, c_void_p, c_void_p)),
         ("mix", _ON_BLOCK),
         ("rest", _ON_BLOCK),

@@ -16,7 +16,16 @@ import numpy.typing as npt
 
 from ...bitstream.errors import WeightsError
 from ..config import LATENT_FRACTION, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
-from ..integers import ACCUMULATOR_LIMIT, CLASSES, GATE_LIMIT, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
+from ..integers import (
+    ACCUMULATOR_LIMIT,
+    CLASSES,
+    GATE_LIMIT,
+    HALF,
+    MEAN_LIMIT,
+    MEAN_ONE,
+    SCALE_ONE,
+    WEIGHT_LIMIT,
+)
 from ..networks import Floats, Latents, Pixels
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -63,7 +72,8 @@ class Tensors:
         if weight.dtype != np.int8 or not weight.size or not bias.shape == multiplier.shape == weight.shape[:1]:
             raise WeightsError(f"the tensors of {name} are not those of a layer")
         sums = np.abs(weight.astype(np.float32)).sum(axis=1, dtype=np.float64) * OPERAND_LIMIT + np.abs(bias)
-        if not sums.max() < ACCUMULATOR_LIMIT or (np.frexp(multiplier)[0] != 0.5).any():
+        exact = sums.max() < ACCUMULATOR_LIMIT and weight.min() >= -WEIGHT_LIMIT
+        if not exact or (np.frexp(multiplier)[0] != 0.5).any():
             raise WeightsError("integer weights are too large for exact arithmetic")
         return Numbers(weight, bias, multiplier)
 

@@ -22,14 +22,17 @@ from .instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term,
 from .layers import Numbers, Tensors
 from .threads import in_threads
 
-BYTES, NARROW, UPPER, LOWER, BOTH, WHOLE = range(6)
+BYTES, NARROW, UPPER, LOWER, BOTH = range(5)
 """Kinds of inputs."""
 
-WEIGHTS = {1: np.float32, 2: np.int16, 4: np.int8}
+WEIGHTS = {1: np.float32, 4: np.int8}
 """Of how many bits weights are, if so many share 32."""
 
-OPERANDS = {(1, False): np.float32, (2, False): np.int16, (4, False): np.uint8, (4, True): np.int8}
+OPERANDS = {(1, False): np.float32, (4, False): np.uint8, (4, True): np.int8}
 """The same of operands, and whether they are less by an offset."""
+
+LONGEST_RUN = 4
+"""Of kernels/kernels.h."""
 
 
 class NativeLayers:
@@ -54,9 +57,6 @@ class NativeLayers:
         gain: Floats | None = None,
     ) -> Floats:
         limits, layer = (-limit, limit), self._layer(name)
-        # With operands of 16 bits, sums of 32 hold what the two terms add up to, and are rounded once, as that is.
-        if self._kernels.group == 2 and layer.largest * limit < 2**31 - 2**24:
-            return self._product(x, (layer, _input(x, WHOLE, 1, limits, scale=scale)), gain=gain)
         upper = self._layer(name, step), _input(x, UPPER, step, limits, scale=scale)
         return self._product(x, upper, (layer, _input(x, LOWER, step, limits, scale=scale)), gain=gain)
 
@@ -187,10 +187,19 @@ class NativeLayers:
         bias = bias if group == 1 else bias.astype(np.int32)
         # Words of 32 bits, whatever they hold.
         packed = np.ascontiguousarray(weight.view(np.int32).reshape(-1, pair, depth // group).transpose(0, 2, 1))
-        arrays = (packed, bias, multiplier)
-        layer = Layer(*(array.ctypes.data for array in arrays), inputs, outputs)
-        layer.largest = int(np.abs(numbers.weight.astype(np.int32)).sum(axis=1).max())
-        return keeping(layer, arrays)
+        packed, order = self._ordered(packed) if self._kernels.order else (packed, np.empty(0, np.int32))
+        arrays = (packed, bias, multiplier, order)
+        return keeping(Layer(*(array.ctypes.data for array in arrays), packed.shape[1], inputs, outputs), arrays)
+
+    def _ordered(self, words: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """What the kernels need to add up products in 16 bits. words: [tiles, words, pair]."""
+        tiles, count, pair = words.shape
+        ordered = np.empty((tiles, 2 * count, pair), np.int32)
+        order = np.empty((tiles, LONGEST_RUN + 2 * count), np.int32)
+        steps = self._kernels.order(words.ctypes.data, tiles, count, pair, order.ctypes.data, ordered.ctypes.data)
+        if steps < 0:
+            raise MemoryError
+        return ordered[:, :steps].copy(), order[:, : LONGEST_RUN + steps].copy()
 
     def _depth(self, channels: int) -> int:
         """As many as the inputs of a layer are padded to."""

@@ -21,11 +21,8 @@ from torch import Tensor, nn
 
 from ...bitstream.errors import WeightsError
 from ..config import ACTIVATION_LIMIT, OPERAND_LIMIT, ROWS
-from ..integers import ACCUMULATOR_LIMIT
+from ..integers import ACCUMULATOR_LIMIT, WEIGHT_LIMIT
 from .layers import pointwise
-
-WEIGHT_LIMIT = 127
-"""Largest magnitude of a weight, which is stored as int8."""
 
 MIN_EXPONENT, MAX_EXPONENT = -20, 24
 """Multipliers are powers of two: 2^20, for channels that are all but dead, to 2^-24."""

@@ -5,7 +5,7 @@
 
 BEGIN_TARGET("avx2,fma")
 #include "lanes_256.h"
-#include "tile_dot.h"
+#include "tile_pairs.h"
 #include "layers.h"
 
 KERNELS(avx2);

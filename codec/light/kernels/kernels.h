@@ -10,13 +10,15 @@
 #include <stdint.h>
 
 /* Of all that is below: instructions.py has the same number, and the same structures. */
-#define CAE_KERNELS_VERSION 1
+#define CAE_KERNELS_VERSION 2
 
 /* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
 typedef struct {
-    const void *weights; /* [outputs / (2 lanes)][inputs / group][2 lanes][group], with zeros for what is padded */
+    const void *weights; /* [outputs / (2 lanes)][steps][2 lanes][group], with zeros for what is padded */
     const void *bias; /* [outputs], int32, or float32 if weights are, with what operands are less; padded likewise */
     const float *multiplier; /* [outputs], padded likewise */
+    const int32_t *order; /* [outputs / (2 lanes)][LONGEST_RUN + steps], if weights have to go through `order` */
+    int64_t steps; /* inputs / group, if not */
     int64_t inputs, outputs;
 } Layer;
 
@@ -38,7 +40,6 @@ enum {
     UPPER,  /* whole numbers: how many 2^shift they have, 128 stands for 0 */
     LOWER,  /* what is left */
     BOTH,   /* one after the other, for twice as many inputs */
-    WHOLE,  /* whole numbers as they are, if operands have 16 bits */
 };
 
 /* What a layer takes. Before they become operands, whole numbers are made of others: these are multiplied by `scale`,
@@ -70,11 +71,14 @@ typedef struct {
 typedef struct {
     const char *name;
     int64_t lanes; /* numbers of 32 bits in a vector */
-    int64_t group; /* operands in 32 bits: 4 of int8 (weights) and uint8, 2 of int16, 1 of float32 */
+    int64_t group; /* operands in 32 bits: 4 of int8 (weights) and uint8, or 1 of float32 */
     int64_t depth; /* operands and weights of inputs are padded to a multiple of it */
     int64_t offset; /* operands in memory are so much less */
 
-    /* All of them give 0, or 1 if there is no memory. */
+    /* What a layer's weights have to go through, if products are added up in 16 bits; see cae_order. */
+    int64_t (*order)(const int8_t *weights, int64_t tiles, int64_t words, int64_t pair, int32_t *order, int8_t *ordered);
+
+    /* All that follow give 0, or 1 if there is no memory. */
 
     /* out, [positions][outputs], for positions begin .. end: the sums of one term, or of two, added; then times gain,
        [outputs], if there is one. */
@@ -96,6 +100,13 @@ typedef struct {
     int64_t (*samples)(const float *patches, const float *corrections, uint8_t *out, const Shape *shape, int64_t begin,
                     int64_t end);
 } Kernels;
+
+#define LONGEST_RUN 4 /* words that are added up in 16 bits */
+
+/* weights: [tiles][words][pair][4], in which `pair` outputs make a tile. Gives the number of steps, at most 2 * words,
+   or -1 if there is no memory. ordered: [tiles][2 * words][pair][4]; order: [tiles][LONGEST_RUN + 2 * words], how many
+   runs of 1, 2 .. words there are and, run by run, with which operands each word begins. */
+int64_t cae_order(const int8_t *weights, int64_t tiles, int64_t words, int64_t pair, int32_t *order, int8_t *ordered);
 
 extern const Kernels cae_avx512_amx, cae_avx512_vnni, cae_avx512, cae_avx2_vnni, cae_avx2, cae_neon_dot, cae_plain;
 

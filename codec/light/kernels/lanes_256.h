@@ -4,7 +4,11 @@
 
 #define LANES 8
 #define OFFSET 0
+#ifdef VNNI
 #define TILE 6 /* positions at a time: 12 of 16 registers hold their sums */
+#else
+#define TILE 4 /* others hold weights and what is added up in 16 bits */
+#endif
 
 typedef __m256 vf;
 typedef __m256i vi;
@@ -41,20 +45,18 @@ static inline va load_bias(const void *bias, int64_t first) {
 }
 static inline vf sum_float(va x) { return to_float(x); }
 
-#ifdef VNNI
 typedef uint8_t operand;
 typedef int8_t weight;
 #define GROUP 4
 static inline void put(operand *p, vi x) { to_bytes(p, x); }
 static inline vi get(const operand *p) { return from_bytes(p); }
+#ifdef VNNI
 static inline va dot(va sum, vi u, vi w) { return _mm256_dpbusd_avx_epi32(sum, u, w); }
 #else
-typedef int16_t operand;
-typedef int16_t weight;
-#define GROUP 2
-static inline void put(operand *p, vi x) { _mm_storeu_si128((__m128i *)p, packed(x)); }
-static inline vi get(const operand *p) { return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p)); }
-static inline va dot(va sum, vi u, vi w) { return _mm256_add_epi32(sum, _mm256_madd_epi16(u, w)); }
+/* Sums of two products, in 16 bits, limited; of these; and the sums of two neighbours. */
+static inline vi pairs(vi u, vi w) { return _mm256_maddubs_epi16(u, w); }
+static inline vi add_pairs(vi x, vi y) { return _mm256_add_epi16(x, y); }
+static inline vi sum_pairs(vi x) { return _mm256_madd_epi16(x, _mm256_set1_epi16(1)); }
 #endif
 
 static inline vi words(const operand *p) {

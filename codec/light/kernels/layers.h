@@ -212,7 +212,7 @@ static void take(const Input *input, int64_t channels, int64_t position, operand
         vi whole = add_whole(rounded(clamp(x, least, most)), offset);
         if (input->kind == LOWER)
             whole = masked(whole, left);
-        else if (input->kind != WHOLE)
+        else
             whole = add_whole(shifted(whole, input->shift), set_whole(128));
         put(u + c, whole);
     }
@@ -319,4 +319,4 @@ static int64_t samples(const float *patches, const float *corrections, uint8_t *
 }
 
 #define KERNELS(name) \
-    const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, OFFSET, product, mix, rest, parameters, samples}
+    const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, OFFSET, ORDER, product, mix, rest, parameters, samples}

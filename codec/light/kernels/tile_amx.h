@@ -6,6 +6,7 @@
 #undef TILE
 #define TILE 32
 #define PAIR (2 * LANES)
+#define ORDER NULL
 #define DEPTH 64
 
 /* Compilers do not know all that these instructions read: what `p` points to is to be in memory now. */
@@ -31,7 +32,7 @@ static inline void begin_tiles(void) {
 
 /* The sums of TILE positions and the two vectors of outputs that begin at `first`. u: [TILE][stride]. */
 static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t stride, int64_t first, vf sums[TILE][2]) {
-    int64_t depth = (layer->inputs + DEPTH - 1) / DEPTH * DEPTH;
+    int64_t depth = layer->steps * GROUP;
     const weight *w = (const weight *)layer->weights + first * depth;
     int32_t whole[2][2][16][LANES];
     reach_memory(u);

@@ -1,39 +1,21 @@
 /* Sums of products for some positions and two vectors of outputs, held in vector registers. */
 
 #include "kernels.h"
+#include "registers.h"
 
 #define PAIR (2 * LANES)
+#define ORDER NULL
 #define DEPTH LANES
 #define BEGIN_TILES
 #define END_TILES
 
-/* Compilers keep sums in registers if each has a name of its own. */
-#if TILE == 12
-#define EACH(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
-#elif TILE == 8
-#define EACH(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
-#else
-#define EACH(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
-#endif
-
-/* Has GCC hold a sum in a register from one step of a loop to the next, where it would rather store all of them each
-   time. */
-#if defined(X86)
-#define KEEP(sum) __asm__("" : "+v"(sum));
-#elif defined(ARM)
-#define KEEP(sum) __asm__("" : "+w"(sum));
-#else
-#define KEEP(sum)
-#endif
-
 /* The sums of TILE positions and the two vectors of outputs that begin at `first`. u: [TILE][stride]. */
 static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t stride, int64_t first, vf sums[TILE][2]) {
-    int64_t count = (layer->inputs + DEPTH - 1) / DEPTH * DEPTH / GROUP;
-    const weight *w = (const weight *)layer->weights + first * count * GROUP;
+    const weight *w = (const weight *)layer->weights + first * layer->steps * GROUP;
     va bias[2] = {load_bias(layer->bias, first), load_bias(layer->bias, first + LANES)};
 #define NAME(i) va left##i = bias[0], right##i = bias[1];
     EACH(NAME)
-    for (int64_t k = 0; k < count; k++, w += PAIR * GROUP) {
+    for (int64_t k = 0; k < layer->steps; k++, w += PAIR * GROUP) {
         va left = weights(w), right = weights(w + LANES * GROUP), word;
 #define ADD_PRODUCTS(i)                          \
     word = words(u + i * stride + k * GROUP);    \

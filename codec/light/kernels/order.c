@@ -1,0 +1,116 @@
+/* The order in which tile_pairs.h adds up products, so that no sum of 16 bits meets its limit.
+
+   Each half of a word of four weights is a pair that is multiplied by operands from 0 to 255. As long as the positive
+   weights of all pairs that are added up make no more than 127, and the negative ones no less than -127, every sum on
+   the way is within 127 * 255 < 2^15. So words are put into runs: the heaviest first, each into the first run that
+   has room for it in all its outputs. What a pair has beyond 127 by itself becomes a word of its own. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#define MOST 127 /* seven bits */
+#define PAIRS 64 /* of weights in a word, of up to 32 outputs */
+
+typedef uint8_t Sums[2 * PAIRS]; /* of the positive weights of pairs, and of the negative ones */
+
+typedef struct {
+    int32_t place, heaviest;
+    int16_t pairs[PAIRS];
+    Sums sums;
+} Word;
+
+typedef struct {
+    int32_t length, words[LONGEST_RUN];
+    Sums sums;
+} Run;
+
+/* Compilers make vectors of these loops if all is of 16 bits. */
+static inline int16_t first_of(int16_t pair) { return (int16_t)((uint16_t)pair << 8) >> 8; }
+static inline int16_t second_of(int16_t pair) { return pair >> 8; }
+static inline int16_t positive(int16_t x) { return x > 0 ? x : 0; }
+
+static void weigh(Word *word) {
+    int16_t heaviest = 0;
+    for (int i = 0; i < PAIRS; i++) {
+        int16_t first = first_of(word->pairs[i]), second = second_of(word->pairs[i]);
+        int16_t above = positive(first) + positive(second), below = positive(-first) + positive(-second);
+        word->sums[i] = above;
+        word->sums[PAIRS + i] = below;
+        int16_t heavier = above > below ? above : below;
+        heaviest = heavier > heaviest ? heavier : heaviest;
+    }
+    word->heaviest = heaviest;
+}
+
+/* Moves the second weight of pairs that are too much by themselves to another word. Whether there was any. */
+static int split(Word *word, Word *rest) {
+    int16_t any = 0;
+    rest->place = word->place;
+    for (int i = 0; i < PAIRS; i++) {
+        int16_t sum = first_of(word->pairs[i]) + second_of(word->pairs[i]);
+        int16_t beyond = sum > MOST || sum < -MOST ? -1 : 0;
+        rest->pairs[i] = word->pairs[i] & beyond & ~0xff;
+        word->pairs[i] &= ~beyond | 0xff;
+        any |= beyond;
+    }
+    return any;
+}
+
+static int by_weight(const void *x, const void *y) {
+    const Word *a = *(const Word *const *)x, *b = *(const Word *const *)y;
+    return a->heaviest != b->heaviest ? b->heaviest - a->heaviest : (a > b) - (a < b);
+}
+
+static int fits(const Run *run, const Word *word) {
+    uint8_t any = 0; /* has the highest bit if one of the sums has it */
+    if (run->length == LONGEST_RUN) return 0;
+    for (int i = 0; i < 2 * PAIRS; i++) any |= (uint8_t)(run->sums[i] + word->sums[i]);
+    return any <= MOST;
+}
+
+int64_t cae_order(const int8_t *weights, int64_t tiles, int64_t words, int64_t pair, int32_t *order, int8_t *ordered) {
+    Word *all = malloc(2 * words * sizeof *all), **sorted = malloc(2 * words * sizeof *sorted);
+    Run *runs = malloc(2 * words * sizeof *runs);
+    int64_t most = 0;
+    for (int64_t tile = 0; all && sorted && runs && tile < tiles; tile++) {
+        int64_t count = words, run_count = 0;
+        for (int64_t k = 0; k < words; k++) {
+            Word *word = all + k;
+            word->place = 4 * k;
+            memset(word->pairs, 0, sizeof word->pairs);
+            memcpy(word->pairs, weights + (tile * words + k) * 4 * pair, 4 * pair);
+            if (split(word, all + count)) weigh(all + count++);
+            weigh(word);
+        }
+        for (int64_t k = 0; k < count; k++) sorted[k] = all + k;
+        qsort(sorted, count, sizeof *sorted, by_weight);
+        for (int64_t k = 0; k < count; k++) {
+            int64_t r = 0;
+            while (r < run_count && !fits(runs + r, sorted[k])) r++;
+            if (r == run_count) memset(runs + run_count++, 0, sizeof *runs);
+            for (int i = 0; i < 2 * PAIRS; i++) runs[r].sums[i] += sorted[k]->sums[i];
+            runs[r].words[runs[r].length++] = sorted[k] - all;
+        }
+        int32_t *lengths = order + tile * (LONGEST_RUN + 2 * words), *places = lengths + LONGEST_RUN;
+        int8_t *to = ordered + tile * 2 * words * 4 * pair;
+        for (int32_t length = 1; length <= LONGEST_RUN; length++) {
+            lengths[length - 1] = 0;
+            for (int64_t r = 0; r < run_count; r++) {
+                if (runs[r].length != length) continue;
+                lengths[length - 1]++;
+                for (int j = 0; j < length; j++, to += 4 * pair) {
+                    *places++ = all[runs[r].words[j]].place;
+                    memcpy(to, all[runs[r].words[j]].pairs, 4 * pair);
+                }
+            }
+        }
+        if (count > most) most = count;
+    }
+    int lacking = !all || !sorted || !runs;
+    free(all);
+    free(sorted);
+    free(runs);
+    return lacking ? -1 : most;
+}
