@@ -15,8 +15,6 @@ import numpy.typing as npt
 from ..bitstream.container import Tile, latents_checksum
 from ..bitstream.entropy import StepDecoder, encode_steps
 from ..bitstream.errors import DecodeMismatchError
-from .config import LATENT_FRACTION
-from .integers import CLASSES, group_of
 from .networks import Floats, Latents, Networks, Pixels
 from .quantize import Quantizer
 
@@ -43,7 +41,7 @@ class TileCoder:
         self.networks = networks
         self.halo, self.channels = networks.halo, networks.channels
         self.tables = networks.probabilities
-        self._quantizer = Quantizer(self.tables)
+        self._quantizer = Quantizer(self.tables, networks.kernels)
 
     def quantise(self, y: Floats, row: int, z: Symbols | None = None) -> tuple[list[list[Step]], Latents]:
         """Latents, float32 [B, h, w, M] in standard deviations -> for each tile the steps to be coded, hyper-latents
@@ -55,24 +53,13 @@ class TileCoder:
         networks = self.networks
         z = networks.analyse_hyper(y, row) if z is None else z
         steps = [[(own.ravel(), rows.ravel())] for own, rows in zip(z, self._hyper_rows(z.shape, row), strict=True)]
-        size = self.channels // 4
 
-        def resolve(step: int, mean: Floats, rows: Rows) -> Symbols:
-            residual = mean * np.float32(-1 / LATENT_FRACTION)
-            worth = np.empty((4, size), np.float32)
-            for k, (down, right) in enumerate(CLASSES):
-                group = slice(group_of(k, step) * size, (group_of(k, step) + 1) * size)
-                residual[k] += y[:, down::2, right::2, group] * networks.unit[row, group]
-                worth[k] = networks.worth[row, group]
-            # Most are not coded, so that the rest is best picked out.
+        def resolve(step: int, means: Floats, rows: Rows) -> Symbols:
+            symbols = self._quantizer.resolve(step, means, rows, y, networks.unit[row], networks.worth[row])
             coded = self.tables.coded(rows)
-            coded_rows = rows.ravel()[coded]
-            weight = np.broadcast_to(worth[:, None, None, None], rows.shape).ravel()[coded]
-            found = self._quantizer.quantise(residual.ravel()[coded], coded_rows, weight)
+            found, coded_rows = symbols.ravel()[coded], rows.ravel()[coded]
             for tile, own in zip(steps, _of_each_tile((found, coded_rows), coded, rows.shape), strict=True):
                 tile.append(own)
-            symbols = np.zeros(rows.shape, np.int32)
-            symbols.ravel()[coded] = found
             return symbols
 
         return steps, networks.walk(z, row, resolve)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.tables import ProbabilityTables
+from .light.instructions import Kernels
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -30,6 +31,8 @@ class Networks(Protocol):
     """Latent positions beyond an area that its pixels and latents can depend on."""
     channels: int
     """Of latents, M."""
+    kernels: Kernels | None
+    """Compiled ones, for what is done with what the networks give."""
     probabilities: ProbabilityTables
     """Of the entropy coder."""
     unit: Floats

@@ -6,6 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.tables import TOTAL, ProbabilityTables
+from .config import LATENT_FRACTION
+from .integers import CLASSES, group_of
+from .light.coding import round_latents
+from .light.instructions import Kernels
 from .networks import Floats
 
 MAX_SYMBOL = 2**19
@@ -26,7 +30,11 @@ class Quantizer:
     to 1.3 changes that by less than 0.1.
     """
 
-    def __init__(self, tables: ProbabilityTables) -> None:
+    def __init__(self, tables: ProbabilityTables, kernels: Kernels | None = None) -> None:
+        """kernels: what rounds, instead of numpy."""
+        self._kernels = kernels
+        self._coded = np.zeros(256, np.bool_)
+        self._coded[: len(tables)] = tables.half_widths > 0
         extra = np.zeros((len(tables), _DEPTH + 1), np.float32)
         for row in range(len(tables)):
             width = int(tables.half_widths[row])
@@ -38,7 +46,33 @@ class Quantizer:
             extra[row, 1 : depth + 1] = np.diff(bits[: depth + 1])
             # Beyond the table: the escape code is dearer still, the last difference is a lower estimate.
             extra[row, depth + 1 :] = extra[row, depth] if depth < _DEPTH else 0
-        self._half_extra = extra.ravel() / 2
+        self._half_extra: Floats = extra / np.float32(2)
+
+    def resolve(
+        self, step: int, means: Floats, rows: npt.NDArray[np.uint8], y: Floats, unit: Floats, worth: Floats
+    ) -> npt.NDArray[np.int32]:
+        """The symbols of a step, int32 [4, B, h/2, w/2, M/4], 0 where rows are not coded.
+
+        means, in sixteenths of a quantisation step, and rows, of the probability tables: likewise. y: latents in
+        standard deviations, float32 [B, h, w, M]. unit: [M], those in quantisation steps. worth: [M], how many bits a
+        squared step of error is worth.
+        """
+        if self._kernels:
+            arrays = self._half_extra, self._coded
+            return round_latents(self._kernels, *arrays, step, means, rows, y, unit, worth, MAX_SYMBOL)
+        size = y.shape[-1] // 4
+        residual = means * np.float32(-1 / LATENT_FRACTION)
+        weight = np.empty((4, 1, 1, 1, size), np.float32)
+        for k, (down, right) in enumerate(CLASSES):
+            group = slice(group_of(k, step) * size, (group_of(k, step) + 1) * size)
+            residual[k] += y[:, down::2, right::2, group] * unit[group]
+            weight[k] = worth[group]
+        # Most are not coded, so that the rest is best picked out.
+        coded = np.flatnonzero(np.take(self._coded, rows))
+        picked = np.broadcast_to(weight, rows.shape).ravel()[coded]
+        symbols = np.zeros(rows.shape, np.int32)
+        symbols.ravel()[coded] = self.quantise(residual.ravel()[coded], rows.ravel()[coded], picked)
+        return symbols
 
     def quantise(self, residual: Floats, rows: npt.NDArray[np.uint8], weight: Floats) -> npt.NDArray[np.int32]:
         """residual: float32 [n] in steps; rows: uint8 [n], of tables with symbols; weight: float32 [n] -> symbols,
@@ -47,7 +81,7 @@ class Quantizer:
         nearest = np.minimum(np.rint(magnitude), np.float32(MAX_SYMBOL))
         index = np.minimum(nearest, np.float32(_DEPTH)).astype(np.intp)
         index += rows.astype(np.intp) * (_DEPTH + 1)  # numpy 1.26 would count them in bytes
-        threshold = nearest - np.float32(0.5) + self._half_extra[index] / weight
+        threshold = nearest - np.float32(0.5) + self._half_extra.ravel()[index] / weight
         below = (magnitude < threshold) & (nearest <= _DEPTH) & (nearest > 0)
         symbols: npt.NDArray[np.int32] = np.copysign(nearest - below, residual).astype(np.int32)
         return symbols

@@ -20,7 +20,7 @@ from .areas import analyse, cut
 from .coder import TileCoder
 from .config import LATENT_FRACTION, PATCH, ROUNDS
 from .distortion import summed_error
-from .networks import Floats, Networks, Pixels
+from .networks import Networks, Pixels
 from .quality import row_rate
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -61,8 +61,8 @@ def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rec
         tiles = coder.encode(steps, decoded)
         _part(latents, area, outer)[...] = decoded
         shown[:, *inside] = networks.synthesise(latents, row)[:, *inside]
-        errors = np.subtract(shown[:, *inside], original[:, *inside], dtype=np.float32)
-        found = [(_cost(networks, row, *pair), pair[0]) for pair in zip(tiles, errors, strict=True)]
+        pairs = zip(tiles, shown[:, *inside], original[:, *inside], strict=True)
+        found = [(_cost(networks, row, tile, *pixels), tile) for tile, *pixels in pairs]
         best = [min(pair, key=itemgetter(0)) for pair in zip(best, found, strict=True)] if best else found
         if number < rounds:
             # What decoded latents are, and what their pixels lack, against what was decided on.
@@ -76,9 +76,10 @@ def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rec
     return [tile for _, tile in best]
 
 
-def _cost(networks: Networks, row: int, tile: Tile, error: Floats) -> float:
-    """In bits. error: of the pixels, float32 [H, W, 3]."""
-    return 8 * len(tile.payload) + float(networks.rate_weight[row]) * summed_error(error, LUMA_SHARE)
+def _cost(networks: Networks, row: int, tile: Tile, shown: Pixels, original: Pixels) -> float:
+    """In bits. Pixels: uint8 [H, W, 3]."""
+    error = summed_error(shown, original, LUMA_SHARE, networks.kernels)
+    return 8 * len(tile.payload) + float(networks.rate_weight[row]) * error
 
 
 def _own(area: Rectangle, outer: Rectangle, shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -20,12 +20,16 @@ import numpy.typing as npt
 import pytest
 
 from cae.bitstream.errors import WeightsError
+from cae.bitstream.tables import ProbabilityTables
 from cae.codec.config import ACTIVATION_LIMIT, OPERAND_STEP
-from cae.codec.integers import CLASSES, HALF
+from cae.codec.distortion import summed_error
+from cae.codec.integers import CLASSES, HALF, STEPS
 from cae.codec.light import instructions, threads
 from cae.codec.light.instructions import levels
 from cae.codec.light.layers import ArrayLayers, Numbers, Tensors
 from cae.codec.light.native import LONGEST_RUN, NativeLayers
+from cae.codec.light.networks import NUMPY, load_light
+from cae.codec.quantize import Quantizer
 
 CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (3, 5), (33, 17), (516, 8))
 """Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums."""
@@ -156,13 +160,60 @@ def test_samples(level: str, size: tuple[int, int, int]) -> None:
     assert np.array_equal(NativeLayers(given, levels()[level]).samples(patches, corrections), expected)
 
 
+@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("step", range(STEPS))
+def test_latents_of_a_step(level: str, size: tuple[int, int, int], step: int) -> None:
+    """Rounded and put in their places, among them halves, ties, zeros of both signs and what is far beyond tables."""
+    rng = np.random.default_rng(step)
+    tables, kernels = find_tables(), levels()[level]
+    images, height, width = size
+    y = rng.normal(0, 1, (*size, 20)).astype(np.float32)
+    y.ravel()[::7] *= 1000
+    unit = 2.0 ** rng.integers(-3, 9, 20).astype(np.float32)
+    unit[0] = 2**30
+    y[..., 1] = np.round(y[..., 1] * 4) / 8 / unit[1]
+    worth = rng.uniform(0.01, 50, 20).astype(np.float32)
+    shape = (len(CLASSES), images, height // 2, width // 2, 5)
+    means = rng.integers(-9, 10, shape).astype(np.float32)
+    means.ravel()[::3] = 0
+    rows = rng.integers(0, len(tables), shape, np.uint8)
+    rows.ravel()[::5] = 0
+    expected = Quantizer(tables).resolve(step, means, rows, y, unit, worth)
+    symbols = Quantizer(tables, kernels).resolve(step, means, rows, y, unit, worth)
+    assert np.array_equal(symbols, expected)
+    assert not symbols[rows == 0].any()
+    assert np.abs(symbols).max() > 100
+    latents = [np.full((*size, 20), 7, np.int32) for _ in range(2)]
+    ArrayLayers(Tensors({})).place(step, means, symbols, latents[0])
+    NativeLayers(Tensors({}), kernels).place(step, means, symbols, latents[1])
+    assert np.array_equal(*latents)
+    # Each position has a quarter of its channels in each step.
+    assert (np.sum(latents[0] != 7, axis=-1) <= 5).all()
+
+
+def find_tables() -> ProbabilityTables:
+    """Those of the shipped weights, with a row more that has none."""
+    shipped = load_light(level=NUMPY).coder.tables
+    return ProbabilityTables(np.append(shipped.half_widths, 0), shipped.counts)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 33), (64, 100)])
+def test_squared_errors(level: str, shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 256, (2, *shape, 3), np.uint8)
+    x[0], y[0] = 255, 0
+    for a, b in ((x, y), (y, x), (x[:, ::-1], y[:, ::-1])):
+        assert summed_error(a, b, 0.8, levels()[level]) == summed_error(a, b, 0.8) > 0
+    assert summed_error(x, x, 0.8, levels()[level]) == 0
+
+
+@pytest.mark.parametrize("level", [name for name, kernels in levels().items() if kernels.order])
 @pytest.mark.parametrize("most", [1, 40, 127])
 @pytest.mark.parametrize("shape", [(1, 1), (40, 12), (100, 200), (64, 800)])
 def test_sums_of_16_bits_have_room(level: str, shape: tuple[int, int], most: int) -> None:
     """Runs of words have the layer's weights, in an order in which no products add up to 2^15."""
     kernels = levels()[level]
-    if not kernels.order:
-        pytest.skip("has sums of 32 bits alone")
     rng = np.random.default_rng(most)
     weight = rng.integers(-most, most + 1, shape, np.int8)
     weight[-1] = most

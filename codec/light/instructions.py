@@ -8,6 +8,8 @@ from ctypes import POINTER, Structure, byref, c_char_p, c_float, c_int64, c_void
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+import numpy.typing as npt
+
 T = TypeVar("T")
 
 VERSION = 2
@@ -77,6 +79,25 @@ class Parameters(Structure):
     )
 
 
+class Cells(Structure):
+    """Which latents a step codes."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("size", "channels")),
+        *((name, c_int64 * 4) for name in ("first", "down", "right")),
+    )
+
+
+class Rounding(Structure):
+    """How latents are rounded."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("unit", "worth", "half_extra", "coded")),
+        ("depth", c_int64),
+        ("most", c_float),
+    )
+
+
 def _kernel(*arguments: Any) -> Any:
     """The type of a function that works on positions from a begin to an end; what it gives is not 0 if it lacks
     memory."""
@@ -102,6 +123,9 @@ class Kernels(Structure):
         ("rest", _ON_BLOCK),
         ("parameters", _kernel(POINTER(Parameters), c_void_p, c_void_p, c_void_p, _SHAPE)),
         ("samples", _kernel(c_void_p, c_void_p, c_void_p, _SHAPE)),
+        ("round", _kernel(POINTER(Rounding), POINTER(Cells), c_void_p, c_void_p, c_void_p, c_void_p, _SHAPE)),
+        ("place", _kernel(POINTER(Cells), c_void_p, c_void_p, c_void_p, _SHAPE)),
+        ("compare", _kernel(c_void_p, c_void_p, POINTER(c_int64 * 2))),
     )
 
 
@@ -126,3 +150,10 @@ def keeping(structure: T, *what: object) -> T:
     """A structure that keeps what it points to, as ctypes does not."""
     structure.kept = what  # type: ignore[attr-defined]
     return structure
+
+
+def address(array: npt.NDArray[Any]) -> c_void_p:
+    """Of numbers without gaps between them. It keeps the array as long as it is there itself."""
+    if not array.flags.c_contiguous:
+        raise ValueError("an array is not contiguous")
+    return array.ctypes.data_as(c_void_p)

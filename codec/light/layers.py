@@ -25,6 +25,7 @@ from ..integers import (
     MEAN_ONE,
     SCALE_ONE,
     WEIGHT_LIMIT,
+    group_of,
 )
 from ..networks import Floats, Latents, Pixels
 
@@ -115,6 +116,9 @@ class Layers(Protocol):
         in sixteenths of a quantisation step and rows of the probability tables, both [4, B, h/2, w/2, C]. units,
         log_units: [4, C]."""
 
+    def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
+        """Puts what a step codes into the latents, [B, h, w, M]. means, symbols: [4, B, h/2, w/2, M/4]."""
+
     def samples(self, patches: Floats, corrections: Floats) -> Pixels:
         """Patches of 16x16 pixels [B, h, w, 768] and corrections of 8x8 pixels [B, 2h, 2w, 192], added and rounded:
         [B, 16h, 16w, 3]."""
@@ -183,6 +187,13 @@ class ArrayLayers:
             scale = np.rint(log_units[k] + log_scale * np.float32(1 / SCALE_ONE))
             rows.append(clipped(scale, 0, TABLE_ROWS - 1).astype(np.uint8))
         return np.stack(means), np.stack(rows)
+
+    def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
+        size = means.shape[-1]
+        values = means.astype(np.int32) + LATENT_FRACTION * symbols
+        for k, (down, right) in enumerate(CLASSES):
+            first = group_of(k, step) * size
+            latents[:, down::2, right::2, first : first + size] = values[k]
 
     def samples(self, patches: Floats, corrections: Floats) -> Pixels:
         image = depth_to_space(patches, PATCH) + depth_to_space(corrections, PATCH // 2)

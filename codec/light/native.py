@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from ctypes import byref, c_void_p, pointer
+from ctypes import byref, pointer
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,8 @@ from ...bitstream.errors import WeightsError
 from ..config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..integers import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
 from ..networks import Floats, Latents, Pixels
-from .instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, keeping
+from .coding import place_latents
+from .instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, address, keeping
 from .layers import Numbers, Tensors
 from .threads import in_threads
 
@@ -75,7 +76,7 @@ class NativeLayers:
         kernels, shape = self._kernels, byref(Shape(images, height, width))
         bordered = (images, height + 2, width + 2, self._depth(channels))
         mixed = np.full(bordered, -kernels.offset, OPERANDS[kernels.group, bool(kernels.offset)])
-        positions, data, buffer = images * height * width, _address(x), _address(mixed)
+        positions, data, buffer = images * height * width, address(x), address(mixed)
         for index in range(count):
             block = self._block(f"{name}.{index}")
             _check(block.mix.inputs == channels, name)
@@ -90,7 +91,7 @@ class NativeLayers:
         size = units.shape[-1]
         means = np.empty((len(CLASSES), images, height // 2, width // 2, size), np.float32)
         rows = np.empty(means.shape, np.uint8)
-        shape, data = byref(Shape(images, height, width)), _address(x)
+        shape, data = byref(Shape(images, height, width)), address(x)
         for k, place in enumerate(CLASSES):
             halves = self._halves(f"{name}.classes.{k}")
             _check(all((half.inputs, half.outputs) == (channels, size) for half in halves), name)
@@ -101,16 +102,19 @@ class NativeLayers:
             addresses = unit.ctypes.data, log_unit.ctypes.data
             given = Parameters(*halves, *addresses, MEAN_LIMIT, 1 / SCALE_ONE, TABLE_ROWS - 1, *place)
             own = byref(keeping(given, halves, unit, log_unit))
-            to = _address(means[k]), _address(rows[k])
+            to = address(means[k]), address(rows[k])
             in_threads(partial(self._kernels.parameters, own, data, *to, shape), means[k].size // size)
         return means, rows
+
+    def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
+        place_latents(self._kernels, step, means, symbols, latents)
 
     def samples(self, patches: Floats, corrections: Floats) -> Pixels:
         images, height, width, _ = patches.shape
         small = (images, 2 * height, 2 * width, 3 * PATCH**2 // 4)
         _check(patches.shape[-1] == 3 * PATCH**2 and corrections.shape == small, "pixels")
         out = np.empty((images, height * PATCH, width * PATCH, 3), np.uint8)
-        arguments = _address(patches), _address(corrections), _address(out), byref(Shape(images, height, width))
+        arguments = address(patches), address(corrections), address(out), byref(Shape(images, height, width))
         in_threads(partial(self._kernels.samples, *arguments), images * height, 8)
         return out
 
@@ -121,9 +125,9 @@ class NativeLayers:
             inputs = x.shape[-1] * (2 if data.kind == BOTH else 1)
             _check((layer.inputs, layer.outputs) == (inputs, outputs), "a layer")
         out = np.empty((*x.shape[:-1], outputs), np.float32)
-        factors = None if gain is None else _address(np.ascontiguousarray(np.broadcast_to(gain, (outputs,))))
+        factors = None if gain is None else address(np.ascontiguousarray(np.broadcast_to(gain, (outputs,))))
         structures = (Term * len(terms))(*(Term(pointer(layer), data) for layer, data in terms))
-        arguments = keeping(structures, terms), len(terms), factors, _address(out)
+        arguments = keeping(structures, terms), len(terms), factors, address(out)
         in_threads(partial(self._kernels.product, *arguments), out.size // outputs)
         return out
 
@@ -233,13 +237,6 @@ def _padded(values: Floats, length: int) -> Floats:
     out = np.zeros((*values.shape[:-1], length), np.float32)
     out[..., : values.shape[-1]] = values
     return out
-
-
-def _address(array: npt.NDArray[Any]) -> Any:
-    """Of numbers without gaps between them. It keeps the array as long as it is there itself."""
-    if not array.flags.c_contiguous:
-        raise ValueError("an array is not contiguous")
-    return array.ctypes.data_as(c_void_p)
 
 
 def _check(fits: bool, name: str) -> None:

@@ -18,7 +18,6 @@ from ...bitstream.errors import WeightsError
 from ...bitstream.tables import ProbabilityTables
 from ..config import (
     ACTIVATION_LIMIT,
-    LATENT_FRACTION,
     OPERAND_STEP,
     OPERAND_ZERO,
     PATCH,
@@ -27,7 +26,6 @@ from ..config import (
 from ..files import FileCoder
 from ..installed import find_weights, parse, read_weights
 from ..integers import (
-    CLASSES,
     DEVIATION_LIMIT,
     HALF,
     INPUT_LIMIT,
@@ -57,6 +55,7 @@ class LightNetworks:
 
         Raises KeyError for a tensor that is missing, WeightsError where the tables of probabilities are none."""
         self.halo, self.channels = config.halo, config.latent_channels
+        self.kernels = kernels
         self._config = config
         self._tensors = Tensors(tensors)
         self._layers: Layers = NativeLayers(self._tensors, kernels) if kernels else ArrayLayers(self._tensors)
@@ -93,10 +92,10 @@ class LightNetworks:
     def walk(self, z: npt.NDArray[np.int32], row: int, resolve: Resolve) -> Latents:
         """Latents from hyper-latents."""
         features = self._hyper_synthesis(z.astype(np.float32), row)
-        latents = np.zeros((*features.shape[:3], self.channels), np.float32)
+        latents = np.zeros((*features.shape[:3], self.channels), np.int32)
         for step in range(STEPS):
             self._take_step(features, latents, step, row, resolve)
-        return latents.astype(np.int32)
+        return latents
 
     def synthesise(self, latents: Latents, row: int) -> Pixels:
         """Pixels."""
@@ -119,7 +118,7 @@ class LightNetworks:
         x = depth_to_space(layers.narrow(f"{name}.up", x), 2)
         return layers.blocks(f"{name}.blocks_16", x, 1)
 
-    def _take_step(self, features: Floats, latents: Floats, step: int, row: int, resolve: Resolve) -> None:
+    def _take_step(self, features: Floats, latents: Latents, step: int, row: int, resolve: Resolve) -> None:
         """Puts what a step codes into the latents, in sixteenths of a step, of which zeros are not known yet."""
         layers, tensors, name = self._layers, self._tensors, f"prior.steps.{step}"
         if step:
@@ -131,11 +130,8 @@ class LightNetworks:
         x = layers.blocks(f"{name}.blocks", x, self._config.context_blocks)
         groups = [group_of(k, step) for k in range(4)]
         units, log_units = (tensors.row(key, row).reshape(4, -1)[groups] for key in ("unit", "log_unit"))
-        values, rows = layers.parameters(f"{name}.leave", x, units, log_units)
-        values += LATENT_FRACTION * resolve(step, values, rows).astype(np.float32)
-        size = self.channels // 4
-        for k, (down, right) in enumerate(CLASSES):
-            latents[:, down::2, right::2, groups[k] * size : (groups[k] + 1) * size] = values[k]
+        means, rows = layers.parameters(f"{name}.leave", x, units, log_units)
+        layers.place(step, means, resolve(step, means, rows), latents)
 
 
 def load_light(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..light.instructions import levels
 from ..networks import Floats, Latents, Pixels, Resolve
 from .frozen import FrozenModel
 
@@ -20,6 +21,7 @@ class TensorNetworks:
         """Raises WeightsError where the model's tables of probabilities are none."""
         self.model = model
         self.halo, self.channels = model.config.halo, model.config.latent_channels
+        self.kernels = next(iter(levels().values()), None)
         self.probabilities = model.probability_tables()
         tables = (model.unit, model.worth, model.rate_weight, model.hyper_rows)
         self.unit, self.worth, self.rate_weight, self.hyper_rows = map(_array, tables)

@@ -7,6 +7,7 @@ BEGIN_TARGET("avx2,fma")
 #include "lanes_256.h"
 #include "tile_pairs.h"
 #include "layers.h"
+#include "coding.h"
 
 KERNELS(avx2);
 END_TARGET

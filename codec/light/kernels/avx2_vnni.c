@@ -8,6 +8,7 @@ BEGIN_TARGET("avxvnni,avx2,fma")
 #include "lanes_256.h"
 #include "tile_dot.h"
 #include "layers.h"
+#include "coding.h"
 
 KERNELS(avx2_vnni);
 END_TARGET

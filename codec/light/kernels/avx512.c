@@ -7,6 +7,7 @@ BEGIN_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")
 #include "lanes_512.h"
 #include "tile_pairs.h"
 #include "layers.h"
+#include "coding.h"
 
 KERNELS(avx512);
 END_TARGET

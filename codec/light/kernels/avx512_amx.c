@@ -8,6 +8,7 @@ BEGIN_TARGET("amx-tile,amx-int8,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,av
 #include "lanes_512.h"
 #include "tile_amx.h"
 #include "layers.h"
+#include "coding.h"
 
 KERNELS(avx512_amx);
 END_TARGET

@@ -8,6 +8,7 @@ BEGIN_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")
 #include "lanes_512.h"
 #include "tile_dot.h"
 #include "layers.h"
+#include "coding.h"
 
 KERNELS(avx512_vnni);
 END_TARGET

@@ -68,6 +68,24 @@ typedef struct {
     int64_t down, right; /* where in each cell of 2x2 positions they are */
 } Parameters;
 
+#define FRACTION 16 /* of a quantisation step, in which means and latents are counted */
+
+/* Which latents a step codes: a group of channels at each class of the positions in cells of 2x2. What goes by steps has
+   the classes one after the other, [4][images][height / 2][width / 2][size]. */
+typedef struct {
+    int64_t size, channels; /* of a group, of all */
+    int64_t first[4], down[4], right[4]; /* of each class: its group's first channel, and where it is in a cell */
+} Cells;
+
+/* How latents are rounded; quantize.py says why. */
+typedef struct {
+    const float *unit, *worth; /* [4][size]: standard deviations in steps, bits that a squared step is worth */
+    const float *half_extra; /* [rows of the probability tables][depth + 1] */
+    const uint8_t *coded; /* [256]: whether symbols of a row are coded, or 0 */
+    int64_t depth;
+    float most;
+} Rounding;
+
 typedef struct {
     const char *name;
     int64_t lanes; /* numbers of 32 bits in a vector */
@@ -99,6 +117,19 @@ typedef struct {
        [2 width][192], to samples, uint8 [images][16 height][16 width][3], for rows of patches of all images. */
     int64_t (*samples)(const float *patches, const float *corrections, uint8_t *out, const Shape *shape, int64_t begin,
                     int64_t end);
+
+    /* Symbols of a step, for positions begin .. end of all its classes. y: latents in standard deviations, float32
+       [images][height][width][channels]; means, rows: what `parameters` gives. */
+    int64_t (*round)(const Rounding *rounding, const Cells *cells, const float *means, const uint8_t *rows,
+                     const float *y, int32_t *symbols, const Shape *shape, int64_t begin, int64_t end);
+
+    /* Symbols and means to latents, int32 [images][height][width][channels], for the same positions. */
+    int64_t (*place)(const Cells *cells, const float *means, const int32_t *symbols, int32_t *latents,
+                     const Shape *shape, int64_t begin, int64_t end);
+
+    /* sums: of the squared differences of RGB, uint8 [pixels][3], from begin to end; and of those of their luma, times
+       256^2. They are added to what is there. */
+    int64_t (*compare)(const uint8_t *x, const uint8_t *y, int64_t sums[2], int64_t begin, int64_t end);
 } Kernels;
 
 #define LONGEST_RUN 4 /* words that are added up in 16 bits */

@@ -317,6 +317,3 @@ static int64_t samples(const float *patches, const float *corrections, uint8_t *
         }
     return 0;
 }
-
-#define KERNELS(name) \
-    const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, OFFSET, ORDER, product, mix, rest, parameters, samples}

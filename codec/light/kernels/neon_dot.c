@@ -7,6 +7,7 @@ BEGIN_TARGET(DOTPROD)
 #include "lanes_neon.h"
 #include "tile_dot.h"
 #include "layers.h"
+#include "coding.h"
 
 KERNELS(neon_dot);
 END_TARGET

@@ -4,5 +4,6 @@
 #include "lanes_plain.h"
 #include "tile_dot.h"
 #include "layers.h"
+#include "coding.h"
 
 KERNELS(plain);

@@ -1,0 +1,71 @@
+"""What is done with what the networks give, by the compiled kernels: latents are rounded and put where they belong,
+pixels are compared."""
+
+from __future__ import annotations
+
+from ctypes import byref, c_int64
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from ..integers import CLASSES, group_of
+from ..networks import Floats, Latents, Pixels
+from .instructions import Cells, Kernels, Rounding, Shape, address, keeping
+from .threads import in_threads
+
+LEAST = 96
+"""Positions that are worth a thread: some hundred channels each."""
+
+
+def round_latents(
+    kernels: Kernels,
+    half_extra: Floats,
+    coded: npt.NDArray[np.bool_],
+    step: int,
+    means: Floats,
+    rows: npt.NDArray[np.uint8],
+    y: Floats,
+    unit: Floats,
+    worth: Floats,
+    most: int,
+) -> npt.NDArray[np.int32]:
+    """Symbols of a step, as of quantize.Quantizer.resolve, whose tables half_extra, [rows, depth + 1], and coded,
+    [256], are."""
+    cells = _cells(step, y.shape[-1])
+    units, worths = (_of_classes(values, cells) for values in (unit, worth))
+    rounding = Rounding(
+        *(array.ctypes.data for array in (units, worths, half_extra, coded)), half_extra.shape[1] - 1, most
+    )
+    given = byref(keeping(rounding, units, worths, half_extra, coded))
+    symbols = np.empty(means.shape, np.int32)
+    arrays = (address(np.ascontiguousarray(array)) for array in (means, rows, y))
+    work = partial(kernels.round, given, byref(cells), *arrays, address(symbols), byref(Shape(*y.shape[:3])))
+    in_threads(work, means.size // cells.size, LEAST)
+    return symbols
+
+
+def place_latents(kernels: Kernels, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
+    """Puts those of a step into the latents, [B, h, w, M]. means, symbols: [4, B, h/2, w/2, M/4]."""
+    cells = _cells(step, latents.shape[-1])
+    arrays = (address(np.ascontiguousarray(array)) for array in (means, symbols))
+    work = partial(kernels.place, byref(cells), *arrays, address(latents), byref(Shape(*latents.shape[:3])))
+    in_threads(work, means.size // cells.size, LEAST)
+
+
+def compare(kernels: Kernels, x: Pixels, y: Pixels) -> tuple[int, int]:
+    """The sums of the squared differences of RGB, uint8 [..., 3], and of those of their luma, times 256^2."""
+    sums = (c_int64 * 2)()
+    kernels.compare(address(x), address(y), byref(sums), 0, x.size // 3)
+    return sums[0], sums[1]
+
+
+def _cells(step: int, channels: int) -> Cells:
+    size = channels // 4
+    down, right = zip(*CLASSES, strict=True)
+    return Cells(size, channels, tuple(group_of(k, step) * size for k in range(4)), down, right)
+
+
+def _of_classes(values: Floats, cells: Cells) -> Floats:
+    """Those of the group that each class codes, [4, M/4], of [M]."""
+    return np.stack([values[first : first + cells.size] for first in cells.first])
