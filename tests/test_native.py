@@ -23,7 +23,7 @@ from cae.bitstream.errors import WeightsError
 from cae.bitstream.tables import ProbabilityTables
 from cae.codec.config import ACTIVATION_LIMIT, OPERAND_STEP
 from cae.codec.distortion import summed_error
-from cae.codec.integers import CLASSES, HALF, STEPS
+from cae.codec.integers import CLASSES, HALF, INPUT_LIMIT, INPUT_ONE, STEPS
 from cae.codec.light import instructions, threads
 from cae.codec.light.instructions import levels
 from cae.codec.light.layers import ArrayLayers, Numbers, Tensors
@@ -196,6 +196,22 @@ def find_tables() -> ProbabilityTables:
     """Those of the shipped weights, with a row more that has none."""
     shipped = load_light(level=NUMPY).coder.tables
     return ProbabilityTables(np.append(shipped.half_widths, 0), shipped.counts)
+
+
+@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize("channels", [1, 40, 203])
+@pytest.mark.parametrize("size", SIZES)
+def test_logarithms(level: str, size: tuple[int, int, int], channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    y = rng.normal(0, 3, (*size, channels)).astype(np.float32)
+    y.ravel()[::3] = np.round(y.ravel()[::3] * INPUT_ONE) / INPUT_ONE + 0.5 / INPUT_ONE
+    y.ravel()[::5] *= 1000
+    given = Tensors({"logs": rng.integers(-(2**15), 2**15, INPUT_LIMIT + 1, np.int16)})
+    expected = ArrayLayers(given).with_logs("logs", y)
+    assert np.array_equal(NativeLayers(given, levels()[level]).with_logs("logs", y), expected)
+    for wrong in (np.zeros(INPUT_LIMIT, np.int16), np.zeros(INPUT_LIMIT + 1, np.int8)):
+        with pytest.raises(WeightsError, match="logarithms"):
+            NativeLayers(Tensors({"logs": wrong}), levels()[level]).with_logs("logs", y)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 33), (64, 100)])

@@ -9,13 +9,23 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from ..integers import CLASSES, group_of
+from ..integers import CLASSES, INPUT_LIMIT, INPUT_ONE, group_of
 from ..networks import Floats, Latents, Pixels
 from .instructions import Cells, Kernels, Rounding, Shape, address, keeping
 from .threads import in_threads
 
 LEAST = 96
 """Positions that are worth a thread: some hundred channels each."""
+
+
+def with_logs(kernels: Kernels, logs: npt.NDArray[np.int16], y: Floats) -> Floats:
+    """What the hyper-analysis takes, as of layers.Layers."""
+    channels = y.shape[-1]
+    out = np.empty((*y.shape[:-1], 2 * channels), np.float32)
+    arrays = (address(np.ascontiguousarray(array)) for array in (y, logs))
+    work = partial(kernels.with_logs, *arrays, address(out), channels, INPUT_ONE, INPUT_LIMIT)
+    in_threads(work, y.size // channels, LEAST)
+    return out
 
 
 def round_latents(

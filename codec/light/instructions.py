@@ -123,6 +123,7 @@ class Kernels(Structure):
         ("rest", _ON_BLOCK),
         ("parameters", _kernel(POINTER(Parameters), c_void_p, c_void_p, c_void_p, _SHAPE)),
         ("samples", _kernel(c_void_p, c_void_p, c_void_p, _SHAPE)),
+        ("with_logs", _kernel(c_void_p, c_void_p, c_void_p, c_int64, c_float, c_float)),
         ("round", _kernel(POINTER(Rounding), POINTER(Cells), c_void_p, c_void_p, c_void_p, c_void_p, _SHAPE)),
         ("place", _kernel(POINTER(Cells), c_void_p, c_void_p, c_void_p, _SHAPE)),
         ("compare", _kernel(c_void_p, c_void_p, POINTER(c_int64 * 2))),

@@ -21,6 +21,8 @@ from ..integers import (
     CLASSES,
     GATE_LIMIT,
     HALF,
+    INPUT_LIMIT,
+    INPUT_ONE,
     MEAN_LIMIT,
     MEAN_ONE,
     SCALE_ONE,
@@ -78,6 +80,13 @@ class Tensors:
             raise WeightsError("integer weights are too large for exact arithmetic")
         return Numbers(weight, bias, multiplier)
 
+    def logs(self, name: str) -> npt.NDArray[np.int16]:
+        """Those of all magnitudes in 16 bits. Raises WeightsError for another table."""
+        logs = self._tensors[name]
+        if logs.dtype != np.int16 or logs.shape != (INPUT_LIMIT + 1,):
+            raise WeightsError(f"{name} is not a table of logarithms")
+        return np.ascontiguousarray(logs)
+
 
 class Layers(Protocol):
     """The layers of a weights file, by name; what they give is [..., outputs], times `gain`, [outputs] or [1], if there
@@ -115,6 +124,10 @@ class Layers(Protocol):
         """The last layer of a step of the prior, for each class of positions: activations [B, h, w, inputs] -> means
         in sixteenths of a quantisation step and rows of the probability tables, both [4, B, h/2, w/2, C]. units,
         log_units: [4, C]."""
+
+    def with_logs(self, name: str, y: Floats) -> Floats:
+        """Latents in standard deviations to what the hyper-analysis takes: in 16 bits, with the logarithms of their
+        magnitudes as further channels. name: of those."""
 
     def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
         """Puts what a step codes into the latents, [B, h, w, M]. means, symbols: [4, B, h/2, w/2, M/4]."""
@@ -187,6 +200,11 @@ class ArrayLayers:
             scale = np.rint(log_units[k] + log_scale * np.float32(1 / SCALE_ONE))
             rows.append(clipped(scale, 0, TABLE_ROWS - 1).astype(np.uint8))
         return np.stack(means), np.stack(rows)
+
+    def with_logs(self, name: str, y: Floats) -> Floats:
+        inputs = clipped(np.rint(y * np.float32(INPUT_ONE)), -INPUT_LIMIT, INPUT_LIMIT)
+        logs = np.take(self._tensors.logs(name).astype(np.float32), np.abs(inputs).astype(np.intp))
+        return np.concatenate([inputs, logs], axis=-1)
 
     def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
         size = means.shape[-1]

@@ -18,7 +18,7 @@ from ...bitstream.errors import WeightsError
 from ..config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..integers import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
 from ..networks import Floats, Latents, Pixels
-from .coding import place_latents
+from .coding import place_latents, with_logs
 from .instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, address, keeping
 from .layers import Numbers, Tensors
 from .threads import in_threads
@@ -105,6 +105,9 @@ class NativeLayers:
             to = address(means[k]), address(rows[k])
             in_threads(partial(self._kernels.parameters, own, data, *to, shape), means[k].size // size)
         return means, rows
+
+    def with_logs(self, name: str, y: Floats) -> Floats:
+        return with_logs(self._kernels, self._tensors.logs(name), y)
 
     def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
         place_latents(self._kernels, step, means, symbols, latents)

@@ -29,7 +29,6 @@ from ..integers import (
     DEVIATION_LIMIT,
     HALF,
     INPUT_LIMIT,
-    INPUT_ONE,
     STEPS,
     group_of,
 )
@@ -78,11 +77,8 @@ class LightNetworks:
     def analyse_hyper(self, y: Floats, row: int) -> npt.NDArray[np.int32]:
         """Hyper-latents."""
         layers, name = self._layers, "hyper_latents"
-        inputs = np.rint(y * np.float32(INPUT_ONE))
-        clipped(inputs, -INPUT_LIMIT, INPUT_LIMIT)
-        logs = np.take(self._tensors[f"{name}.logs"].astype(np.float32), np.abs(inputs).astype(np.intp), mode="clip")
-        both = np.concatenate([inputs, logs], axis=-1)
-        x = layers.wide(f"{name}.enter", both, HALF, WIDE_LIMIT, gain=self._tensors.row(f"{name}.gain", row))
+        x = layers.with_logs(f"{name}.logs", y)
+        x = layers.wide(f"{name}.enter", x, HALF, WIDE_LIMIT, gain=self._tensors.row(f"{name}.gain", row))
         x = space_to_depth(layers.blocks(f"{name}.blocks_16", x, 1), 2)
         x = layers.wide(f"{name}.down_32", x, OPERAND_STEP, ACTIVATION_LIMIT)
         x = space_to_depth(layers.blocks(f"{name}.blocks_32", x, 1), 2)

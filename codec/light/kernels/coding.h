@@ -1,5 +1,20 @@
 /* What is done with what the networks give: latents are rounded and put where they belong, pixels are compared. */
 
+static int64_t with_logs(const float *y, const int16_t *logs, float *out, int64_t channels, float one, float limit,
+                         int64_t begin, int64_t end) {
+    for (int64_t position = begin; position < end; position++) {
+        const float *from = y + position * channels;
+        float *to = out + 2 * position * channels;
+        for (int64_t c = 0; c < channels; c += LANES) {
+            int64_t count = least(LANES, channels - c);
+            vf x = to_float(rounded(clamp(mul(load_some(from + c, count), set(one)), set(-limit), set(limit))));
+            store_some(to + c, x, count);
+        }
+        for (int64_t c = 0; c < channels; c++) to[channels + c] = logs[(int32_t)__builtin_fabsf(to[c])];
+    }
+    return 0;
+}
+
 /* The first of the latents that a step codes at one of the positions of all classes. */
 static inline int64_t first_latent(const Cells *cells, const Shape *shape, int64_t position) {
     int64_t half_width = shape->width / 2, of_class = shape->images * (shape->height / 2) * half_width;
@@ -60,4 +75,4 @@ static int64_t compare(const uint8_t *x, const uint8_t *y, int64_t sums[2], int6
 
 #define KERNELS(name)                                                                   \
     const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, OFFSET, ORDER, product, mix, rest, \
-                                parameters, samples, round_to_symbols, place, compare}
+                                parameters, samples, with_logs, round_to_symbols, place, compare}

@@ -118,6 +118,12 @@ typedef struct {
     int64_t (*samples)(const float *patches, const float *corrections, uint8_t *out, const Shape *shape, int64_t begin,
                     int64_t end);
 
+    /* What the hyper-analysis takes of latents in standard deviations, y, [positions][channels]: these, `one` times, as
+       whole numbers up to a limit, then the logarithms of those, `logs`, int16 [limit + 1], by their magnitude. out:
+       float32 [positions][2 channels]. */
+    int64_t (*with_logs)(const float *y, const int16_t *logs, float *out, int64_t channels, float one, float limit,
+                         int64_t begin, int64_t end);
+
     /* Symbols of a step, for positions begin .. end of all its classes. y: latents in standard deviations, float32
        [images][height][width][channels]; means, rows: what `parameters` gives. */
     int64_t (*round)(const Rounding *rounding, const Cells *cells, const float *means, const uint8_t *rows,
