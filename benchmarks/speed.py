@@ -1,8 +1,10 @@
 """Time to encode and decode, against CompressAI's mbt2018-mean in the same run.
 
-    python benchmarks/speed.py IMAGE [--threads 2] [--cheng]
+    python benchmarks/speed.py IMAGE [--threads 2] [--lesser avx512] [--cheng]
 
 Decoding is timed by the compiled kernels, at their best and as on processors without products of bytes, and by torch.
+For the latter with AVX2 alone, --lesser avx2, torch has to be held to it as well: ATEN_CPU_CAPABILITY=avx2
+ONEDNN_MAX_CPU_ISA=AVX2.
 All are in one process, take turns, each warm from a call just before, and have their results checked. CompressAI's
 weights are random: times do not depend on them much, sizes would. With --cheng its cheng2020-anchor, whose context
 goes position by position, decodes once as well. Needs the extra `zoo`.
@@ -28,7 +30,7 @@ from cae.codec.light.threads import set_threads
 from cae.codec.pipeline import load_codec
 
 WITHOUT_BYTES = ("avx512", "avx2", "plain")
-"""Levels of the kernels that have no products of bytes, the best one first."""
+"""Levels of the kernels that have no products of four bytes at a time, the best one first."""
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -43,8 +45,9 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
 @click.option("--threads", default=2, show_default=True)
 @click.option("--rounds", default=9, show_default=True)
 @click.option("--quality", default=50, show_default=True)
+@click.option("--lesser", type=click.Choice(WITHOUT_BYTES), help="By default the best of these.")
 @click.option("--cheng", is_flag=True, help="Decode with cheng2020-anchor too; takes minutes.")
-def main(image: Path, threads: int, rounds: int, quality: int, cheng: bool) -> None:
+def main(image: Path, threads: int, rounds: int, quality: int, lesser: str | None, cheng: bool) -> None:
     """Time the codecs on IMAGE."""
     from compressai.zoo import cheng2020_anchor, mbt2018_mean
 
@@ -52,7 +55,7 @@ def main(image: Path, threads: int, rounds: int, quality: int, cheng: bool) -> N
     torch.set_num_threads(threads)
     picture = read_picture(image)
     codec, by_torch = load_light(), load_codec("cpu")
-    lesser = next(level for level in WITHOUT_BYTES if level in levels())
+    lesser = lesser or next(level for level in WITHOUT_BYTES if level in levels())
     without_bytes = load_light(level=lesser)
     peer = mbt2018_mean(quality=4, pretrained=False).eval()
     peer.update()

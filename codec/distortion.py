@@ -36,7 +36,7 @@ def summed_error(
     since squares of whole numbers are added, exactly up to two megapixels of the largest. kernels: what does it,
     instead of numpy."""
     if kernels:
-        squares, luma_squares = map(float, compare(kernels, *map(np.ascontiguousarray, (x, y))))
+        squares, luma_squares = map(float, compare(kernels, x, y))
     else:
         difference = np.subtract(x, y, dtype=np.float32)
         # No product of matrices: numpy's threads for those would wait, busily, beside torch's.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,11 +22,11 @@ import pytest
 
 from cae.bitstream.errors import WeightsError
 from cae.bitstream.tables import ProbabilityTables
-from cae.codec.config import ACTIVATION_LIMIT, OPERAND_STEP
+from cae.codec.config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP
 from cae.codec.distortion import summed_error
 from cae.codec.integers import CLASSES, HALF, INPUT_LIMIT, INPUT_ONE, STEPS
 from cae.codec.light import instructions, threads
-from cae.codec.light.instructions import levels
+from cae.codec.light.instructions import VERSION, levels
 from cae.codec.light.layers import ArrayLayers, Numbers, Tensors
 from cae.codec.light.native import LONGEST_RUN, NativeLayers
 from cae.codec.light.networks import NUMPY, load_light
@@ -37,6 +38,8 @@ CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (3, 5), (33, 17), (516, 8))
 SIZES = ((1, 2, 2), (1, 6, 10), (3, 12, 8), (1, 10, 14))
 ODD_SIZES = ((1, 1, 1), (1, 5, 7), (2, 1, 3))
 """Images, height, width. Ends after a tile or a chunk of positions of the kernels, and within."""
+
+HEADER = Path(__file__).parent.parent / "codec" / "light" / "kernels" / "kernels.h"
 
 pytestmark = pytest.mark.skipif(not levels(), reason="no kernels were compiled")
 
@@ -184,12 +187,35 @@ def test_latents_of_a_step(level: str, size: tuple[int, int, int], step: int) ->
     assert np.array_equal(symbols, expected)
     assert not symbols[rows == 0].any()
     assert np.abs(symbols).max() > 100
+    symbols.ravel()[::4] = 2**20 + 5  # as other encoders may: what is beyond 2^24 is rounded to float32
     latents = [np.full((*size, 20), 7, np.int32) for _ in range(2)]
     ArrayLayers(Tensors({})).place(step, means, symbols, latents[0])
     NativeLayers(Tensors({}), kernels).place(step, means, symbols, latents[1])
     assert np.array_equal(*latents)
+    large = (means + np.float32(16) * symbols).astype(np.float32)
+    assert np.array_equal(np.sort(latents[0][latents[0] > 2**23]), np.sort(large[large > 2**23].astype(np.int32)))
     # Each position has a quarter of its channels in each step.
     assert (np.sum(latents[0] != 7, axis=-1) <= 5).all()
+
+
+@pytest.mark.parametrize("wrong", ["means", "symbols", "rows", "unit", "y", "latents"])
+def test_latents_of_other_sizes(level: str, wrong: str) -> None:
+    """Kernels would read or write where there is nothing."""
+    tables, kernels = find_tables(), levels()[level]
+    parts, whole = (4, 1, 3, 2, 5), (1, 6, 4, 20)
+    shapes = dict.fromkeys(("means", "symbols", "rows"), parts) | {"y": whole, "latents": whole, "unit": (20,)}
+    given = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    types = {"symbols": np.int32, "rows": np.uint8, "latents": np.int32}
+
+    def tried() -> None:
+        own = {name: array.astype(types.get(name, np.float32)) for name, array in given.items()}
+        Quantizer(tables, kernels).resolve(1, own["means"], own["rows"], own["y"], own["unit"], own["unit"])
+        NativeLayers(Tensors({}), kernels).place(1, own["means"], own["symbols"], own["latents"])
+
+    tried()
+    given[wrong] = given[wrong][..., :-1]
+    with pytest.raises(WeightsError):
+        tried()
 
 
 def find_tables() -> ProbabilityTables:
@@ -209,6 +235,7 @@ def test_logarithms(level: str, size: tuple[int, int, int], channels: int) -> No
     given = Tensors({"logs": rng.integers(-(2**15), 2**15, INPUT_LIMIT + 1, np.int16)})
     expected = ArrayLayers(given).with_logs("logs", y)
     assert np.array_equal(NativeLayers(given, levels()[level]).with_logs("logs", y), expected)
+    NativeLayers(given, levels()[level]).with_logs("logs", np.full_like(y, np.nan))  # of no use, and no crash
     for wrong in (np.zeros(INPUT_LIMIT, np.int16), np.zeros(INPUT_LIMIT + 1, np.int8)):
         with pytest.raises(WeightsError, match="logarithms"):
             NativeLayers(Tensors({"logs": wrong}), levels()[level]).with_logs("logs", y)
@@ -222,6 +249,8 @@ def test_squared_errors(level: str, shape: tuple[int, int]) -> None:
     for a, b in ((x, y), (y, x), (x[:, ::-1], y[:, ::-1])):
         assert summed_error(a, b, 0.8, levels()[level]) == summed_error(a, b, 0.8) > 0
     assert summed_error(x, x, 0.8, levels()[level]) == 0
+    with pytest.raises(ValueError, match="against"):
+        summed_error(x, x[:-1], 0.8, levels()[level])
 
 
 @pytest.mark.parametrize("level", [name for name, kernels in levels().items() if kernels.order])
@@ -311,15 +340,15 @@ def test_an_interrupted_layer_goes_on_in_memory_of_its_own(monkeypatch: pytest.M
     assert kept[0]
 
 
-def test_structures_keep_what_they_point_to() -> None:
-    layers = NativeLayers(tensors(np.random.default_rng(1), 16, 32), next(iter(levels().values())))
+def test_structures_keep_what_they_point_to(level: str) -> None:
+    layers = NativeLayers(tensors(np.random.default_rng(1), 16, 32), levels()[level])
     block = layers._block("blocks.0")
     held = [*block.kept[0], *(array for part in block.kept[1].values() for array in part.kept[0])]
     addresses = {array.ctypes.data for array in held}
     pointers = [block.spatial_weights, block.spatial_bias, block.spatial_multiplier]
     for name in ("mix", "project", "value", "gate", "contract"):
         part = getattr(block, name)
-        pointers += [part.weights, part.bias, part.multiplier]
+        pointers += [part.weights, part.bias, part.multiplier, part.order]
     assert set(pointers) <= addresses
 
 
@@ -395,6 +424,13 @@ def test_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     for lacking in (0, 1):
         with pytest.raises(MemoryError):
             threads.in_threads(lambda begin, end, lacking=lacking: bool(begin) == lacking, 10_000)
+
+
+@pytest.mark.skipif(not HEADER.exists(), reason="the sources are not there")
+def test_constants() -> None:
+    defined = dict(re.findall(r"#define (\w+) (\d+)", HEADER.read_text()))
+    expected = {"CAE_KERNELS_VERSION": VERSION, "FRACTION": LATENT_FRACTION, "LONGEST_RUN": LONGEST_RUN}
+    assert {name: int(defined[name]) for name in expected} == expected
 
 
 @pytest.mark.parametrize("what", ["none", "damaged", "other version"])

@@ -3,28 +3,27 @@ pixels are compared."""
 
 from __future__ import annotations
 
-from ctypes import byref, c_int64
+from ctypes import byref, c_int64, c_void_p
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ...bitstream.errors import WeightsError
 from ..integers import CLASSES, INPUT_LIMIT, INPUT_ONE, group_of
 from ..networks import Floats, Latents, Pixels
 from .instructions import Cells, Kernels, Rounding, Shape, address, keeping
 from .threads import in_threads
-
-LEAST = 96
-"""Positions that are worth a thread: some hundred channels each."""
 
 
 def with_logs(kernels: Kernels, logs: npt.NDArray[np.int16], y: Floats) -> Floats:
     """What the hyper-analysis takes, as of layers.Layers."""
     channels = y.shape[-1]
     out = np.empty((*y.shape[:-1], 2 * channels), np.float32)
-    arrays = (address(np.ascontiguousarray(array)) for array in (y, logs))
+    arrays = _given(y, np.float32), _given(logs, np.int16)
     work = partial(kernels.with_logs, *arrays, address(out), channels, INPUT_ONE, INPUT_LIMIT)
-    in_threads(work, y.size // channels, LEAST)
+    in_threads(work, y.size // channels)
     return out
 
 
@@ -42,40 +41,57 @@ def round_latents(
 ) -> npt.NDArray[np.int32]:
     """Symbols of a step, as of quantize.Quantizer.resolve, whose tables half_extra, [rows, depth + 1], and coded,
     [256], are."""
-    cells = _cells(step, y.shape[-1])
+    cells = _cells(step, y.shape, means.shape)
+    _check(rows.shape == means.shape and unit.shape == worth.shape == y.shape[-1:])
     units, worths = (_of_classes(values, cells) for values in (unit, worth))
     rounding = Rounding(
         *(array.ctypes.data for array in (units, worths, half_extra, coded)), half_extra.shape[1] - 1, most
     )
     given = byref(keeping(rounding, units, worths, half_extra, coded))
     symbols = np.empty(means.shape, np.int32)
-    arrays = (address(np.ascontiguousarray(array)) for array in (means, rows, y))
+    arrays = (_given(*pair) for pair in ((means, np.float32), (rows, np.uint8), (y, np.float32)))
     work = partial(kernels.round, given, byref(cells), *arrays, address(symbols), byref(Shape(*y.shape[:3])))
-    in_threads(work, means.size // cells.size, LEAST)
+    in_threads(work, means.size // cells.size)
     return symbols
 
 
 def place_latents(kernels: Kernels, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
     """Puts those of a step into the latents, [B, h, w, M]. means, symbols: [4, B, h/2, w/2, M/4]."""
-    cells = _cells(step, latents.shape[-1])
-    arrays = (address(np.ascontiguousarray(array)) for array in (means, symbols))
+    cells = _cells(step, latents.shape, means.shape)
+    _check(symbols.shape == means.shape and latents.dtype == np.int32)
+    arrays = _given(means, np.float32), _given(symbols, np.int32)
     work = partial(kernels.place, byref(cells), *arrays, address(latents), byref(Shape(*latents.shape[:3])))
-    in_threads(work, means.size // cells.size, LEAST)
+    in_threads(work, means.size // cells.size)
 
 
 def compare(kernels: Kernels, x: Pixels, y: Pixels) -> tuple[int, int]:
     """The sums of the squared differences of RGB, uint8 [..., 3], and of those of their luma, times 256^2."""
+    if x.shape != y.shape or x.shape[-1] != 3:
+        raise ValueError(f"pixels {x.shape} against {y.shape}")
     sums = (c_int64 * 2)()
-    kernels.compare(address(x), address(y), byref(sums), 0, x.size // 3)
+    kernels.compare(_given(x, np.uint8), _given(y, np.uint8), byref(sums), 0, x.size // 3)
     return sums[0], sums[1]
 
 
-def _cells(step: int, channels: int) -> Cells:
-    size = channels // 4
+def _cells(step: int, shape: tuple[int, ...], parts: tuple[int, ...]) -> Cells:
+    """Of latents [B, h, w, M] and what is theirs in a step, [4, B, h/2, w/2, M/4]."""
+    images, size = shape[0], shape[-1] // 4
+    _check(shape == (images, 2 * parts[2], 2 * parts[3], 4 * size) and parts == (4, images, *parts[2:4], size))
     down, right = zip(*CLASSES, strict=True)
-    return Cells(size, channels, tuple(group_of(k, step) * size for k in range(4)), down, right)
+    return Cells(size, 4 * size, tuple(group_of(k, step) * size for k in range(4)), down, right)
 
 
 def _of_classes(values: Floats, cells: Cells) -> Floats:
     """Those of the group that each class codes, [4, M/4], of [M]."""
-    return np.stack([values[first : first + cells.size] for first in cells.first])
+    return np.stack([values[first : first + cells.size] for first in cells.first]).astype(np.float32)
+
+
+def _given(array: npt.NDArray[Any], dtype: Any) -> c_void_p:
+    """As the kernels take it."""
+    return address(np.ascontiguousarray(array, dtype))
+
+
+def _check(fits: bool) -> None:
+    """Before kernels read or write beyond what there is. Raises WeightsError: all sizes come from there."""
+    if not fits:
+        raise WeightsError("latents have another size than what is theirs in a step")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 T = TypeVar("T")
 
-VERSION = 2
+VERSION = 3
 """Of kernels/kernels.h."""
 
 

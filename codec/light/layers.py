@@ -203,12 +203,13 @@ class ArrayLayers:
 
     def with_logs(self, name: str, y: Floats) -> Floats:
         inputs = clipped(np.rint(y * np.float32(INPUT_ONE)), -INPUT_LIMIT, INPUT_LIMIT)
-        logs = np.take(self._tensors.logs(name).astype(np.float32), np.abs(inputs).astype(np.intp))
+        logs = np.take(self._tensors.logs(name).astype(np.float32), np.abs(inputs).astype(np.intp), mode="clip")
         return np.concatenate([inputs, logs], axis=-1)
 
     def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
         size = means.shape[-1]
-        values = means.astype(np.int32) + LATENT_FRACTION * symbols
+        # In float32, which rounds sums beyond 2^24 (FORMAT.md, section 8).
+        values = (means + np.float32(LATENT_FRACTION) * symbols.astype(np.float32)).astype(np.int32)
         for k, (down, right) in enumerate(CLASSES):
             first = group_of(k, step) * size
             latents[:, down::2, right::2, first : first + size] = values[k]

@@ -184,7 +184,7 @@ class NativeLayers:
         return keeping(block, arrays, parts)
 
     def _packed(self, numbers: Numbers) -> Layer:
-        group, pair = self._kernels.group, 2 * self._kernels.lanes
+        group, tile = self._kernels.group, self._kernels.lanes * (1 if self._kernels.order else 2)
         outputs, inputs = numbers.weight.shape
         depth = self._depth(inputs)
         weight = np.zeros((self._pairs(outputs), depth), WEIGHTS[group])
@@ -193,17 +193,18 @@ class NativeLayers:
         bias += weight.sum(axis=1, dtype=np.float32) * np.float32(self._kernels.offset)
         bias = bias if group == 1 else bias.astype(np.int32)
         # Words of 32 bits, whatever they hold.
-        packed = np.ascontiguousarray(weight.view(np.int32).reshape(-1, pair, depth // group).transpose(0, 2, 1))
+        packed = np.ascontiguousarray(weight.view(np.int32).reshape(-1, tile, depth // group).transpose(0, 2, 1))
         packed, order = self._ordered(packed) if self._kernels.order else (packed, np.empty(0, np.int32))
         arrays = (packed, bias, multiplier, order)
         return keeping(Layer(*(array.ctypes.data for array in arrays), packed.shape[1], inputs, outputs), arrays)
 
     def _ordered(self, words: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """What the kernels need to add up products in 16 bits. words: [tiles, words, pair]."""
-        tiles, count, pair = words.shape
-        ordered = np.empty((tiles, 2 * count, pair), np.int32)
-        order = np.empty((tiles, LONGEST_RUN + 2 * count), np.int32)
-        steps = self._kernels.order(words.ctypes.data, tiles, count, pair, order.ctypes.data, ordered.ctypes.data)
+        """What the kernels need to add up products in 16 bits. words: [vectors, words, lanes]."""
+        vectors, count, lanes = words.shape
+        ordered = np.empty((vectors, 2 * count, lanes), np.int32)
+        order = np.empty((vectors, LONGEST_RUN + 2 * count), np.int32)
+        addresses = order.ctypes.data, ordered.ctypes.data
+        steps = self._kernels.order(words.ctypes.data, vectors, count, lanes, *addresses)
         if steps < 0:
             raise MemoryError
         return ordered[:, :steps].copy(), order[:, : LONGEST_RUN + steps].copy()

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 ALIGNED = 96
 """Parts begin at multiples of so many positions, as the kernels take them."""
 
-LEAST = 384
+LEAST = 96
 """Positions that are worth a thread."""
 
 MOST = 256

@@ -10,7 +10,10 @@ static int64_t with_logs(const float *y, const int16_t *logs, float *out, int64_
             vf x = to_float(rounded(clamp(mul(load_some(from + c, count), set(one)), set(-limit), set(limit))));
             store_some(to + c, x, count);
         }
-        for (int64_t c = 0; c < channels; c++) to[channels + c] = logs[(int32_t)__builtin_fabsf(to[c])];
+        for (int64_t c = 0; c < channels; c++) {
+            int64_t magnitude = (int64_t)__builtin_fabsf(to[c]); /* beyond the limit if what it comes from is no number */
+            to[channels + c] = logs[least(magnitude, limit)];
+        }
     }
     return 0;
 }
@@ -55,7 +58,8 @@ static int64_t place(const Cells *cells, const float *means, const int32_t *symb
         const float *mean = means + position * cells->size;
         const int32_t *symbol = symbols + position * cells->size;
         int32_t *to = latents + first_latent(cells, shape, position);
-        for (int64_t c = 0; c < cells->size; c++) to[c] = (int32_t)mean[c] + FRACTION * symbol[c];
+        /* In float32, which rounds sums beyond 2^24 (FORMAT.md, section 8). */
+        for (int64_t c = 0; c < cells->size; c++) to[c] = (int32_t)(mean[c] + FRACTION * (float)symbol[c]);
     }
     return 0;
 }

@@ -1,6 +1,6 @@
 /* The codec's layers for one CPU, in one place: what each level of instructions (avx512_vnni.c, avx2.c, ...) offers.
 
-   Everything is exact. Operands are whole numbers from 0 to 255 and weights from -128 to 127, and every sum of their
+   Everything is exact. Operands are whole numbers from 0 to 255 and weights from -127 to 127, and every sum of their
    products stays below 2^24, so its order is free. Whatever else there is are single IEEE 754 operations in float32, in
    the order of light/layers.py; contraction to fused multiply-adds has to be off (-ffp-contract=off). */
 
@@ -10,14 +10,14 @@
 #include <stdint.h>
 
 /* Of all that is below: instructions.py has the same number, and the same structures. */
-#define CAE_KERNELS_VERSION 2
+#define CAE_KERNELS_VERSION 3
 
 /* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
 typedef struct {
-    const void *weights; /* [outputs / (2 lanes)][steps][2 lanes][group], with zeros for what is padded */
+    const void *weights; /* [outputs / (2 lanes)][steps][2 lanes][group], with zeros for what is padded to that */
     const void *bias; /* [outputs], int32, or float32 if weights are, with what operands are less; padded likewise */
     const float *multiplier; /* [outputs], padded likewise */
-    const int32_t *order; /* [outputs / (2 lanes)][LONGEST_RUN + steps], if weights have to go through `order` */
+    const int32_t *order; /* [outputs / lanes][LONGEST_RUN + steps], if the weights went through `order`, by lanes */
     int64_t steps; /* inputs / group, if not */
     int64_t inputs, outputs;
 } Layer;
@@ -94,7 +94,8 @@ typedef struct {
     int64_t offset; /* operands in memory are so much less */
 
     /* What a layer's weights have to go through, if products are added up in 16 bits; see cae_order. */
-    int64_t (*order)(const int8_t *weights, int64_t tiles, int64_t words, int64_t pair, int32_t *order, int8_t *ordered);
+    int64_t (*order)(const int8_t *weights, int64_t vectors, int64_t words, int64_t lanes, int32_t *order,
+                     int8_t *ordered);
 
     /* All that follow give 0, or 1 if there is no memory. */
 
@@ -140,10 +141,11 @@ typedef struct {
 
 #define LONGEST_RUN 4 /* words that are added up in 16 bits */
 
-/* weights: [tiles][words][pair][4], in which `pair` outputs make a tile. Gives the number of steps, at most 2 * words,
-   or -1 if there is no memory. ordered: [tiles][2 * words][pair][4]; order: [tiles][LONGEST_RUN + 2 * words], how many
-   runs of 1, 2 .. words there are and, run by run, with which operands each word begins. */
-int64_t cae_order(const int8_t *weights, int64_t tiles, int64_t words, int64_t pair, int32_t *order, int8_t *ordered);
+/* weights: [outputs / lanes][words][lanes][4], none of them -128. Gives the number of steps, at most 2 * words, or -1 if
+   there is no memory. ordered: [outputs / lanes][2 * words][lanes][4]; order: [outputs / lanes][LONGEST_RUN + 2 * words],
+   how many runs of 1, 2 .. words there are and, run by run, with which operands each word begins. */
+int64_t cae_order(const int8_t *weights, int64_t vectors, int64_t words, int64_t lanes, int32_t *order,
+                  int8_t *ordered);
 
 extern const Kernels cae_avx512_amx, cae_avx512_vnni, cae_avx512, cae_avx2_vnni, cae_avx2, cae_neon_dot, cae_plain;
 

@@ -7,7 +7,7 @@
 #ifdef VNNI
 #define TILE 6 /* positions at a time: 12 of 16 registers hold their sums */
 #else
-#define TILE 4 /* others hold weights and what is added up in 16 bits */
+#define TILE 8 /* 8 hold sums, others weights and what is added up in 16 bits */
 #endif
 
 typedef __m256 vf;

@@ -4,11 +4,7 @@
 
 #define LANES 16
 #define OFFSET 0
-#ifdef VNNI
 #define TILE 12 /* positions at a time: 24 of 32 registers hold their sums */
-#else
-#define TILE 8 /* others hold weights and what is added up in 16 bits */
-#endif
 
 typedef __m512 vf;
 typedef __m512i vi;

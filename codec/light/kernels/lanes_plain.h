@@ -1,7 +1,8 @@
-/* Vectors of 4 numbers, as every processor with SSE2 or NEON has them, in the compiler's own notation. */
+/* Vectors of 4 numbers, as every processor with SSE2 or NEON has them, mostly in the compiler's own notation. */
 
 #define LANES 4
 #if defined(ARM)
+#include <arm_neon.h>
 #define TILE 8 /* positions at a time: 16 of 32 registers hold their sums, others what compilers load ahead */
 #else
 #define TILE 6 /* 12 of 16 */
@@ -19,7 +20,11 @@ static inline vf add(vf x, vf y) { return x + y; }
 static inline vf mul(vf x, vf y) { return x * y; }
 static inline vf chosen(vi mask, vf x, vf y) { return (vf)(((vi)x & mask) | ((vi)y & ~mask)); }
 /* x * y + z, of whole numbers: rounding it once or twice is the same. */
+#if defined(ARM)
+static inline vf fused(vf x, vf y, vf z) { return (vf)vfmaq_f32((float32x4_t)z, (float32x4_t)x, (float32x4_t)y); }
+#else
 static inline vf fused(vf x, vf y, vf z) { return x * y + z; }
+#endif
 static inline vf clamp(vf x, vf least, vf most) {
     x = chosen(x < least, least, x);
     return chosen(x > most, most, x);
@@ -54,10 +59,4 @@ static inline void put(operand *p, vi x) { store(p, to_float(x)); }
 static inline vi get(const operand *p) { return __builtin_convertvector(load(p), vi); }
 static inline vf words(const operand *p) { return set(*p); }
 static inline vf weights(const weight *p) { return load(p); }
-#if defined(ARM)
-#include <arm_neon.h>
-/* In one instruction: of whole numbers, which is the same. */
-static inline va dot(va sum, vf u, vf w) { return (va)vfmaq_f32((float32x4_t)sum, (float32x4_t)u, (float32x4_t)w); }
-#else
-static inline va dot(va sum, vf u, vf w) { return sum + u * w; }
-#endif
+static inline va dot(va sum, vf u, vf w) { return fused(u, w, sum); }

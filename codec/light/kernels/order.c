@@ -10,8 +10,8 @@
 
 #include "kernels.h"
 
-#define MOST 127 /* seven bits */
-#define PAIRS 64 /* of weights in a word, of up to 32 outputs */
+#define MOST 127 /* seven bits, so that two sums fit into eight */
+#define PAIRS 32 /* of weights in a word, of up to 16 outputs */
 
 typedef uint8_t Sums[2 * PAIRS]; /* of the positive weights of pairs, and of the negative ones */
 
@@ -70,17 +70,18 @@ static int fits(const Run *run, const Word *word) {
     return any <= MOST;
 }
 
-int64_t cae_order(const int8_t *weights, int64_t tiles, int64_t words, int64_t pair, int32_t *order, int8_t *ordered) {
+int64_t cae_order(const int8_t *weights, int64_t vectors, int64_t words, int64_t lanes, int32_t *order,
+                  int8_t *ordered) {
     Word *all = malloc(2 * words * sizeof *all), **sorted = malloc(2 * words * sizeof *sorted);
     Run *runs = malloc(2 * words * sizeof *runs);
     int64_t most = 0;
-    for (int64_t tile = 0; all && sorted && runs && tile < tiles; tile++) {
+    for (int64_t v = 0; all && sorted && runs && v < vectors; v++) {
         int64_t count = words, run_count = 0;
         for (int64_t k = 0; k < words; k++) {
             Word *word = all + k;
             word->place = 4 * k;
             memset(word->pairs, 0, sizeof word->pairs);
-            memcpy(word->pairs, weights + (tile * words + k) * 4 * pair, 4 * pair);
+            memcpy(word->pairs, weights + (v * words + k) * 4 * lanes, 4 * lanes);
             if (split(word, all + count)) weigh(all + count++);
             weigh(word);
         }
@@ -93,16 +94,16 @@ int64_t cae_order(const int8_t *weights, int64_t tiles, int64_t words, int64_t p
             for (int i = 0; i < 2 * PAIRS; i++) runs[r].sums[i] += sorted[k]->sums[i];
             runs[r].words[runs[r].length++] = sorted[k] - all;
         }
-        int32_t *lengths = order + tile * (LONGEST_RUN + 2 * words), *places = lengths + LONGEST_RUN;
-        int8_t *to = ordered + tile * 2 * words * 4 * pair;
+        int32_t *lengths = order + v * (LONGEST_RUN + 2 * words), *places = lengths + LONGEST_RUN;
+        int8_t *to = ordered + v * 2 * words * 4 * lanes;
         for (int32_t length = 1; length <= LONGEST_RUN; length++) {
             lengths[length - 1] = 0;
             for (int64_t r = 0; r < run_count; r++) {
                 if (runs[r].length != length) continue;
                 lengths[length - 1]++;
-                for (int j = 0; j < length; j++, to += 4 * pair) {
+                for (int j = 0; j < length; j++, to += 4 * lanes) {
                     *places++ = all[runs[r].words[j]].place;
-                    memcpy(to, all[runs[r].words[j]].pairs, 4 * pair);
+                    memcpy(to, all[runs[r].words[j]].pairs, 4 * lanes);
                 }
             }
         }
