@@ -144,7 +144,8 @@ def main(
     if not np.array_equal(parts["decode"](), by_torch["decode"]()):
         raise SystemExit("kernels and torch decode other pixels")
     products = {name: counted(function) for name, function in by_torch.items()}
-    rate = convolution_rate(rounds, narrow=levels()[level].group == 4)
+    kernels = levels()[level]
+    rate = convolution_rate(rounds, narrow=kernels.group == 4 and not kernels.order)
     print(f"{picture.width}x{picture.height}, quality {quality}, {threads} threads, {level}")
     print(f"1x1 convolutions by oneDNN: {rate / 1e9:.0f} G multiply-adds/s")
     print("                      ms  G multiply-adds   at the limit, ms   reached")

@@ -26,7 +26,7 @@ static inline int64_t first_latent(const Cells *cells, const Shape *shape, int64
 }
 
 static int64_t round_to_symbols(const Rounding *rounding, const Cells *cells, const float *means, const uint8_t *rows,
-                             const float *y, int32_t *symbols, const Shape *shape, int64_t begin, int64_t end) {
+                                const float *y, int32_t *symbols, const Shape *shape, int64_t begin, int64_t end) {
     int64_t of_class = shape->images * (shape->height / 2) * (shape->width / 2), size = cells->size;
     float depth = rounding->depth;
     for (int64_t position = begin; position < end; position++) {
@@ -77,6 +77,6 @@ static int64_t compare(const uint8_t *x, const uint8_t *y, int64_t sums[2], int6
     return 0;
 }
 
-#define KERNELS(name)                                                                   \
+#define KERNELS(name)                                                                          \
     const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, OFFSET, ORDER, product, mix, rest, \
                                 parameters, samples, with_logs, round_to_symbols, place, compare}
