@@ -29,6 +29,7 @@ class ProbabilityTables:
 
     half_widths: int32 [R], K of each row, read-only.
     counts: int32 [sum of 2K + 2 over all rows with K > 0], the rows one after another, read-only.
+    are_coded: bool [256], whether a row has symbols that are coded, read-only.
     """
 
     def __init__(self, half_widths: NDArray[np.integer[Any]], counts: NDArray[np.integer[Any]]) -> None:
@@ -54,7 +55,9 @@ class ProbabilityTables:
         self.counts = counts.astype(np.int32)
         self.half_widths.flags.writeable = False
         self.counts.flags.writeable = False
-        self._coded = self.half_widths > 0
+        self.are_coded = np.zeros(MAX_ROWS, np.bool_)
+        self.are_coded[: len(widths)] = widths > 0
+        self.are_coded.flags.writeable = False
         self._starts = ends - sizes
         self._ends = ends
         self._models: list[Any] = [None] * len(widths)
@@ -123,7 +126,7 @@ class ProbabilityTables:
         """The positions outside skip rows, in order. rows: uint8, any shape, of which the positions are those of the
         flattened array; all below len(self)."""
         # Of most files a minority. Clipping is faster than checking.
-        return np.flatnonzero(np.take(self._coded, rows, mode="clip"))
+        return np.flatnonzero(np.take(self.are_coded, rows, mode="clip"))
 
     def check_rows(self, rows: NDArray[np.uint8]) -> None:
         """Raises InputError unless rows is uint8 [n] and all of them exist."""

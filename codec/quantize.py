@@ -32,9 +32,7 @@ class Quantizer:
 
     def __init__(self, tables: ProbabilityTables, kernels: Kernels | None = None) -> None:
         """kernels: what rounds, instead of numpy."""
-        self._kernels = kernels
-        self._coded = np.zeros(256, np.bool_)
-        self._coded[: len(tables)] = tables.half_widths > 0
+        self._tables, self._kernels = tables, kernels
         extra = np.zeros((len(tables), _DEPTH + 1), np.float32)
         for row in range(len(tables)):
             width = int(tables.half_widths[row])
@@ -58,8 +56,8 @@ class Quantizer:
         squared step of error is worth.
         """
         if self._kernels:
-            arrays = self._half_extra, self._coded
-            return round_latents(self._kernels, *arrays, step, means, rows, y, unit, worth, MAX_SYMBOL)
+            tables = self._half_extra, self._tables.are_coded
+            return round_latents(self._kernels, *tables, step, means, rows, y, unit, worth, MAX_SYMBOL)
         size = y.shape[-1] // 4
         residual = means * np.float32(-1 / LATENT_FRACTION)
         weight = np.empty((4, 1, 1, 1, size), np.float32)
@@ -68,7 +66,7 @@ class Quantizer:
             residual[k] += y[:, down::2, right::2, group] * unit[group]
             weight[k] = worth[group]
         # Most are not coded, so that the rest is best picked out.
-        coded = np.flatnonzero(np.take(self._coded, rows))
+        coded = self._tables.coded(rows)
         picked = np.broadcast_to(weight, rows.shape).ravel()[coded]
         symbols = np.zeros(rows.shape, np.int32)
         symbols.ravel()[coded] = self.quantise(residual.ravel()[coded], rows.ravel()[coded], picked)

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.errors import WeightsError
 from ..integers import CLASSES, INPUT_LIMIT, INPUT_ONE, group_of
 from ..networks import Floats, Latents, Pixels
-from .instructions import Cells, Kernels, Rounding, Shape, address, keeping
+from .instructions import Cells, Kernels, Rounding, Shape, address, check, keeping
 from .threads import in_threads
 
 
@@ -42,7 +41,7 @@ def round_latents(
     """Symbols of a step, as of quantize.Quantizer.resolve, whose tables half_extra, [rows, depth + 1], and coded,
     [256], are."""
     cells = _cells(step, y.shape, means.shape)
-    _check(rows.shape == means.shape and unit.shape == worth.shape == y.shape[-1:])
+    check(rows.shape == means.shape and unit.shape == worth.shape == y.shape[-1:], "a step")
     units, worths = (_of_classes(values, cells) for values in (unit, worth))
     rounding = Rounding(
         *(array.ctypes.data for array in (units, worths, half_extra, coded)), half_extra.shape[1] - 1, most
@@ -58,7 +57,7 @@ def round_latents(
 def place_latents(kernels: Kernels, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
     """Puts those of a step into the latents, [B, h, w, M]. means, symbols: [4, B, h/2, w/2, M/4]."""
     cells = _cells(step, latents.shape, means.shape)
-    _check(symbols.shape == means.shape and latents.dtype == np.int32)
+    check(symbols.shape == means.shape and latents.dtype == np.int32, "a step")
     arrays = _given(means, np.float32), _given(symbols, np.int32)
     work = partial(kernels.place, byref(cells), *arrays, address(latents), byref(Shape(*latents.shape[:3])))
     in_threads(work, means.size // cells.size)
@@ -76,7 +75,7 @@ def compare(kernels: Kernels, x: Pixels, y: Pixels) -> tuple[int, int]:
 def _cells(step: int, shape: tuple[int, ...], parts: tuple[int, ...]) -> Cells:
     """Of latents [B, h, w, M] and what is theirs in a step, [4, B, h/2, w/2, M/4]."""
     images, size = shape[0], shape[-1] // 4
-    _check(shape == (images, 2 * parts[2], 2 * parts[3], 4 * size) and parts == (4, images, *parts[2:4], size))
+    check(shape == (images, 2 * parts[2], 2 * parts[3], 4 * size) and parts == (4, images, *parts[2:4], size), "a step")
     down, right = zip(*CLASSES, strict=True)
     return Cells(size, 4 * size, tuple(group_of(k, step) * size for k in range(4)), down, right)
 
@@ -89,9 +88,3 @@ def _of_classes(values: Floats, cells: Cells) -> Floats:
 def _given(array: npt.NDArray[Any], dtype: Any) -> c_void_p:
     """As the kernels take it."""
     return address(np.ascontiguousarray(array, dtype))
-
-
-def _check(fits: bool) -> None:
-    """Before kernels read or write beyond what there is. Raises WeightsError: all sizes come from there."""
-    if not fits:
-        raise WeightsError("latents have another size than what is theirs in a step")

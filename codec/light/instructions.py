@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy.typing as npt
 
+from ...bitstream.errors import WeightsError
+
 T = TypeVar("T")
 
 VERSION = 3
@@ -158,3 +160,9 @@ def address(array: npt.NDArray[Any]) -> c_void_p:
     if not array.flags.c_contiguous:
         raise ValueError("an array is not contiguous")
     return array.ctypes.data_as(c_void_p)
+
+
+def check(fits: bool, name: str) -> None:
+    """Before kernels read beyond what there is. Raises WeightsError."""
+    if not fits:
+        raise WeightsError(f"the tensors of {name} have other sizes than what they are applied to")

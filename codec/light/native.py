@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.errors import WeightsError
 from ..config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..integers import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
 from ..networks import Floats, Latents, Pixels
 from .coding import place_latents, with_logs
-from .instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, address, keeping
+from .instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, address, check, keeping
 from .layers import Numbers, Tensors
 from .threads import in_threads
 
@@ -79,7 +78,7 @@ class NativeLayers:
         positions, data, buffer = images * height * width, address(x), address(mixed)
         for index in range(count):
             block = self._block(f"{name}.{index}")
-            _check(block.mix.inputs == channels, name)
+            check(block.mix.inputs == channels, name)
             in_threads(partial(kernels.mix, byref(block), data, buffer, shape), positions)
             in_threads(partial(kernels.rest, byref(block), data, buffer, shape), positions)
         return x
@@ -94,7 +93,7 @@ class NativeLayers:
         shape, data = byref(Shape(images, height, width)), address(x)
         for k, place in enumerate(CLASSES):
             halves = self._halves(f"{name}.classes.{k}")
-            _check(all((half.inputs, half.outputs) == (channels, size) for half in halves), name)
+            check(all((half.inputs, half.outputs) == (channels, size) for half in halves), name)
             unit, log_unit = (
                 _padded(values, self._pairs(size))
                 for values in (units[k] * np.float32(LATENT_FRACTION / MEAN_ONE), log_units[k])
@@ -115,7 +114,7 @@ class NativeLayers:
     def samples(self, patches: Floats, corrections: Floats) -> Pixels:
         images, height, width, _ = patches.shape
         small = (images, 2 * height, 2 * width, 3 * PATCH**2 // 4)
-        _check(patches.shape[-1] == 3 * PATCH**2 and corrections.shape == small, "pixels")
+        check(patches.shape[-1] == 3 * PATCH**2 and corrections.shape == small, "pixels")
         out = np.empty((images, height * PATCH, width * PATCH, 3), np.uint8)
         arguments = address(patches), address(corrections), address(out), byref(Shape(images, height, width))
         in_threads(partial(self._kernels.samples, *arguments), images * height, 8)
@@ -126,7 +125,7 @@ class NativeLayers:
         outputs = terms[0][0].outputs
         for layer, data in terms:
             inputs = x.shape[-1] * (2 if data.kind == BOTH else 1)
-            _check((layer.inputs, layer.outputs) == (inputs, outputs), "a layer")
+            check((layer.inputs, layer.outputs) == (inputs, outputs), "a layer")
         out = np.empty((*x.shape[:-1], outputs), np.float32)
         factors = None if gain is None else address(np.ascontiguousarray(np.broadcast_to(gain, (outputs,))))
         structures = (Term * len(terms))(*(Term(pointer(layer), data) for layer, data in terms))
@@ -174,8 +173,8 @@ class NativeLayers:
         channels, wide = parts["mix"].inputs, parts["contract"].inputs
         sizes = {"mix": (channels, channels), "project": (channels, channels), "contract": (wide, channels)}
         sizes |= {"value": (channels, wide), "gate": (channels, wide)}
-        _check({key: (part.inputs, part.outputs) for key, part in parts.items()} == sizes, name)
-        _check(spatial.weight.shape == (channels, 9), name)
+        check({key: (part.inputs, part.outputs) for key, part in parts.items()} == sizes, name)
+        check(spatial.weight.shape == (channels, 9), name)
         depth = self._depth(channels)
         weight = _padded(spatial.weight.T.astype(np.float32), depth)
         arrays = (weight, _padded(spatial.bias, depth), _padded(spatial.multiplier, depth))
@@ -229,7 +228,7 @@ def _input(
     scale: Floats | None = None,
 ) -> Input:
     x = np.ascontiguousarray(x)
-    _check(x.dtype in ((np.uint8,) if kind == BYTES else (np.float32, np.int32)), "a layer")
+    check(x.dtype in ((np.uint8,) if kind == BYTES else (np.float32, np.int32)), "a layer")
     factors = None if scale is None else np.ascontiguousarray(np.broadcast_to(scale, x.shape[-1:]))
     address = None if factors is None else factors.ctypes.data
     given = Input(x.ctypes.data, address, kind, step.bit_length() - 1, x.dtype == np.int32, *limits, offset)
@@ -241,9 +240,3 @@ def _padded(values: Floats, length: int) -> Floats:
     out = np.zeros((*values.shape[:-1], length), np.float32)
     out[..., : values.shape[-1]] = values
     return out
-
-
-def _check(fits: bool, name: str) -> None:
-    """Before kernels read beyond what there is. Raises WeightsError."""
-    if not fits:
-        raise WeightsError(f"the tensors of {name} have other sizes than what they are applied to")

@@ -14,10 +14,10 @@
 
 /* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
 typedef struct {
-    const void *weights; /* [outputs / (2 lanes)][steps][2 lanes][group], with zeros for what is padded to that */
+    const void *weights; /* [outputs / (2 lanes)][steps][2 lanes][group], with zeros for what is padded; or cae_order's */
     const void *bias; /* [outputs], int32, or float32 if weights are, with what operands are less; padded likewise */
     const float *multiplier; /* [outputs], padded likewise */
-    const int32_t *order; /* [outputs / lanes][LONGEST_RUN + steps], if the weights went through `order`, by lanes */
+    const int32_t *order; /* cae_order's, [outputs / lanes][LONGEST_RUN + steps], if the level needs it */
     int64_t steps; /* inputs / group, if not */
     int64_t inputs, outputs;
 } Layer;
