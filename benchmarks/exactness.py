@@ -25,9 +25,9 @@ import torch
 from cae.bitstream.container import unpack
 from cae.codec.files import FileCoder
 from cae.codec.image import read_picture
-from cae.codec.light.instructions import levels
-from cae.codec.light.networks import load_light
+from cae.codec.kernels.instructions import levels
 from cae.codec.pipeline import load_codec
+from cae.codec.ways import load_light
 
 QUALITIES = (10, 50, 90)
 

@@ -48,8 +48,9 @@ def compare(folder: Path) -> None:
     from cae.bitstream.container import unpack
     from cae.bitstream.tables import ProbabilityTables
     from cae.codec import coder, pipeline
-    from cae.codec.light.instructions import levels
-    from cae.codec.light.networks import NUMPY, load_light
+    from cae.codec.kernels.instructions import levels
+    from cae.codec.light.networks import NUMPY
+    from cae.codec.ways import load_light
 
     plain: Any = runpy.run_path(str(REFERENCE))["Coder"]
 

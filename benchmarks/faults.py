@@ -28,8 +28,8 @@ import numpy as np
 from PIL import Image
 
 from cae.cli.main import main as cae
-from cae.codec.light.networks import load_light
-from cae.codec.light.threads import set_threads
+from cae.codec.kernels.threads import set_threads
+from cae.codec.ways import load_light
 
 SIDE = 160
 DISK = 16 * 1024

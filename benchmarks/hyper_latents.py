@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from cae.codec import areas
+from cae.codec.arrays import Pixels
 from cae.codec.image import read_picture
-from cae.codec.networks import Pixels
 from cae.codec.pipeline import Codec, load_codec
 
 ROWS = (0, 128, 255)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from cae.codec.areas import analyse
+from cae.codec.arrays import Pixels
 from cae.codec.config import CONTEXT_CLAMP, OPERAND_ZERO, SCALE_STEP
 from cae.codec.distortion import psnr
 from cae.codec.evaluation.estimate import estimated_bits
@@ -28,7 +29,6 @@ from cae.codec.pipeline import Codec, load_codec
 from cae.codec.quality import row_rate
 from cae.codec.tensors.checkpoint import load_frozen, parse_trained
 from cae.codec.tensors.model import CompressionModel
-from cae.codec.windows import Pixels
 
 ROWS = (0, 64, 128, 192, 255)
 

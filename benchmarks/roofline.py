@@ -27,12 +27,12 @@ from cae.bitstream.entropy import StepDecoder, encode_steps
 from cae.codec import areas, windows
 from cae.codec.files import FileCoder
 from cae.codec.image import Picture, read_picture
-from cae.codec.light.instructions import levels
-from cae.codec.light.networks import load_light
-from cae.codec.light.threads import set_threads
+from cae.codec.kernels.instructions import levels
+from cae.codec.kernels.threads import set_threads
 from cae.codec.pipeline import load_codec
 from cae.codec.tensors.layers import pointwise
 from cae.codec.tensors.narrow import NarrowPointwise, operands
+from cae.codec.ways import load_light
 
 BOUNDS = {"synthesis": 0.2, "decode": 0.15, "analysis": 0.2, "encode, effort 1": 0.15}
 """Least part of the limit that each part may reach, for an image of 768x512 pixels."""

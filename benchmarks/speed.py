@@ -24,10 +24,11 @@ import torch
 
 from cae.bitstream.container import unpack
 from cae.codec.image import read_picture
-from cae.codec.light.instructions import levels
-from cae.codec.light.networks import fastest, load_light
-from cae.codec.light.threads import set_threads
+from cae.codec.kernels.instructions import levels
+from cae.codec.kernels.threads import set_threads
+from cae.codec.light.networks import fastest
 from cae.codec.pipeline import load_codec
+from cae.codec.ways import load_light
 
 WITHOUT_BYTES = ("avx512", "avx2", "plain")
 """Levels of the kernels that have no products of four bytes at a time, the best one first."""

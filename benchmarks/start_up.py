@@ -20,7 +20,7 @@ from statistics import median
 import click
 
 UNCOMPILED = """
-from cae.codec.light import instructions
+from cae.codec.kernels import instructions
 instructions.levels = dict
 from cae.codec import ways
 ways.ARRAY_PIXELS = {most}

@@ -20,9 +20,9 @@ import click
 
 from cae.codec.config import DEFAULT_EFFORT
 from cae.codec.image import read_picture
-from cae.codec.light.networks import load_light
-from cae.codec.light.threads import set_threads
+from cae.codec.kernels.threads import set_threads
 from cae.codec.save import save_picture
+from cae.codec.ways import load_light
 
 
 def command(*words: object) -> float:

@@ -18,8 +18,8 @@ from PIL import Image
 
 from cae.bitstream.container import unpack
 from cae.codec import areas
+from cae.codec.arrays import Pixels
 from cae.codec.image import read_picture
-from cae.codec.networks import Pixels
 from cae.codec.pipeline import Codec, load_codec
 from cae.codec.quality import rate_row
 

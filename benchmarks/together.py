@@ -19,9 +19,9 @@ import numpy as np
 
 from cae.codec.files import FileCoder
 from cae.codec.image import Picture, read_picture
-from cae.codec.light.networks import load_light
-from cae.codec.light.threads import set_threads
+from cae.codec.kernels.threads import set_threads
 from cae.codec.pipeline import load_codec
+from cae.codec.ways import load_light
 
 SIDES = (64, 100, 128, 192, 256, 384, 512)
 QUALITY = 60

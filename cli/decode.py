@@ -22,10 +22,10 @@ from .work import Job, Outcome
 
 if TYPE_CHECKING:
     from ..bitstream.container import Header
+    from ..codec.arrays import Pixels
     from ..codec.decoder import Progress
     from ..codec.files import FileCoder
     from ..codec.image import Picture
-    from ..codec.networks import Pixels
     from ..codec.view import Write
 
 SCALE_WORDS = {f"1/{scale}": scale for scale in SCALES}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
-from ..codec.light.threads import cores, set_threads
+from ..codec.kernels.threads import cores, set_threads
 from .failures import UNEXPECTED
 from .remote import Place
 from .work import Job, Outcome, Work, attempt, attempt_all

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..bitstream.container import Rectangle
+from .arrays import Floats, Pixels
 from .config import HYPER_PATCH, PATCH
 from .image import to_rgb
-from .networks import Floats, Networks, Pixels
+from .networks import Networks
 from .windows import spans
 
 

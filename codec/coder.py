@@ -15,7 +15,8 @@ import numpy.typing as npt
 from ..bitstream.container import Tile, latents_checksum
 from ..bitstream.entropy import StepDecoder, encode_steps
 from ..bitstream.errors import DecodeMismatchError
-from .networks import Floats, Latents, Networks, Pixels
+from .arrays import Floats, Latents, Pixels
+from .networks import Networks
 from .quantize import Quantizer
 
 Symbols = npt.NDArray[np.int32]

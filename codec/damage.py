@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
 from ..bitstream.container import LATENT_SIDE, TILE_UNIT, Header, Rectangle, tile_grid
-
-Pixels = npt.NDArray[np.uint8]
+from .arrays import Pixels
 
 GREY = 128
 """The value of pixels that are lost."""

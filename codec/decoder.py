@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from ..bitstream.container import (
     LATENT_SIDE,
@@ -21,15 +20,14 @@ from ..bitstream.errors import CorruptError, DecodeMismatchError, InputError, Li
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
 from ..bitstream.salvage import Salvage, salvage
 from . import windows
+from .arrays import Latents, Pixels
 from .damage import Damage
 from .extras import from_chunks
 from .image import Picture
 from .memory import memory_errors
-from .networks import Latents
 from .view import AT_ORIGIN, Region, Write, check_view, needed_tiles, show, tiles_area, whole
 from .windows import TileDecoder
 
-Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 """Called with the number of tiles done and of all tiles, after each."""
 

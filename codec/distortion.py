@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .light.coding import compare
-from .light.instructions import Kernels
+from .kernels.coding import compare
+from .kernels.instructions import Kernels
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from ..bitstream.alpha import compress_plane, decompress_plane
 from ..bitstream.container import ALPHA, EXIF, ICC, XMP, Chunk, Header
 from ..bitstream.errors import CorruptError
+from .arrays import Pixels
 from .image import Picture
 from .metadata import upright
-
-Pixels = npt.NDArray[np.uint8]
 
 
 def to_chunks(picture: Picture) -> tuple[Chunk, ...]:

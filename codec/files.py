@@ -22,20 +22,21 @@ from ..bitstream.container import (
 from ..bitstream.errors import ImageSizeError, InputError
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
 from . import refine
+from .arrays import Pixels
 from .coder import TileCoder
 from .config import DEFAULT_EFFORT, ROUNDS
 from .decoder import Decoder, Progress, check_size, silent
 from .extras import to_chunks
 from .image import Picture
 from .memory import memory_errors
-from .networks import Networks, Pixels
+from .networks import Networks
 from .quality import rate_row
 from .together import ROOM, Done, groups, padded_pixels
 from .windows import WINDOW
 
 
 class FileCoder(Decoder):
-    """Networks that code whole files: of `pipeline.load_codec`, or of `light.load_light`."""
+    """Networks that code whole files: of `pipeline.load_codec`, or of `ways.load_light`."""
 
     coder: TileCoder
 

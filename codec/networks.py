@@ -12,12 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.tables import ProbabilityTables
-from .light.instructions import Kernels
-
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
-Latents = npt.NDArray[np.int32]
-"""[..., h, w, M], in sixteenths of a quantisation step."""
+from .arrays import Floats, Latents, Pixels
+from .kernels.instructions import Kernels
 
 Resolve = Callable[[int, Floats, npt.NDArray[np.uint8]], npt.NDArray[np.int32]]
 """(step, means in sixteenths of a quantisation step, table rows) -> symbols, all three [4, B, h/2, w/2, M/4]: those of

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bitstream.tables import TOTAL, ProbabilityTables
+from .arrays import Floats
 from .config import LATENT_FRACTION
 from .integers import CLASSES, group_of
-from .light.coding import round_latents
-from .light.instructions import Kernels
-from .networks import Floats
+from .kernels.coding import round_latents
+from .kernels.instructions import Kernels
 
 MAX_SYMBOL = 2**19
 """Symbols are clamped to this magnitude, far beyond any natural one: the escape code has an end."""

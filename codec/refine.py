@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from ..bitstream.container import Header, Rectangle, Tile, latent_size
 from .areas import analyse, cut
+from .arrays import Pixels
 from .coder import TileCoder
 from .config import LATENT_FRACTION, PATCH, ROUNDS
 from .distortion import summed_error
-from .networks import Networks, Pixels
+from .networks import Networks
 from .quality import row_rate
 
 Scalar = TypeVar("Scalar", bound=np.generic)

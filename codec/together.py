@@ -6,8 +6,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..bitstream.container import Tile
+from .arrays import Latents, Pixels
 from .config import HYPER_PATCH
-from .networks import Latents, Pixels
 
 ROOM = {"cpu": 2**18, "cuda": 2**22}
 """Pixels of images that are taken together, with those that pad them. On a CPU they share what a call costs beside its

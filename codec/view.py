@@ -7,14 +7,11 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..bitstream.container import LATENT_SIDE, TILE_UNIT, Header, Rectangle, latent_size
 from ..bitstream.errors import InputError
+from .arrays import Pixels
 from .config import SCALES
-
-Pixels = npt.NDArray[np.uint8]
-
 
 AT_ORIGIN = Rectangle(0, 0, 0, 0)
 """Of what `show` takes an area for: where it begins."""

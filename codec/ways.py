@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,9 @@ from .config import ROUNDS
 from .device import check_device, resolve_device
 from .files import FileCoder, check_effort
 from .image import Picture
+from .installed import find_weights, read_weights
+from .kernels.instructions import levels
+from .light.networks import fastest, parse_light
 
 ARRAY_PIXELS, KERNEL_PIXELS = 2**21, 2**24
 """numpy by itself, or with the compiled kernels, takes as long to decode so many pixels as torch for its import and a
@@ -38,6 +42,19 @@ def load_encoder(device: str, picture: Picture, effort: int, *, codings: int = 1
     return _load(device, picture.width * picture.height * (1 + 2 * rounds) * codings, files, None)
 
 
+def load_light(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
+    """What codes files without torch, with the installed weights of this fingerprint, or those for new files if None;
+    loaded once. level: what multiplies, "numpy" or one of `instructions.levels`; by default the fastest. Raises
+    WeightsError."""
+    return _load_light(fingerprint or find_weights().fingerprint, level or fastest())
+
+
+@functools.cache
+def _load_light(fingerprint: bytes, level: str) -> FileCoder:
+    weights = find_weights(fingerprint=fingerprint)
+    return FileCoder(parse_light(read_weights(weights), str(weights.path), level), weights.fingerprint)
+
+
 def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> FileCoder:
     global _lightly
     check_device(device)
@@ -47,15 +64,11 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
         from .pipeline import load_codec
 
         return load_codec(device, fingerprint)
-    from .light.networks import load_light
-
     _lightly += pixels
     return load_light(fingerprint)
 
 
 def _torch_pays(device: str, pixels: int, files: int) -> bool:
-    from .light.instructions import levels
-
     if not _has_torch() or (levels() and (device == "cpu" or not _may_have_gpu())):
         return False
     most = KERNEL_PIXELS if levels() else ARRAY_PIXELS

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from ..bitstream.container import Rectangle, Tile
+from .arrays import Latents, Pixels
 from .config import PATCH
-from .networks import Latents, Pixels
 
 WINDOW = 64
 """Latent positions to a side of a window: 1024 pixels."""

@@ -17,14 +17,15 @@ import safetensors.numpy
 
 from cae.bitstream.container import Tile, unpack
 from cae.bitstream.errors import CorruptError, DecodeMismatchError, WeightsError
-from cae.codec import files
+from cae.codec import files, ways
 from cae.codec.files import FileCoder
 from cae.codec.image import Bytes, Picture, read_picture
 from cae.codec.installed import find_weights, parse, read_weights
+from cae.codec.kernels.instructions import levels
 from cae.codec.light import networks as light
-from cae.codec.light.instructions import levels
-from cae.codec.light.networks import NUMPY, LightNetworks, load_light
+from cae.codec.light.networks import NUMPY, LightNetworks
 from cae.codec.pipeline import Codec, load_codec
+from cae.codec.ways import load_light
 
 FILES = json.loads((Path(__file__).parent / "vectors" / "files.json").read_text(encoding="utf-8"))
 
@@ -135,10 +136,10 @@ def test_bad_weights(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(WeightsError, match="too large for exact"):
             networks.synthesise(np.zeros((1, 4, 4, config.latent_channels), np.int32), 100)
     monkeypatch.setattr(light, "parse", lambda *_: (config, {}))
-    light._load_light.cache_clear()
+    ways._load_light.cache_clear()
     with pytest.raises(WeightsError, match="does not hold the tensors"):
         load_light(weights.fingerprint, level)
-    light._load_light.cache_clear()
+    ways._load_light.cache_clear()
 
 
 @pytest.mark.skipif(not shutil.which("cc") or sys.platform == "win32", reason="no C compiler")
@@ -161,7 +162,7 @@ same = cae.decode(data).tobytes() == first.tobytes() and cae.encode(first, effor
 print(same, "torch" in sys.modules and sys.modules["torch"] is not None)
 """
 
-UNCOMPILED = "from cae.codec.light import instructions; instructions.levels = dict"
+UNCOMPILED = "from cae.codec.kernels import instructions; instructions.levels = dict"
 GPU = "from cae.codec import ways; ways._may_have_gpu = lambda: True; ways.resolve_device = lambda device: 'cuda'"
 NO_TORCH = "sys.modules['torch'] = None"  # as if it were not installed
 

@@ -25,12 +25,13 @@ from cae.bitstream.tables import ProbabilityTables
 from cae.codec.config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP
 from cae.codec.distortion import summed_error
 from cae.codec.integers import CLASSES, HALF, INPUT_LIMIT, INPUT_ONE, STEPS
-from cae.codec.light import instructions, threads
-from cae.codec.light.instructions import VERSION, levels
+from cae.codec.kernels import instructions, threads
+from cae.codec.kernels.instructions import VERSION, levels
 from cae.codec.light.layers import ArrayLayers, Numbers, Tensors
 from cae.codec.light.native import LONGEST_RUN, NativeLayers
-from cae.codec.light.networks import NUMPY, load_light
+from cae.codec.light.networks import NUMPY
 from cae.codec.quantize import Quantizer
+from cae.codec.ways import load_light
 
 CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (3, 5), (33, 17), (516, 8))
 """Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums."""
@@ -357,7 +358,7 @@ def test_after_a_fork() -> None:
     """A child has none of its parent's threads."""
     script = """
 import os, sys
-from cae.codec.light import threads
+from cae.codec.kernels import threads
 threads.set_threads(3)
 threads.in_threads(lambda begin, end: 0, 10_000)
 child = os.fork()

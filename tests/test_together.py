@@ -15,9 +15,9 @@ from PIL import Image
 
 from cae.bitstream.errors import CaeError, DecodeMismatchError, LimitError
 from cae.codec.image import Picture, read_picture
-from cae.codec.light.networks import load_light
 from cae.codec.pipeline import Codec, load_codec
 from cae.codec.together import groups
+from cae.codec.ways import load_light
 
 Bytes = npt.NDArray[np.uint8]
 Run = Callable[..., CompletedProcess[str]]

@@ -23,13 +23,14 @@ from PIL import Image, features
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import InputError, WeightsError
+from ..arrays import Pixels
 from ..config import DEFAULT_EFFORT, ROUNDS
 from ..files import FileCoder
 from ..image import Picture
 from ..installed import find_weights, read_weights
 from ..light.networks import fastest, parse_light
 from ..tensors.checkpoint import parse_frozen
-from .protocol import ImageCodec, Pixels, Scale, UnavailableCodecError
+from .protocol import ImageCodec, Scale, UnavailableCodecError
 
 _PERCENT = Scale(0, 100, 1)
 

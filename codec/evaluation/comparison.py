@@ -10,18 +10,16 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from ...bitstream.container import MAGIC, read_header, unpack
 from ...bitstream.errors import InputError
+from ..arrays import Pixels
 from ..image import Picture, read_picture, to_rgb
 from ..pipeline import load_codec
 from ..spent import bits_map, spent
 from .metrics import METRICS
 from .slider import PAGE, SCRIPT, STYLE, SliderImage, slider
-
-Pixels = npt.NDArray[np.uint8]
 
 GAIN = 8
 """Differences are shown so many times as large: errors of a few levels are hard to see."""

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from ...bitstream.errors import ImageError, InputError
+from ..arrays import Pixels
 from ..image import read_picture, to_rgb
-
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,15 @@ from typing import Any
 
 import torch
 
+from ..arrays import Pixels
 from ..distortion import psnr
-from ..light.threads import set_threads
+from ..kernels.threads import set_threads
 from .cache import Cache
 from .codecs import make_codec
 from .curve import Point
 from .images import TestImage, read_rgb
 from .metrics import METRICS, metrics_version
-from .protocol import ImageCodec, Pixels
+from .protocol import ImageCodec
 
 
 class MeasurementError(Exception):

@@ -11,13 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 
+from ..arrays import Pixels
 from ..distortion import LUMA, psnr, psnr_of
-
-Pixels = npt.NDArray[np.uint8]
 
 MS_SSIM_SIDE = 176
 """The shortest side that five scales with a window of 11 pixels can be taken of: (11 - 1) * 2^4 < 176."""

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from ...bitstream.errors import InputError
-
-Pixels = npt.NDArray[np.uint8]
+from ..arrays import Pixels
 
 
 class UnavailableCodecError(InputError):

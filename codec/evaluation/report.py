@@ -11,12 +11,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from ..arrays import Pixels
 from ..distortion import psnr
 from .anchors import Anchor, drawn
 from .curve import delta
 from .images import TestImage, read_rgb
 from .measure import largest_within, load
-from .metrics import METRICS, Pixels
+from .metrics import METRICS
 from .slider import PAGE, SCRIPT, STYLE, SliderImage, slider
 from .style import ANCHOR, DASHES, colours, is_own
 from .summary import WEIGHTING, Summary, finite

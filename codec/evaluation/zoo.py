@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from ...bitstream.errors import WeightsError
 from ...bitstream.wire import Reader, varint
-from .protocol import Pixels, Scale, UnavailableCodecError
+from ..arrays import Pixels
+from .protocol import Scale, UnavailableCodecError
 
 MULTIPLE = 64
 """Sides are padded to multiples of this, by repeating the border: what the models' down-sampling needs in all."""

@@ -1,1 +1,1 @@
-"""The model without torch: in numpy, and with its layers as kernels compiled for this CPU, which code by it."""
+"""The model without torch: in numpy, and with its layers as compiled kernels, which code by it."""

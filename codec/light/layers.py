@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.errors import WeightsError
+from ..arrays import Floats, Latents, Pixels
 from ..config import LATENT_FRACTION, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..integers import (
     ACCUMULATOR_LIMIT,
@@ -29,7 +30,6 @@ from ..integers import (
     WEIGHT_LIMIT,
     group_of,
 )
-from ..networks import Floats, Latents, Pixels
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

@@ -1,4 +1,4 @@
-"""`Layers` by this processor's own instructions: kernels/, which is compiled where a C compiler is at hand.
+"""`Layers` by this processor's own instructions: codec/kernels/, which is compiled where a C compiler is at hand.
 
 What it gives is what numpy gives, to the bit, in a tenth of the time.
 """
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Floats, Latents, Pixels
 from ..config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..integers import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
-from ..networks import Floats, Latents, Pixels
-from .coding import place_latents, with_logs
-from .instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, address, check, keeping
+from ..kernels.coding import place_latents, with_logs
+from ..kernels.instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, address, check, keeping
+from ..kernels.threads import in_threads
 from .layers import Numbers, Tensors
-from .threads import in_threads
 
 BYTES, NARROW, UPPER, LOWER, BOTH = range(5)
 """Kinds of inputs."""

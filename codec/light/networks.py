@@ -6,7 +6,6 @@ numbers holds here. Arrays are float32 [B, h, w, channels] unless said otherwise
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ import safetensors.numpy
 
 from ...bitstream.errors import WeightsError
 from ...bitstream.tables import ProbabilityTables
+from ..arrays import Floats, Latents, Pixels
 from ..config import (
     ACTIVATION_LIMIT,
     OPERAND_STEP,
@@ -23,8 +23,7 @@ from ..config import (
     PATCH,
     ModelConfig,
 )
-from ..files import FileCoder
-from ..installed import find_weights, parse, read_weights
+from ..installed import parse
 from ..integers import (
     DEVIATION_LIMIT,
     HALF,
@@ -32,8 +31,8 @@ from ..integers import (
     STEPS,
     group_of,
 )
-from ..networks import Floats, Latents, Pixels, Resolve
-from .instructions import Kernels, levels
+from ..kernels.instructions import Kernels, levels
+from ..networks import Resolve
 from .layers import ArrayLayers, Layers, Tensors, clipped, depth_to_space, space_to_depth
 from .native import NativeLayers
 
@@ -128,18 +127,6 @@ class LightNetworks:
         units, log_units = (tensors.row(key, row).reshape(4, -1)[groups] for key in ("unit", "log_unit"))
         means, rows = layers.parameters(f"{name}.leave", x, units, log_units)
         layers.place(step, means, resolve(step, means, rows), latents)
-
-
-def load_light(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
-    """What codes files with the installed weights of this fingerprint, or those for new files if None; loaded once.
-    level: what multiplies, "numpy" or one of `instructions.levels`; by default the fastest. Raises WeightsError."""
-    return _load_light(fingerprint or find_weights().fingerprint, level or fastest())
-
-
-@functools.cache
-def _load_light(fingerprint: bytes, level: str) -> FileCoder:
-    weights = find_weights(fingerprint=fingerprint)
-    return FileCoder(parse_light(read_weights(weights), str(weights.path), level), weights.fingerprint)
 
 
 def parse_light(data: bytes, name: str, level: str | None = None) -> LightNetworks:

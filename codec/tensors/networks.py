@@ -9,8 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..light.instructions import levels
-from ..networks import Floats, Latents, Pixels, Resolve
+from ..arrays import Floats, Latents, Pixels
+from ..kernels.instructions import levels
+from ..networks import Resolve
 from .frozen import FrozenModel
 
 

@@ -17,10 +17,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...bitstream.errors import InputError
+from ..arrays import Pixels
 from ..distortion import LUMA
 from ..image import SUFFIXES, read_picture, to_rgb
-
-Pixels = npt.NDArray[np.uint8]
 
 GREY_SHARE = 0.05
 DOWNSCALE_SHARE = 0.25

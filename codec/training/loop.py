@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from ...bitstream.errors import InputError
+from ..arrays import Pixels
 from ..config import ModelConfig
 from ..tensors.model import CompressionModel
 from . import report, state
-from .data import CropSource, Pixels, Prefetch, patch_covariance
+from .data import CropSource, Prefetch, patch_covariance
 from .grow import grow
 from .loss import Loss, rate_distortion
 from .optimizer import make_optimizers, set_learning_rate

@@ -13,6 +13,7 @@ import torch
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
+from ..arrays import Pixels
 from ..config import ModelConfig
 from ..freezing.freeze import freeze
 from ..image import read_picture
@@ -21,7 +22,7 @@ from ..pipeline import Codec
 from ..tensors.checkpoint import parse_frozen, parse_trained, serialise
 from ..tensors.model import CompressionModel
 from . import state
-from .data import CropSource, Pixels
+from .data import CropSource
 from .loop import CHECKPOINT
 from .validate import BEST
 

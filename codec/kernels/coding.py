@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Floats, Latents, Pixels
 from ..integers import CLASSES, INPUT_LIMIT, INPUT_ONE, group_of
-from ..networks import Floats, Latents, Pixels
 from .instructions import Cells, Kernels, Rounding, Shape, address, check, keeping
 from .threads import in_threads
 

@@ -1,4 +1,4 @@
-"""What the compiled kernels look like from Python (kernels/kernels.h), and which of them this processor can run."""
+"""What the compiled kernels look like from Python (kernels.h), and which of them this processor can run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...bitstream.errors import WeightsError
 T = TypeVar("T")
 
 VERSION = 3
-"""Of kernels/kernels.h."""
+"""Of kernels.h."""
 
 
 class Layer(Structure):
@@ -111,7 +111,7 @@ _ON_BLOCK = _kernel(POINTER(Block), c_void_p, c_void_p, _SHAPE)
 
 
 class Kernels(Structure):
-    """Those of a level of instructions (kernels/kernels.h)."""
+    """Those of a level of instructions (kernels.h)."""
 
     _fields_ = (
         ("name", c_char_p),
