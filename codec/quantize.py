@@ -9,7 +9,7 @@ from ..bitstream.tables import TOTAL, ProbabilityTables
 from .arrays import Floats
 from .config import LATENT_FRACTION
 from .integers import CLASSES, group_of
-from .kernels.coding import round_latents
+from .kernels.coding import Costs, round_latents
 from .kernels.instructions import Kernels
 
 MAX_SYMBOL = 2**19
@@ -44,7 +44,7 @@ class Quantizer:
             extra[row, 1 : depth + 1] = np.diff(bits[: depth + 1])
             # Beyond the table: the escape code is dearer still, the last difference is a lower estimate.
             extra[row, depth + 1 :] = extra[row, depth] if depth < _DEPTH else 0
-        self._half_extra: Floats = extra / np.float32(2)
+        self._costs = Costs(extra / np.float32(2), tables.are_coded, MAX_SYMBOL)
 
     def resolve(
         self, step: int, means: Floats, rows: npt.NDArray[np.uint8], y: Floats, unit: Floats, worth: Floats
@@ -56,8 +56,7 @@ class Quantizer:
         squared step of error is worth.
         """
         if self._kernels:
-            tables = self._half_extra, self._tables.are_coded
-            return round_latents(self._kernels, *tables, step, means, rows, y, unit, worth, MAX_SYMBOL)
+            return round_latents(self._kernels, self._costs, step, means, rows, y, unit, worth)
         size = y.shape[-1] // 4
         residual = means * np.float32(-1 / LATENT_FRACTION)
         weight = np.empty((4, 1, 1, 1, size), np.float32)
@@ -79,7 +78,7 @@ class Quantizer:
         nearest = np.minimum(np.rint(magnitude), np.float32(MAX_SYMBOL))
         index = np.minimum(nearest, np.float32(_DEPTH)).astype(np.intp)
         index += rows.astype(np.intp) * (_DEPTH + 1)  # numpy 1.26 would count them in bytes
-        threshold = nearest - np.float32(0.5) + self._half_extra.ravel()[index] / weight
+        threshold = nearest - np.float32(0.5) + self._costs.half_extra.ravel()[index] / weight
         below = (magnitude < threshold) & (nearest <= _DEPTH) & (nearest > 0)
         symbols: npt.NDArray[np.int32] = np.copysign(nearest - below, residual).astype(np.int32)
         return symbols

@@ -98,7 +98,7 @@ class CaeCodec:
 def _code_digest() -> str:
     """A digest of the code that encodes and decodes: what older code measured is not taken for today's."""
     rooms = [Path(next(iter(importlib.import_module(name).__path__))) for name in ("cae.bitstream", "cae.codec")]
-    rooms.append(rooms[-1] / "light")
+    rooms += [rooms[-1] / "light", rooms[-1] / "kernels"]
     digest = hashlib.sha256()
     for path in sorted(path for room in rooms for path in room.iterdir() if path.suffix in (".py", ".so")):
         digest.update(path.name.encode() + path.read_bytes())

@@ -64,17 +64,16 @@ static int64_t place(const Cells *cells, const float *means, const int32_t *symb
     return 0;
 }
 
-static int64_t compare(const uint8_t *x, const uint8_t *y, int64_t sums[2], int64_t begin, int64_t end) {
+static void compare(const uint8_t *x, const uint8_t *y, int64_t pixels, int64_t sums[2]) {
     int64_t squares = 0, luma_squares = 0;
-    for (const uint8_t *last = x + 3 * end, *p = x + 3 * begin, *q = y + 3 * begin; p < last; p += 3, q += 3) {
+    for (const uint8_t *last = x + 3 * pixels, *p = x, *q = y; p < last; p += 3, q += 3) {
         int32_t red = p[0] - q[0], green = p[1] - q[1], blue = p[2] - q[2];
         int64_t luma = 77 * red + 150 * green + 29 * blue; /* distortion.py */
         squares += red * red + green * green + blue * blue;
         luma_squares += luma * luma;
     }
-    sums[0] += squares;
-    sums[1] += luma_squares;
-    return 0;
+    sums[0] = squares;
+    sums[1] = luma_squares;
 }
 
 #define KERNELS(name)                                                                          \

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ctypes import byref, c_int64, c_void_p
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,30 +26,37 @@ def with_logs(kernels: Kernels, logs: npt.NDArray[np.int16], y: Floats) -> Float
     return out
 
 
+class Costs(NamedTuple):
+    """What rounding by cost looks up."""
+
+    half_extra: Floats
+    """[rows of the probability tables, depth + 1]: half the bits that a magnitude costs beyond the one below it."""
+    coded: npt.NDArray[np.bool_]
+    """[256]: whether symbols of a row are coded."""
+    most: int
+    """Largest magnitude of a symbol."""
+
+
 def round_latents(
     kernels: Kernels,
-    half_extra: Floats,
-    coded: npt.NDArray[np.bool_],
+    costs: Costs,
     step: int,
     means: Floats,
     rows: npt.NDArray[np.uint8],
     y: Floats,
     unit: Floats,
     worth: Floats,
-    most: int,
 ) -> npt.NDArray[np.int32]:
-    """Symbols of a step, as of quantize.Quantizer.resolve, whose tables half_extra, [rows, depth + 1], and coded,
-    [256], are."""
+    """Symbols of a step, as of quantize.Quantizer.resolve."""
     cells = _cells(step, y.shape, means.shape)
     check(rows.shape == means.shape and unit.shape == worth.shape == y.shape[-1:], "a step")
     units, worths = (_of_classes(values, cells) for values in (unit, worth))
-    rounding = Rounding(
-        *(array.ctypes.data for array in (units, worths, half_extra, coded)), half_extra.shape[1] - 1, most
-    )
-    given = byref(keeping(rounding, units, worths, half_extra, coded))
+    half_extra, coded, most = costs
+    addresses = (array.ctypes.data for array in (units, worths, half_extra, coded))
+    rounding = keeping(Rounding(*addresses, half_extra.shape[1] - 1, most), units, worths, costs)
     symbols = np.empty(means.shape, np.int32)
     arrays = (_given(*pair) for pair in ((means, np.float32), (rows, np.uint8), (y, np.float32)))
-    work = partial(kernels.round, given, byref(cells), *arrays, address(symbols), byref(Shape(*y.shape[:3])))
+    work = partial(kernels.round, byref(rounding), byref(cells), *arrays, address(symbols), byref(Shape(*y.shape[:3])))
     in_threads(work, means.size // cells.size)
     return symbols
 
@@ -68,7 +75,7 @@ def compare(kernels: Kernels, x: Pixels, y: Pixels) -> tuple[int, int]:
     if x.shape != y.shape or x.shape[-1] != 3:
         raise ValueError(f"pixels {x.shape} against {y.shape}")
     sums = (c_int64 * 2)()
-    kernels.compare(_given(x, np.uint8), _given(y, np.uint8), byref(sums), 0, x.size // 3)
+    kernels.compare(_given(x, np.uint8), _given(y, np.uint8), x.size // 3, byref(sums))
     return sums[0], sums[1]
 
 

@@ -14,7 +14,7 @@ from ...bitstream.errors import WeightsError
 
 T = TypeVar("T")
 
-VERSION = 3
+VERSION = 4
 """Of kernels.h."""
 
 
@@ -128,7 +128,7 @@ class Kernels(Structure):
         ("with_logs", _kernel(c_void_p, c_void_p, c_void_p, c_int64, c_float, c_float)),
         ("round", _kernel(POINTER(Rounding), POINTER(Cells), c_void_p, c_void_p, c_void_p, c_void_p, _SHAPE)),
         ("place", _kernel(POINTER(Cells), c_void_p, c_void_p, c_void_p, _SHAPE)),
-        ("compare", _kernel(c_void_p, c_void_p, POINTER(c_int64 * 2))),
+        ("compare", ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_int64, POINTER(c_int64 * 2))),
     )
 
 

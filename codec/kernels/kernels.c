@@ -3,26 +3,49 @@
 #include "kernels.h"
 #include "target.h"
 
-#if defined(X86_2021)
+#if defined(X86)
 #include <cpuid.h>
 
-/* A bit of what the processor says of itself: register 0 .. 3 of a leaf and its part. */
-static int cpuid_bit(unsigned leaf, unsigned part, int number, int bit) {
+/* Intel's Software Developer's Manual has the numbers: volume 2, CPUID; volume 1, chapter 13. Compilers' own
+   __builtin_cpu_supports is not everywhere: zig's finds nothing. */
+
+enum { EAX, EBX, ECX, EDX };
+
+/* A bit of what the processor says of itself, in a register for a leaf and its part. */
+static int has(unsigned leaf, unsigned part, int number, int bit) {
     unsigned found[4];
-    if (!__get_cpuid_count(leaf, part, &found[0], &found[1], &found[2], &found[3])) return 0;
+    if (!__get_cpuid_count(leaf, part, &found[EAX], &found[EBX], &found[ECX], &found[EDX])) return 0;
     return found[number] >> bit & 1;
 }
 
-/* Not every compiler has a name for it. */
-static int has_avx_vnni(void) { return cpuid_bit(7, 1, 0, 4); }
+/* Whether the system keeps registers when it changes threads: those of AVX, or those of AVX-512, too. */
+static int keeps(int wide) {
+    unsigned low, high, vectors = 0x06, masks_and_wide = 0xe0;
+    if (!has(1, 0, ECX, 27)) return 0;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+#if defined(__APPLE__)
+    masks_and_wide = 0; /* it begins to when a thread first uses them */
+#endif
+    return (~low & (vectors | (wide ? masks_and_wide : 0))) == 0;
+}
+
+static int has_avx2(void) { return keeps(0) && has(7, 0, EBX, 5) && has(1, 0, ECX, 12) /* fused multiply-add */; }
+static int has_avx2_vnni(void) { return has_avx2() && has(7, 1, EAX, 4); }
+
+/* Its foundation, and what is for bytes and words, for narrower vectors and for double words. */
+static int has_avx512(void) {
+    return keeps(1) && has_avx2() && has(7, 0, EBX, 16) && has(7, 0, EBX, 30) && has(7, 0, EBX, 31) &&
+           has(7, 0, EBX, 17);
+}
+static int has_avx512_vnni(void) { return has_avx512() && has(7, 0, ECX, 11); }
 
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Whether the processor has AMX with products of bytes, and the system lets this process use it. */
+/* Whether there are AMX and its products of bytes, and the system lets this process use it. */
 static int has_amx(void) {
-    if (!cpuid_bit(7, 0, 3, 24) || !cpuid_bit(7, 0, 3, 25)) return 0;
+    if (!has_avx512_vnni() || !has(7, 0, EDX, 24) || !has(7, 0, EDX, 25)) return 0;
     return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* XFEATURE_XTILEDATA */) == 0;
 }
 #else
@@ -39,7 +62,11 @@ static int has_dot_products(void) { return getauxval(AT_HWCAP) >> 20 & 1; } /* H
 static int has_dot_products(void) { return 0; }
 #endif
 
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
 #define EXPORT __attribute__((visibility("default")))
+#endif
 
 /* The level with this index, the best one first: NULL if this processor lacks it. `count`: how many levels there are,
    none if kernels.h has another version. */
@@ -47,20 +74,16 @@ EXPORT const Kernels *cae_kernels(int64_t version, int64_t index, int64_t *count
     *count = 0;
     if (version != CAE_KERNELS_VERSION) return NULL;
 #ifdef X86
-    __builtin_cpu_init();
-    int wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-    int narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const Kernels *levels[] = {
 #ifdef X86_2021
-        wide && __builtin_cpu_supports("avx512vnni") && has_amx() ? &cae_avx512_amx : NULL,
+        has_amx() ? &cae_avx512_amx : NULL,
 #endif
-        wide && __builtin_cpu_supports("avx512vnni") ? &cae_avx512_vnni : NULL,
+        has_avx512_vnni() ? &cae_avx512_vnni : NULL,
 #ifdef X86_2021
-        narrow && has_avx_vnni() ? &cae_avx2_vnni : NULL,
+        has_avx2_vnni() ? &cae_avx2_vnni : NULL,
 #endif
-        wide ? &cae_avx512 : NULL,
-        narrow ? &cae_avx2 : NULL,
+        has_avx512() ? &cae_avx512 : NULL,
+        has_avx2() ? &cae_avx2 : NULL,
         &cae_plain,
     };
 #elif defined(ARM_DOT)

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* Of all that is below: instructions.py has the same number, and the same structures. */
-#define CAE_KERNELS_VERSION 3
+#define CAE_KERNELS_VERSION 4
 
 /* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
 typedef struct {
@@ -97,7 +97,8 @@ typedef struct {
     int64_t (*order)(const int8_t *weights, int64_t vectors, int64_t words, int64_t lanes, int32_t *order,
                      int8_t *ordered);
 
-    /* All that follow give 0, or 1 if there is no memory. */
+    /* All that follow give 0, or 1 if there is no memory, and work on positions from a begin to an end, but for the
+       last. */
 
     /* out, [positions][outputs], for positions begin .. end: the sums of one term, or of two, added; then times gain,
        [outputs], if there is one. */
@@ -134,9 +135,8 @@ typedef struct {
     int64_t (*place)(const Cells *cells, const float *means, const int32_t *symbols, int32_t *latents,
                      const Shape *shape, int64_t begin, int64_t end);
 
-    /* sums: of the squared differences of RGB, uint8 [pixels][3], from begin to end; and of those of their luma, times
-       256^2. They are added to what is there. */
-    int64_t (*compare)(const uint8_t *x, const uint8_t *y, int64_t sums[2], int64_t begin, int64_t end);
+    /* sums: of the squared differences of RGB, uint8 [pixels][3], and of those of their luma, times 256^2. */
+    void (*compare)(const uint8_t *x, const uint8_t *y, int64_t pixels, int64_t sums[2]);
 } Kernels;
 
 #define LONGEST_RUN 4 /* words that are added up in 16 bits */

@@ -79,7 +79,8 @@ static inline vi load_bytes(const uint8_t *p, int64_t count) {
     return from_bytes(values);
 }
 
-static void *scratch(int64_t count) { return aligned_alloc(64, (count * sizeof(operand) + 63) / 64 * 64); }
+/* Room for so many operands, or NULL. */
+static void *scratch(int64_t count) { return aligned_memory((count * sizeof(operand) + 63) / 64 * 64); }
 
 /* Where a position of all images is in a buffer with a border around each of them. */
 static inline int64_t bordered(const Shape *shape, int64_t position) {
@@ -109,7 +110,7 @@ static int64_t mix(const Block *block, const float *x, void *mixed, const Shape 
         }
     }
     END_TILES
-    free(u);
+    free_aligned(u);
     return 0;
 }
 
@@ -150,8 +151,8 @@ static int64_t rest(const Block *block, float *x, const void *mixed, const Shape
     int64_t channels = block->mix.inputs, stride = padded(channels), wide = padded(block->contract.inputs);
     operand *u = scratch(CHUNK * stride), *v = scratch(CHUNK * wide);
     if (!u || !v) {
-        free(u);
-        free(v);
+        free_aligned(u);
+        free_aligned(v);
         return 1;
     }
     memset(u, 0, CHUNK * stride * sizeof *u);
@@ -181,8 +182,8 @@ static int64_t rest(const Block *block, float *x, const void *mixed, const Shape
         add_sums(&block->contract, v, wide, here, count);
     }
     END_TILES
-    free(u);
-    free(v);
+    free_aligned(u);
+    free_aligned(v);
     return 0;
 }
 
@@ -231,7 +232,7 @@ static int64_t product(const Term *terms, int64_t term_count, const float *gain,
         stride[t] = padded(terms[t].layer->inputs);
         u[t] = scratch(CHUNK * stride[t] + LANES);
         if (!u[t]) {
-            free(u[0]);
+            free_aligned(u[0]);
             return 1;
         }
         memset(u[t], 0, (CHUNK * stride[t] + LANES) * sizeof *u[t]);
@@ -259,8 +260,8 @@ static int64_t product(const Term *terms, int64_t term_count, const float *gain,
         }
     }
     END_TILES
-    free(u[0]);
-    free(u[1]);
+    free_aligned(u[0]);
+    free_aligned(u[1]);
     return 0;
 }
 
@@ -297,7 +298,7 @@ static int64_t parameters(const Parameters *given, const float *x, float *means,
         }
     }
     END_TILES
-    free(u);
+    free_aligned(u);
     return 0;
 }
 

@@ -13,6 +13,16 @@
 #error "these kernels are not exact with such floating point"
 #endif
 
+/* A multiple of 64 bytes, at one. */
+#if defined(_WIN32)
+#include <malloc.h>
+static inline void *aligned_memory(size_t bytes) { return _aligned_malloc(bytes, 64); }
+static inline void free_aligned(void *memory) { _aligned_free(memory); }
+#else
+static inline void *aligned_memory(size_t bytes) { return aligned_alloc(64, bytes); }
+static inline void free_aligned(void *memory) { free(memory); }
+#endif
+
 #if defined(__x86_64__)
 #define X86
 #include <immintrin.h>

@@ -1,0 +1,94 @@
+"""What is published: the source, and wheels for all systems, with the kernels compiled. One machine makes them all:
+zig's C compiler knows the libraries of each.
+
+    pip install ".[wheels]" && python tools/wheels.py dist
+
+The kernels need nothing of Python, so that one wheel serves all its versions. What pip compiles itself, from the
+source, has the same kernels; but it needs a C compiler that the user has, and Microsoft's will not do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parent.parent
+
+PLATFORMS = {
+    "manylinux_2_17_x86_64": ("x86_64-linux-gnu.2.17", "_kernels.so"),
+    "manylinux_2_17_aarch64": ("aarch64-linux-gnu.2.17", "_kernels.so"),
+    "macosx_11_0_arm64": ("aarch64-macos.11.0", "_kernels.so"),
+    "macosx_11_0_x86_64": ("x86_64-macos.11.0", "_kernels.so"),
+    "win_amd64": ("x86_64-windows-gnu", "_kernels.pyd"),
+}
+"""What zig compiles for, and a name under which Python finds the library there, by the platform in a wheel's name."""
+
+
+def compile_kernels(platform: str, path: Path) -> None:
+    """The shared library for a platform, with the sources and options of pyproject.toml."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        (library,) = tomllib.load(file)["tool"]["setuptools"]["ext-modules"]
+    target, _ = PLATFORMS[platform]
+    words = ["-target", target, "-shared", "-fPIC", "-s", *library["extra-compile-args"], *library["sources"]]
+    run([sys.executable, "-m", "ziglang", "cc", *words, "-o", str(path)])
+
+
+def run(words: Sequence[str], **environment: str) -> None:
+    """A command, in the project's folder, that prints nothing unless it fails, which ends this one."""
+    done = subprocess.run(words, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{done.stdout}{done.stderr}\n{' '.join(words)} failed")
+
+
+def make(folder: Path, platforms: Sequence[str]) -> None:
+    """The source, and a wheel for each platform, in a folder."""
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        # The source as an archive, and of that a wheel, which has no kernels, for want of a compiler.
+        run([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(work)], CC="false")
+        (source,), (wheel,) = work.glob("*.tar.gz"), work.glob("*.whl")
+        report(source, folder)
+        run([sys.executable, "-m", "wheel", "unpack", "--dest", str(work / "content"), str(wheel)])
+        (content,) = (work / "content").iterdir()
+        kernels = content / "cae" / "codec" / "kernels"
+        if any(kernels.glob("_kernels.*")):
+            raise SystemExit("a compiler was found where none should be: the wheels would have two libraries")
+        for platform in platforms:
+            library = kernels / PLATFORMS[platform][1]
+            compile_kernels(platform, library)
+            packed = work / platform
+            packed.mkdir()
+            run([sys.executable, "-m", "wheel", "pack", "--dest-dir", str(packed), str(content)])
+            (wheel,) = packed.iterdir()
+            tags = ["--python-tag", "py3", "--abi-tag", "none", "--platform-tag", platform]
+            run([sys.executable, "-m", "wheel", "tags", "--remove", *tags, str(wheel)])
+            (wheel,) = packed.iterdir()
+            report(wheel, folder)
+            library.unlink()
+
+
+def report(made: Path, folder: Path) -> None:
+    """Puts a file into the folder and says so."""
+    path = Path(shutil.copy(made, folder))
+    print(f"{path}: {path.stat().st_size:,} bytes", flush=True)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--platform", "platforms", type=click.Choice(list(PLATFORMS)), multiple=True, help="Default: all.")
+def main(folder: Path, platforms: tuple[str, ...]) -> None:
+    """Write wheels into FOLDER."""
+    folder.mkdir(parents=True, exist_ok=True)
+    make(folder.resolve(), platforms or tuple(PLATFORMS))
+
+
+if __name__ == "__main__":
+    main()
