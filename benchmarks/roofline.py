@@ -31,7 +31,6 @@ from cae.codec.kernels.instructions import levels
 from cae.codec.kernels.threads import set_threads
 from cae.codec.pipeline import load_codec
 from cae.codec.tensors.layers import pointwise
-from cae.codec.tensors.narrow import NarrowPointwise, operands
 from cae.codec.ways import load_light
 
 BOUNDS = {"synthesis": 0.2, "decode": 0.15, "analysis": 0.2, "encode, effort 1": 0.15}
@@ -57,12 +56,19 @@ def convolution_rate(rounds: int, *, narrow: bool = False) -> float:
     work = spent = 0.0
     for inputs, outputs, positions in SIZES:
         x, weight = torch.rand(1, 1, positions, inputs), torch.rand(outputs, inputs)
-        layer = NarrowPointwise(weight, weight[:, 0])
-        layer.settle()
-        u = operands(200 * x)
-        spent += seconds(lambda: layer(u) if narrow else pointwise(x, weight), rounds)  # noqa: B023
+        call = by_bytes(positions, inputs, outputs) if narrow else lambda: pointwise(x, weight)  # noqa: B023
+        spent += seconds(call, rounds)
         work += inputs * outputs * positions
     return work / spent
+
+
+def by_bytes(positions: int, inputs: int, outputs: int) -> Callable[[], torch.Tensor]:
+    """oneDNN's product of uint8 [positions, inputs] and int8 [outputs, inputs], to float32."""
+    u = torch.randint(0, 256, (positions, inputs), dtype=torch.uint8)
+    packed = torch.ops.onednn.qlinear_prepack(torch.randint(-127, 128, (outputs, inputs), dtype=torch.int8), None)
+    zeros, ones = torch.zeros(outputs, dtype=torch.int32), torch.ones(outputs)
+    words = (packed, ones, zeros, ones, 1.0, 0, torch.float32, "none", [], "")
+    return lambda: torch.ops.onednn.qlinear_pointwise.default(u, 1.0, 0, *words)
 
 
 class Work(TorchDispatchMode):
@@ -77,10 +83,6 @@ class Work(TorchDispatchMode):
         name = func._schema.name
         if name in ("aten::mkldnn_convolution", "aten::convolution"):
             self.products += result.numel() * args[1][0].numel()
-        elif name == "onednn::qlinear_pointwise":
-            self.products += result.numel() * args[0].shape[-1]
-        elif name == "onednn::qconv2d_pointwise":
-            self.products += 9 * result.numel()
         return result
 
 

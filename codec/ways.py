@@ -19,16 +19,16 @@ from .light.networks import fastest, parse_light
 
 ARRAY_PIXELS, KERNEL_PIXELS = 2**21, 2**24
 """numpy by itself, or with the compiled kernels, takes as long to decode so many pixels as torch for its import and a
-tenth of that, or for its import and a GPU's start."""
+GPU's start."""
 
 _lightly = 0
-"""How many pixels have been decoded without torch in this process, or what took as long."""
+"""How many pixels have been decoded on the CPU in this process, or what took as long."""
 
 
 def load_decoder(device: str, header: Header, files: int = 1) -> FileCoder:
-    """What decodes a file on a device: on a CPU the compiled kernels where there are any. Else numpy, as long as torch
-    is not imported and would take longer for that than numpy takes in all, and torch otherwise; the same is weighed for
-    kernels where "auto" finds a GPU. The pixels are the same. files: how many of about that size there are.
+    """What decodes a file on a device: on a CPU by the compiled kernels, or by numpy where there are none, by CUDA with
+    torch. "auto" takes a GPU where there is one, torch is installed, and its import and the start of the GPU take less
+    time than the CPU would in all. The pixels are the same. files: how many of about that size there are.
 
     Raises as `pipeline.load_codec`, and InputError for CUDA without torch.
     """
@@ -60,7 +60,7 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
     check_device(device)
     if device == "cuda" and not _has_torch():
         raise InputError("device cuda needs torch: pip install 'cae-codec[torch]'")
-    if device == "cuda" or _torch_pays(device, pixels, files):
+    if device == "cuda" or (device == "auto" and _gpu_pays(pixels, files)):
         from .pipeline import load_codec
 
         return load_codec(device, fingerprint)
@@ -68,14 +68,12 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
     return load_light(fingerprint)
 
 
-def _torch_pays(device: str, pixels: int, files: int) -> bool:
-    if not _has_torch() or (levels() and (device == "cpu" or not _may_have_gpu())):
+def _gpu_pays(pixels: int, files: int) -> bool:
+    if not (_has_torch() and _may_have_gpu()):
         return False
     most = KERNEL_PIXELS if levels() else ARRAY_PIXELS
-    if "torch" not in sys.modules and max(_lightly + pixels, files * pixels) <= most:
-        return False
-    # On a CPU the kernels are faster.
-    return not levels() or resolve_device(device) == "cuda"
+    worth_it = "torch" in sys.modules or max(_lightly + pixels, files * pixels) > most
+    return worth_it and resolve_device("auto") == "cuda"
 
 
 def _has_torch() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import runpy
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,7 @@ from cae.bitstream.errors import WeightsError
 from cae.codec.image import read_picture
 from cae.codec.integers import WEIGHT_LIMIT
 from cae.codec.pipeline import load_codec
-from cae.codec.tensors import exact, narrow
+from cae.codec.tensors import exact
 from cae.codec.tensors.analysis import FinePointwise
 from cae.codec.tensors.exact import (
     MAX_EXPONENT,
@@ -60,16 +59,6 @@ def fill(layer: Integer, multiplier: float | None = None) -> Integer:
     return layer
 
 
-@pytest.fixture(params=["kernels", "float32"])
-def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With 8-bit kernels where this machine has them, and without."""
-    if request.param == "float32":
-        monkeypatch.setattr(narrow, "kernels_are_exact", lambda: False)
-    elif not narrow.kernels_are_exact():
-        pytest.skip("no 8-bit kernels here")
-    return str(request.param)
-
-
 def hardest(shape: tuple[int, ...]) -> torch.Tensor:
     """Whole numbers of operands: 0 and 255 at random, and 255 throughout at one position."""
     u = torch.randint(0, 2, shape, generator=torch.Generator().manual_seed(3)) * 255.0
@@ -77,13 +66,8 @@ def hardest(shape: tuple[int, ...]) -> torch.Tensor:
     return u
 
 
-def made(u: torch.Tensor) -> torch.Tensor:
-    """The operands with these numbers."""
-    return operands(u - 128)
-
-
 @pytest.mark.parametrize("inputs", [8, 192, 500])
-def test_narrow_pointwise_equals_float64(arithmetic: str, inputs: int) -> None:
+def test_narrow_pointwise_equals_float64(inputs: int) -> None:
     layer = NarrowPointwise(torch.empty(96, inputs), torch.empty(96))
     fill(layer)
     layer.weight[0] = 127  # the largest sums, of one sign
@@ -91,25 +75,11 @@ def test_narrow_pointwise_equals_float64(arithmetic: str, inputs: int) -> None:
     u = hardest((1, 12, 20, inputs))
     expected = (u.double() @ layer.weight.double().T + layer.bias.double()) * layer.multiplier
     with exact_arithmetic():
-        given = made(u)
-        assert given.dtype == (torch.uint8 if arithmetic == "kernels" else torch.float32)
-        assert torch.equal(layer(given).double(), expected)
-        assert torch.equal(layer.operands(given).double(), expected.round().clamp(0, 255))
+        assert torch.equal(layer(u).double(), expected)
+        assert torch.equal(layer.operands(u).double(), expected.round().clamp(0, 255))
 
 
-def test_narrow_sums_are_added_to_activations(arithmetic: str) -> None:
-    """In place, rounded once."""
-    layer = NarrowPointwise(torch.empty(192, 384), torch.empty(192))
-    fill(layer, 2.0**-10)
-    u = hardest((1, 12, 20, 384))
-    x = torch.randn((1, 12, 20, 192), generator=torch.Generator().manual_seed(4)) * 1000
-    expected = ((u.double() @ layer.weight.double().T + layer.bias.double()) * 2.0**-10).float() + x
-    with exact_arithmetic():
-        assert layer.add_to(x, made(u)) is x
-        assert torch.equal(x, expected)
-
-
-def test_gates_are_limited(arithmetic: str) -> None:
+def test_gates_are_limited() -> None:
     layer = NarrowPointwise(torch.empty(40, 24), torch.empty(40))
     fill(layer, 2.0**-18)
     u = hardest((1, 12, 20, 24))
@@ -117,22 +87,22 @@ def test_gates_are_limited(arithmetic: str) -> None:
     layer.multiplier.fill_(2.0**-14)
     layer.settle()
     with exact_arithmetic():
-        assert torch.equal(layer.limited_sums(made(u)).double(), (16 * expected).clamp(0, 6))
+        assert torch.equal(layer.limited_sums(u).double(), (16 * expected).clamp(0, 6))
 
 
-def test_narrow_depthwise_equals_float64(arithmetic: str) -> None:
+def test_narrow_depthwise_equals_float64() -> None:
     layer = NarrowDepthwise(torch.empty(192, 1, 3, 3), torch.empty(192))
     fill(layer, 2.0**-8)
     u = hardest((1, 24, 40, 192))
     image, weight = u.permute(0, 3, 1, 2).double(), layer.weight.double()
     sums = torch.nn.functional.conv2d(image, weight, layer.bias.double(), padding=1, groups=192) * 2.0**-8
     with exact_arithmetic():
-        found = layer.operands(made(u))
+        found = layer.operands(u)
     assert torch.equal(found.permute(0, 3, 1, 2).double(), sums.round().clamp(0, 255))
 
 
 @pytest.mark.parametrize("step", [8, 256])
-def test_wide_pointwise_equals_float64(arithmetic: str, step: int) -> None:
+def test_wide_pointwise_equals_float64(step: int) -> None:
     layer = WidePointwise(torch.empty(192, 320), torch.empty(192), step)
     limit = 128 * step
     generator = torch.Generator().manual_seed(2)
@@ -145,19 +115,18 @@ def test_wide_pointwise_equals_float64(arithmetic: str, step: int) -> None:
     x[0, 0, 0], x[0, 0, 1] = limit - 1, -limit
     expected = (x.double() @ layer.weight.double().T + layer.bias.double()) * layer.multiplier
     with exact_arithmetic():
-        assert halves(x, step)[0].dtype == (torch.uint8 if arithmetic == "kernels" else torch.float32)
         assert torch.equal(layer(x), expected.float())
 
 
 @pytest.mark.parametrize("step", [8, 256])
-def test_halves_lose_nothing(arithmetic: str, step: int) -> None:
+def test_halves_lose_nothing(step: int) -> None:
     x = torch.arange(-128 * step, 128 * step).float()
     upper, lower = halves(x, step)
     assert torch.equal(step * (upper.float() - 128) + lower.float(), x)
     assert (upper.min(), upper.max(), lower.min(), lower.max()) == (0, 255, 0, step - 1)
 
 
-def test_linear_synthesis_multiplies_16_bits(arithmetic: str) -> None:
+def test_linear_synthesis_multiplies_16_bits() -> None:
     linear = LinearSynthesis(torch.empty(768, 320), torch.empty(768))
     generator = torch.Generator().manual_seed(6)
     upper = torch.randint(-60, 61, (768, 320), generator=generator)
@@ -180,47 +149,6 @@ def test_linear_synthesis_multiplies_16_bits(arithmetic: str) -> None:
         assert torch.equal(linear(x), expected.float())
 
 
-def test_networks_do_not_depend_on_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not narrow.kernels_are_exact():
-        pytest.skip("no 8-bit kernels here")
-    model = load_codec("cpu").model
-    generator = torch.Generator().manual_seed(5)
-    latents = torch.randint(-300, 301, (1, 40, 52, model.config.latent_channels), generator=generator).int()
-    x = torch.randint(-1023, 1024, (1, 40, 52, model.config.prior_width), generator=generator).float()
-    blocks = model.prior.context_steps[2].blocks
-    with exact_arithmetic():
-        features, pixels = blocks(x.clone()), model.synthesise(latents, 70)
-        monkeypatch.setattr(narrow, "kernels_are_exact", lambda: False)
-        assert torch.equal(blocks(x.clone()), features)
-        assert torch.equal(model.synthesise(latents, 70), pixels)
-
-
-@pytest.mark.parametrize("row", [0, 128, 255])
-def test_prior_does_not_depend_on_kernels(monkeypatch: pytest.MonkeyPatch, row: int) -> None:
-    """Nor the pixels, with symbols and hyper-latents from 0 to what only a damaged file has."""
-    if not narrow.kernels_are_exact():
-        pytest.skip("no 8-bit kernels here")
-    model = load_codec("cpu").model
-    z = torch.randint(-200, 201, (1, 3, 4, model.config.hyper_channels), generator=torch.Generator().manual_seed(8))
-
-    def run() -> list[torch.Tensor]:
-        generator = torch.Generator().manual_seed(9)
-        seen = []
-
-        def resolve(step: int, mean: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            seen.extend((mean.clone(), rows.clone()))
-            scale = torch.exp2(torch.randint(0, 21, mean.shape, generator=generator).float())
-            return (torch.randn(mean.shape, generator=generator) * scale * (rows > 20)).int()
-
-        latents = model.walk(z.int(), row, resolve)
-        return [*seen, latents, model.synthesise(latents, row)]
-
-    found = run()
-    monkeypatch.setattr(narrow, "kernels_are_exact", lambda: False)
-    for one, other in zip(found, run(), strict=True):
-        assert torch.equal(one, other)
-
-
 def test_layers_move_as_a_whole() -> None:
     """All that float32 sums need goes to another device with a layer: here to one without memory."""
     for layer in (NarrowPointwise, WidePointwise):
@@ -229,21 +157,7 @@ def test_layers_move_as_a_whole() -> None:
             assert moved(torch.empty(1, 2, 2, 8, device="meta")).shape == (1, 2, 2, 4)
 
 
-def test_kernels_that_overflow_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As those do that add pairs of products in 16 bits, without VNNI."""
-    if not narrow.kernels_are_exact():
-        pytest.skip("no 8-bit kernels here")
-    assert narrow._kernels_agree()
-    sums = NarrowPointwise.forward
-    monkeypatch.setattr(NarrowPointwise, "forward", lambda *given: sums(*given).clamp(max=2.0**7))
-    assert not narrow._kernels_agree()
-
-
-@pytest.mark.parametrize("one_pass", [True, False])
-def test_rounding_is_half_to_even_and_limited(arithmetic: str, one_pass: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if one_pass and not narrow.one_pass_is_exact():
-        pytest.skip("this torch has no such pass")
-    monkeypatch.setattr(narrow, "one_pass_is_exact", lambda: one_pass)
+def test_rounding_is_half_to_even_and_limited() -> None:
     assert limited(torch.tensor([0.5, 1.5, -0.5, -1.5, 2000, -2000])).tolist() == [0, 2, 0, -2, 1023, -1023]
     given = torch.tensor([-2000.0, -1023.0, -4.0, -1.0, 0.0, 4.0, 12.0, 1019.0, 1e9])
     assert narrowed(given).tolist() == [0, 0, 128, 128, 128, 128, 130, 255, 255]
@@ -251,10 +165,11 @@ def test_rounding_is_half_to_even_and_limited(arithmetic: str, one_pass: bool, m
     layer.weight.fill_(1)
     layer.multiplier.fill_(0.5)
     layer.settle()
-    assert layer.operands(made(torch.tensor([[1.0], [3.0], [255.0]]))).flatten().tolist() == [0, 2, 128]
+    assert layer.operands(torch.tensor([[1.0], [3.0], [255.0]])).flatten().tolist() == [0, 2, 128]
     given = torch.tensor([-130.0, -128.5, -0.5, 0.5, 1.5, 1.4999999, -63.499996, 127.5])
     assert operands(given).tolist() == [0, 0, 128, 128, 130, 129, 65, 255]
-    assert samples(torch.tensor([-3.0, 0.5, 1.5, 254.6, 300.0])).tolist() == [0, 0, 2, 255, 255]
+    given = torch.tensor([-3.0, 0.5, 1.5, 254.6, 300.0, -1e9, 1e9])
+    assert samples(given).tolist() == [0, 0, 2, 255, 255, 0, 255]
 
 
 def test_layers_that_are_not_exact_are_refused() -> None:
@@ -388,43 +303,14 @@ def test_files_and_pixels_are_the_same_on_every_machine(photo: Bytes, photo_png:
         assert script["digests_elsewhere"](files, images, setting) == expected, setting
 
 
-@pytest.mark.parametrize("effort", [1, 4])
-def test_files_do_not_depend_on_kernels_or_threads(photo: Bytes, monkeypatch: pytest.MonkeyPatch, effort: int) -> None:
-    codec, threads = load_codec("cpu"), torch.get_num_threads()
-    kernels, one_pass = narrow.kernels_are_exact(), narrow.one_pass_is_exact()
-    ways = {
-        (kernels, one_pass, threads),
-        (False, one_pass, 1),
-        (False, False, 2),
-        (kernels, False, 2),
-        (kernels, one_pass, 1),
-    }
-    for quality, pixels in ((0, photo), (50, photo[..., 1]), (100, photo)):
-        picture = read_picture(np.ascontiguousarray(pixels))
-        files = set()
-        for way in ways:
-            try:
-                with monkeypatch.context() as patch:
-                    patch.setattr(narrow, "kernels_are_exact", lambda: way[0])  # noqa: B023
-                    patch.setattr(narrow, "one_pass_is_exact", lambda: way[1])  # noqa: B023
-                    torch.set_num_threads(way[2])
-                    files.add(codec.encode(picture, quality, effort=effort))
-            finally:
-                torch.set_num_threads(threads)
-        assert len(files) == 1, quality
-
-
 def test_defaults_of_the_process_do_not_matter(photo: Bytes) -> None:
     codec = load_codec("cpu")
     data = codec.encode(read_picture(photo), 50)
-    before = list(warnings.filters)
-    narrow.one_pass_is_exact.cache_clear()
     with torch.device("meta"):
         assert codec.encode(read_picture(photo), 50) == data
-    assert [rule for rule in warnings.filters if rule not in before and rule[1] is None] == []
 
 
-def test_fine_pointwise_multiplies_16_bits(arithmetic: str) -> None:
+def test_fine_pointwise_multiplies_16_bits() -> None:
     layer = FinePointwise(torch.empty(40, 768), torch.empty(40))
     generator = torch.Generator().manual_seed(7)
     weight = torch.randint(-(2**13), 2**13, (40, 768), generator=generator)
@@ -443,4 +329,4 @@ def test_fine_pointwise_multiplies_16_bits(arithmetic: str) -> None:
         for part in (layer.upper, layer.lower)
     )
     with exact_arithmetic():
-        assert torch.equal(layer(made(u)), upper + lower)
+        assert torch.equal(layer(u), upper + lower)

@@ -16,8 +16,8 @@ from ...bitstream.container import MAGIC, read_header, unpack
 from ...bitstream.errors import InputError
 from ..arrays import Pixels
 from ..image import Picture, read_picture, to_rgb
-from ..pipeline import load_codec
 from ..spent import bits_map, spent
+from ..ways import load_decoder
 from .metrics import METRICS
 from .slider import PAGE, SCRIPT, STYLE, SliderImage, slider
 
@@ -51,7 +51,7 @@ def open_version(name: str, data: bytes, maps: bool) -> Version:
     if not data.startswith(MAGIC) and Path(name).suffix.lower() != ".cae":
         return Version(name, len(data), *_on_white(read_picture(BytesIO(data))))
     header = read_header(data)
-    codec = load_codec(fingerprint=header.fingerprint)
+    codec = load_decoder("auto", header)
     seen = _on_white(codec.decode(data))
     bits = bits_map(spent(codec, unpack(data)), header.width, header.height) if maps else None
     return Version(name, len(data), *seen, bits)

@@ -14,7 +14,7 @@ from ..integers import HALF, INPUT_LIMIT, INPUT_ONE
 from .exact import exact_arithmetic, limited
 from .layers import space_to_depth
 from .model import HyperAnalysis
-from .narrow import NarrowPointwise, WidePointwise, in_bytes
+from .narrow import NarrowPointwise, WidePointwise
 from .transforms import AnalysisTransform, typed
 from .twins import IntegerBlock
 
@@ -29,7 +29,8 @@ class FinePointwise(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """Operands [..., inputs] to float32 [..., outputs]: two exact sums, what they add up to is rounded."""
-        return self.lower.add_to(self.upper(u), u)
+        sums: Tensor = self.upper(u)
+        return sums.add_(self.lower(u))
 
 
 class IntegerAnalysis(nn.Module):
@@ -59,11 +60,12 @@ class IntegerAnalysis(nn.Module):
     def forward(self, pixels: Tensor, row: int) -> Tensor:
         """uint8 [B, H, W, 3], H and W multiples of 16 -> latents in standard deviations, float32 [B, H/16, W/16, M]."""
         with exact_arithmetic():
-            features = self.enter(_operands(space_to_depth(pixels, PATCH // 2)))
+            # Samples from 0 to 255 are operands as they are.
+            features = self.enter(space_to_depth(pixels, PATCH // 2).float())
             features = self.blocks_8(features.mul_(self.gain_8[row]))
             features = self.down(limited(space_to_depth(features, 2))).mul_(self.gain_16[row])
             y: Tensor = self.leave(limited(self.blocks_16(features))).mul_(self.reach[row])
-            return y.add_(self.linear(_operands(space_to_depth(pixels, PATCH))))
+            return y.add_(self.linear(space_to_depth(pixels, PATCH).float()))
 
 
 class IntegerHyperAnalysis(nn.Module):
@@ -94,8 +96,3 @@ class IntegerHyperAnalysis(nn.Module):
             features = self.down_32(limited(space_to_depth(self.blocks_16(features), 2)))
             z: Tensor = self.down_64(limited(space_to_depth(self.blocks_32(features), 2)))
             return z.round_().clamp_(-ACTIVATION_LIMIT, ACTIVATION_LIMIT).int()
-
-
-def _operands(pixels: Tensor) -> Tensor:
-    """Samples from 0 to 255 are operands as they are."""
-    return pixels if in_bytes(pixels) else pixels.float()

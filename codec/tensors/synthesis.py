@@ -34,7 +34,8 @@ class LinearSynthesis(nn.Module):
         # So that lower halves, too, have 128 for what stands for 0.
         x = (x + OPERAND_ZERO).clamp_(-HALF * OPERAND_ZERO, HALF * OPERAND_ZERO - 1)
         upper, lower = halves(x, HALF)
-        return self.middle.add_to(self.top(upper), torch.cat([upper, lower], dim=-1))
+        sums: Tensor = self.top(upper)
+        return sums.add_(self.middle(torch.cat([upper, lower], dim=-1)))
 
 
 class IntegerSynthesis(nn.Module):

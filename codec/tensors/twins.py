@@ -42,7 +42,7 @@ class IntegerBlock(nn.Module):
         self.contract = NarrowPointwise(block.contract.weight, block.contract.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.project.add_to(x, self.spatial.operands(self.mix.operands(narrowed(x))))
+        x.add_(self.project(self.spatial.operands(self.mix.operands(narrowed(x)))))
         for part in in_parts(x):
             self._mix_channels(part)
         return x
@@ -51,7 +51,7 @@ class IntegerBlock(nn.Module):
         """In place."""
         u = narrowed(x)
         # The one product whose factors are not small: rounded once, as IEEE 754 has it on every device.
-        self.contract.add_to(x, operands(self.value(u).mul_(self.gate.limited_sums(u))))
+        x.add_(self.contract(operands(self.value(u).mul_(self.gate.limited_sums(u)))))
 
 
 def integer_prior(config: ModelConfig) -> Prior:
