@@ -35,7 +35,7 @@ CAPABILITIES = ("default", "avx2", "avx512")
 """Of torch, from the least to the most."""
 
 ONEDNN = ("SSE41", "AVX2", "AVX2_VNNI", "AVX512_CORE", "ALL")
-"""Of oneDNN; the third and the last have 8-bit dot products, where the processor has."""
+"""Of oneDNN."""
 
 BEST = torch.backends.cpu.get_cpu_capability().lower()
 

@@ -2,15 +2,16 @@
 
     python benchmarks/roofline.py IMAGE [--threads 2] [--level avx2] [--check]
 
-The limit is measured in the same run: the rate of oneDNN's 1x1 convolutions on matrices of the codec's sizes, in 8
-bits, or in float32 for levels of instructions without products of bytes. What is timed are the compiled kernels; what
-there is to do is counted as torch does the same. What is timed is checked: the decoded latents are the encoder's, by
-the file's own checksum, and the pixels torch's. With --check the exit code is 1 where a ratio has become worse than
-`BOUNDS`, which no other load on the machine should bring about.
+The limit is measured in the same run: the rate of oneDNN's 1x1 convolutions on matrices of the codec's sizes, with the
+instructions of the level, in 8 bits, or in float32 for levels without products of bytes. What is timed are the
+compiled kernels; what there is to do is counted as torch does the same. What is timed is checked: the decoded latents
+are the encoder's, by the file's own checksum, and the pixels torch's. With --check the exit code is 1 where a ratio has
+become worse than `BOUNDS`, which no other load on the machine should bring about.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -35,6 +36,15 @@ from cae.codec.ways import load_light
 
 BOUNDS = {"synthesis": 0.2, "decode": 0.15, "analysis": 0.2, "encode, effort 1": 0.15}
 """Least part of the limit that each part may reach, for an image of 768x512 pixels."""
+
+ONEDNN = {
+    "avx512_amx": "ALL",
+    "avx512_vnni": "AVX512_CORE_VNNI",
+    "avx512": "AVX512_CORE",
+    "avx2_vnni": "AVX2_VNNI",
+    "avx2": "AVX2",
+}
+"""What oneDNN may use at most, for a level of instructions."""
 
 SIZES = ((128, 512, 6144), (256, 128, 6144), (192, 768, 1536), (192, 192, 1536))
 """(inputs, outputs, positions) of the most frequent matrices, for such an image."""
@@ -136,6 +146,7 @@ def main(
     """Measure the codec on IMAGE, of one tile."""
     if level is None:
         raise click.UsageError("no kernels were compiled")
+    os.environ["ONEDNN_MAX_CPU_ISA"] = ONEDNN.get(level, "ALL")  # it looks when it is first called
     set_threads(threads)
     torch.set_num_threads(threads)
     picture = read_picture(image)

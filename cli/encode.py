@@ -99,7 +99,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     metavar="1..9",
     default=DEFAULT_EFFORT,
     show_default=True,
-    help="1 is the fastest; with each level more a picture as good takes fewer bits, and longer. Decoding is the same.",
+    help="1 is the fastest. Higher levels take longer and need fewer bits for an equally good picture; with the same "
+    "-q the picture gets better, and the file may grow. Decoding takes as long at all levels.",
 )
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @click.option("--exact", is_flag=True, help="Keep the colours of fully transparent pixels.")

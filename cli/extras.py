@@ -27,5 +27,8 @@ def check_training(command: str) -> None:
 def _check(command: str, extra: str, modules: Iterable[str]) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
-        line = f'{command} needs the extra "{extra}": pip install "cae-codec[{extra}]" (missing: {", ".join(missing)})'
+        line = (
+            f'{command} needs the extra "{extra}", to be installed as the package was: pip install ".[{extra}]" '
+            f"(missing: {', '.join(missing)})"
+        )
         raise Failure(line, UNEXPECTED)

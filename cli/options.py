@@ -64,13 +64,14 @@ sources = click.argument(
     type=click.Path(readable=False),
     callback=_places,
 )
-device = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the networks run; auto takes a GPU if there is one.",
+_device = functools.partial(
+    click.option, "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
+device = _device(
+    help="Where the networks run. auto: on a GPU, if there is one and torch, for more than 16 megapixels in all, or "
+    "else on the CPU."
+)
+training_device = _device(help="Where to train; auto takes a GPU if there is one.")
 threads = click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -123,7 +124,9 @@ def choose_engine(name: str, processes: int | None, threads: int | None, device:
     if name == "local":
         return functools.partial(in_processes, processes=processes or 1)
     if find_spec("ray") is None:
-        raise click.UsageError("--engine ray needs Ray: pip install 'cae-codec[ray]'")
+        raise click.UsageError(
+            '--engine ray needs the extra "ray", to be installed as the package was: pip install ".[ray]"'
+        )
     from . import cluster
 
     return functools.partial(cluster.outcomes, actors=processes, threads=threads, gpu=device == "cuda")

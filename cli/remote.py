@@ -111,7 +111,9 @@ def place(word: str) -> Place:
 
         system, path = url_to_fs(word)
     except ModuleNotFoundError as error:
-        raise ValueError(f"{word}: URLs need fsspec: pip install 'cae-codec[ray]'") from error
+        raise ValueError(
+            f'{word}: URLs need the extra "ray", to be installed as the package was: pip install ".[ray]"'
+        ) from error
     except Exception as error:
         raise ValueError(f"{word}: {error}") from error
     return Path(path) if type(system) is LocalFileSystem else Remote(system, path)

@@ -69,7 +69,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--compile", "compiled", is_flag=True, help="Compile the model with torch.compile: slow to start, faster."
 )
 @click.option("--overfit-check", is_flag=True, help="Only see whether the model can learn a single batch by heart.")
-@options.device
+@options.training_device
 @options.threads
 def train(
     data: tuple[Path, ...],

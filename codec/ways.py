@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,7 +60,9 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
     global _lightly
     check_device(device)
     if device == "cuda" and not _has_torch():
-        raise InputError("device cuda needs torch: pip install 'cae-codec[torch]'")
+        raise InputError(
+            'device cuda needs the extra "torch", to be installed as the package was: pip install ".[torch]"'
+        )
     if device == "cuda" or (device == "auto" and _gpu_pays(pixels, files)):
         from .pipeline import load_codec
 
@@ -81,5 +84,7 @@ def _has_torch() -> bool:
 
 
 def _may_have_gpu() -> bool:
-    """Whether there is a device of NVIDIA's or AMD's driver, or Windows' under its Linux; to know more takes torch."""
-    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
+    """Whether there is a device of NVIDIA's or AMD's driver, or Windows' under its Linux, or NVIDIA's driver under
+    Windows itself; to know more takes torch."""
+    library = Path(os.environ.get("SYSTEMROOT", "")) / "System32" / "nvcuda.dll"
+    return any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", library))

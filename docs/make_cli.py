@@ -17,7 +17,7 @@ def document() -> str:
     """All of cli.md."""
     parts = [
         "# Commands",
-        "Made from the commands by `docs/make_cli.py`; `cae COMMAND --help` says the same.",
+        "Made from the commands by `docs/make_cli.py`; `cae COMMAND --help` says the same, with the ranges of numbers.",
         EXPLANATION,
     ]
     context = click.Context(cae, info_name="cae")
@@ -47,6 +47,7 @@ def _row(option: click.Option) -> str:
         value = option.type.name.upper()
     names = ", ".join(f"`{name}`" for name in sorted(option.opts, key=len))
     default = f"{option.default}" if option.show_default and not option.is_flag else ""
+    default = "required" if option.required else default
     cells = (f"{names}{f' {value}' if value else ''}", option.help or "", default)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 

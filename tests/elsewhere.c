@@ -4,7 +4,7 @@
        elsewhere LIBRARY
 
    prints the levels and a digest of what each kernel made of the same random numbers, and ends with 1 where two levels
-   differ. tests/test_elsewhere.py compares the digests with those of another system's library. */
+   differ. tests/test_wheels.py compares the digests with those of another system's library. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -85,7 +85,7 @@ static Layer layer(const Kernels *kernels, int64_t inputs, int64_t outputs) {
         }
         bias[output] += random_up_to(10000) - 5000;
         float_bias[output] = bias[output];
-        multiplier[output] = 1.0f / (1 << random_up_to(6));
+        multiplier[output] = 1.0f / (16 << random_up_to(8));
     }
     Layer made = {group == 1 ? (void *)floats : bytes, group == 1 ? (void *)float_bias : bias, multiplier,
                   NULL, words, inputs, outputs};
@@ -117,6 +117,12 @@ static uint64_t products(const Kernels *kernels, int64_t begin, int64_t end) {
     found ^= digest(out, 4 * POSITIONS * WIDE);
     Term pixels = {&second, {random_bytes(POSITIONS * CHANNELS), NULL, BYTES, 0, 0, 0, 0, 0}};
     kernels->product(&pixels, 1, NULL, out, begin, end);
+    found ^= digest(out, 4 * POSITIONS * WIDE);
+    Layer both = layer(kernels, 2 * CHANNELS, WIDE);
+    int32_t *whole = room(4 * POSITIONS * CHANNELS);
+    for (int64_t i = 0; i < POSITIONS * CHANNELS; i++) whole[i] = random_up_to(60000) - 30000;
+    Term halves = {&both, {whole, scale, BOTH, 8, 1, -32896, 32639, 128}};
+    kernels->product(&halves, 1, NULL, out, begin, end);
     return found ^ digest(out, 4 * POSITIONS * WIDE);
 }
 
@@ -147,8 +153,9 @@ static uint64_t block(const Kernels *kernels, int64_t begin, int64_t end) {
 }
 
 static uint64_t parameters(const Kernels *kernels, int64_t begin, int64_t end) {
-    Parameters given = {layer(kernels, CHANNELS, 50), layer(kernels, CHANNELS, 50), random_floats(128, 2),
-                        random_floats(128, 60), 1 << 20, 1.0f / 256, 63, 1, 0};
+    Layer for_means = layer(kernels, CHANNELS, 50), for_scales = layer(kernels, CHANNELS, 50);
+    float *unit = random_floats(128, 2), *log_unit = random_floats(128, 60);
+    Parameters given = {for_means, for_scales, unit, log_unit, 1 << 20, 1.0f / 256, 63, 1, 0};
     float *x = random_floats(POSITIONS * CHANNELS, 1000), *means = room(4 * POSITIONS / 4 * 50);
     uint8_t *rows = room(POSITIONS / 4 * 50);
     kernels->parameters(&given, x, means, rows, &SHAPE, begin / 4, end / 4);
@@ -167,6 +174,7 @@ static uint64_t with_logs(const Kernels *kernels, int64_t begin, int64_t end) {
     int16_t *logs = room(2 * 32768);
     for (int64_t i = 0; i < 32768; i++) logs[i] = random_up_to(32767);
     float *y = random_floats(POSITIONS * CHANNELS, 10), *out = room(8 * POSITIONS * CHANNELS);
+    for (int64_t i = 0; i < POSITIONS * CHANNELS; i++) y[i] *= 0.123f;
     kernels->with_logs(y, logs, out, CHANNELS, 4096, 32767, begin, end);
     return digest(out, 8 * POSITIONS * CHANNELS);
 }
@@ -185,7 +193,8 @@ static uint64_t coding(const Kernels *kernels, int64_t begin, int64_t end) {
     kernels->round(&rounding, &cells, means, rows, y, symbols, &SHAPE, begin, end);
     kernels->place(&cells, means, symbols, latents, &SHAPE, begin, end);
     int64_t sums[2] = {0, 0};
-    kernels->compare(random_bytes(3 * 1000), random_bytes(3 * 1000), 999, sums);
+    const uint8_t *one = random_bytes(3 * 1000), *other = random_bytes(3 * 1000);
+    kernels->compare(one, other, 999, sums);
     return digest(symbols, 4 * count) ^ digest(latents, 4 * POSITIONS * CHANNELS) ^ digest(sums, sizeof sums);
 }
 

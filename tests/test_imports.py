@@ -45,10 +45,9 @@ def test_torch_is_in_its_own_rooms() -> None:
     import cae.codec
 
     folder = Path(cae.codec.__path__[0])
-    names = {path.stem for path in folder.glob("*.py")} | {f"light.{path.stem}" for path in folder.glob("light/*.py")}
-    assert names > {"files", "coder", "refine", "decoder", "ways", "light.networks"}
-    imports = "\n".join(
-        f"import cae.codec.{name}" for name in sorted(names - {"__init__", "light.__init__", "pipeline"})
-    )
+    paths = [path for room in (".", "light", "kernels") for path in (folder / room).glob("*.py")]
+    names = {".".join(path.relative_to(folder).with_suffix("").parts) for path in paths if path.stem != "__init__"}
+    assert names > {"files", "coder", "refine", "decoder", "ways", "light.networks", "kernels.coding"}
+    imports = "\n".join(f"import cae.codec.{name}" for name in sorted(names - {"pipeline"}))
     code = f"import sys\nsys.modules['torch'] = None\n{imports}"
     subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -221,3 +221,12 @@ def test_torch_is_imported_where_a_gpu_pays(
     script = CHOICE.format(before=before, effort=effort, name=name, limit=number)
     result = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == expected
+
+
+def test_the_cpu_is_taken_where_it_is_asked_for(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever GPU there is, and with torch at hand."""
+    header = unpack(codec.encode(read_picture(photo), 50, effort=1)).header
+    monkeypatch.setattr(ways, "_may_have_gpu", lambda: True)
+    monkeypatch.setattr(ways, "resolve_device", lambda device: "cuda")
+    assert isinstance(ways.load_decoder("auto", header), Codec)
+    assert not isinstance(ways.load_decoder("cpu", header), Codec)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from cae.cli.remote import Remote, place
 
-pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'cae-codec[ray]'")
+pytest.importorskip("fsspec", reason="fsspec is not installed: the extra ray")
 from fsspec.implementations.memory import MemoryFileSystem
 
 Run = Callable[..., CompletedProcess[str]]
@@ -138,7 +138,7 @@ def test_ray_is_missing(cae: Run, photo_png: Path, tmp_path: Path, monkeypatch: 
     for command in ("encode", "decode"):
         result = cae(command, photo_png, "--out", tmp_path / "out", "--engine", "ray")
         assert result.returncode == 2
-        assert "pip install 'cae-codec[ray]'" in result.stderr
+        assert 'pip install ".[ray]"' in result.stderr
     assert not (tmp_path / "out").exists()
 
 

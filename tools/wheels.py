@@ -10,6 +10,7 @@ source, has the same kernels; but it needs a C compiler that the user has, and M
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,18 +33,19 @@ PLATFORMS = {
 """What zig compiles for, and a name under which Python finds the library there, by the platform in a wheel's name."""
 
 
-def compile_kernels(platform: str, path: Path) -> None:
-    """The shared library for a platform, with the sources and options of pyproject.toml."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
+def compile_kernels(source: Path, platform: str, path: Path) -> None:
+    """The shared library for a platform, with the sources and options of pyproject.toml. zig may leave more beside
+    it."""
+    with (source / "pyproject.toml").open("rb") as file:
         (library,) = tomllib.load(file)["tool"]["setuptools"]["ext-modules"]
     target, _ = PLATFORMS[platform]
     words = ["-target", target, "-shared", "-fPIC", "-s", *library["extra-compile-args"], *library["sources"]]
-    run([sys.executable, "-m", "ziglang", "cc", *words, "-o", str(path)])
+    run(source, [sys.executable, "-m", "ziglang", "cc", *words, "-o", str(path)])
 
 
-def run(words: Sequence[str], **environment: str) -> None:
-    """A command, in the project's folder, that prints nothing unless it fails, which ends this one."""
-    done = subprocess.run(words, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+def run(folder: Path, words: Sequence[str], **environment: str) -> None:
+    """A command that prints nothing unless it fails, which ends this one."""
+    done = subprocess.run(words, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{done.stdout}{done.stderr}\n{' '.join(words)} failed")
 
@@ -52,27 +54,31 @@ def make(folder: Path, platforms: Sequence[str]) -> None:
     """The source, and a wheel for each platform, in a folder."""
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        # The source as an archive, and of that a wheel, which has no kernels, for want of a compiler.
-        run([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(work)], CC="false")
-        (source,), (wheel,) = work.glob("*.tar.gz"), work.glob("*.whl")
-        report(source, folder)
-        run([sys.executable, "-m", "wheel", "unpack", "--dest", str(work / "content"), str(wheel)])
-        (content,) = (work / "content").iterdir()
-        kernels = content / "cae" / "codec" / "kernels"
+        source, content = work / "source", work / "content"
+        # What git knows of, as it is staged.
+        run(ROOT, ["git", "checkout-index", "--all", f"--prefix={source}/"])
+        # An archive of it, and of that a wheel, which has no kernels, for want of a compiler.
+        run(source, [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(work)], CC="false")
+        (archive,), (wheel,) = work.glob("*.tar.gz"), work.glob("*.whl")
+        report(archive, folder)
+        run(work, [sys.executable, "-m", "wheel", "unpack", "--dest", str(content), str(wheel)])
+        (unpacked,) = content.iterdir()
+        (about,) = unpacked.glob("*.dist-info/WHEEL")
+        kernels = unpacked / "cae" / "codec" / "kernels"
         if any(kernels.glob("_kernels.*")):
             raise SystemExit("a compiler was found where none should be: the wheels would have two libraries")
         for platform in platforms:
-            library = kernels / PLATFORMS[platform][1]
-            compile_kernels(platform, library)
-            packed = work / platform
-            packed.mkdir()
-            run([sys.executable, "-m", "wheel", "pack", "--dest-dir", str(packed), str(content)])
-            (wheel,) = packed.iterdir()
-            tags = ["--python-tag", "py3", "--abi-tag", "none", "--platform-tag", platform]
-            run([sys.executable, "-m", "wheel", "tags", "--remove", *tags, str(wheel)])
+            compiled, packed = work / "compiled" / platform, work / "packed" / platform
+            for made in (compiled, packed):
+                made.mkdir(parents=True)
+            _, name = PLATFORMS[platform]
+            compile_kernels(source, platform, compiled / name)
+            shutil.copy(compiled / name, kernels)
+            about.write_text(re.sub("^Tag: .*$", f"Tag: py3-none-{platform}", about.read_text(), flags=re.MULTILINE))
+            run(work, [sys.executable, "-m", "wheel", "pack", "--dest-dir", str(packed), str(unpacked)])
+            (kernels / name).unlink()
             (wheel,) = packed.iterdir()
             report(wheel, folder)
-            library.unlink()
 
 
 def report(made: Path, folder: Path) -> None:

@@ -100,7 +100,7 @@ def _code_digest() -> str:
     rooms = [Path(next(iter(importlib.import_module(name).__path__))) for name in ("cae.bitstream", "cae.codec")]
     rooms += [rooms[-1] / "light", rooms[-1] / "kernels"]
     digest = hashlib.sha256()
-    for path in sorted(path for room in rooms for path in room.iterdir() if path.suffix in (".py", ".so")):
+    for path in sorted(path for room in rooms for path in room.iterdir() if path.suffix in (".py", ".so", ".pyd")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 

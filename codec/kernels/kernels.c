@@ -22,7 +22,7 @@ static int has(unsigned leaf, unsigned part, int number, int bit) {
 static int keeps(int wide) {
     unsigned low, high, vectors = 0x06, masks_and_wide = 0xe0;
     if (!has(1, 0, ECX, 27)) return 0;
-    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 #if defined(__APPLE__)
     masks_and_wide = 0; /* it begins to when a thread first uses them */
 #endif
