@@ -47,3 +47,10 @@ def test_options_that_pages_name_exist(page: Path) -> None:
     lines = [line for line in page.read_text(encoding="utf-8").splitlines() if re.search(r"\bcae [a-z]", line)]
     used = {option for line in lines if "torchrun" not in line for option in re.findall(r"(?<![\w-])--[a-z-]+", line)}
     assert used <= known | {"--help"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "cli.md"], ids=lambda page: page.stem)
+def test_lines_fit(page: Path) -> None:
+    """Prose has the width of the code; tables and code blocks have their own."""
+    prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > 120 and not line.startswith("|")] == []
