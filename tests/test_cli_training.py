@@ -158,7 +158,8 @@ def test_without_the_extra(cae: Run, tmp_path: Path, data: Path, monkeypatch: py
         result = cae(*words)
         assert result.returncode == 1
         assert result.stderr == (
-            f'cae: {words[0]} needs the extra "train": pip install "cae-codec[train]" (missing: scipy)\n'
+            f'cae: {words[0]} needs the extra "train", to be installed as the package was: pip install ".[train]" '
+            "(missing: scipy)\n"
         )
 
 

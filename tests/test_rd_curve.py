@@ -275,7 +275,8 @@ def test_without_the_extra(cae: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         run = cae("rd-curve", *arguments)
         assert run.returncode == 1
         assert run.stderr == (
-            'cae: rd-curve needs the extra "eval": pip install "cae-codec[eval]" (missing: no_such_package)\n'
+            'cae: rd-curve needs the extra "eval", to be installed as the package was: pip install ".[eval]" '
+            "(missing: no_such_package)\n"
         )
 
 
