@@ -91,7 +91,7 @@ class Work(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         name = func._schema.name
-        if name in ("aten::mkldnn_convolution", "aten::convolution"):
+        if name in ("aten::mkldnn_convolution", "aten::convolution", "aten::conv2d"):
             self.products += result.numel() * args[1][0].numel()
         return result
 
