@@ -34,8 +34,8 @@ QUALITIES = (10, 50, 90)
 CAPABILITIES = ("default", "avx2", "avx512")
 """Of torch, from the least to the most."""
 
-ONEDNN = ("SSE41", "AVX2", "AVX2_VNNI", "AVX512_CORE", "ALL")
-"""Of oneDNN."""
+ONEDNN = ("SSE41", "AVX2", "ALL")
+"""Of oneDNN, which has no others for products of float32: beyond AVX-512 they are for other types."""
 
 BEST = torch.backends.cpu.get_cpu_capability().lower()
 

@@ -1,6 +1,6 @@
 """Many files by the command, against the same work in one process: how much of the rate is left.
 
-    python benchmarks/throughput.py FOLDER [--threads 2] [--jobs 1]
+    python benchmarks/throughput.py FOLDER [--threads 2] [--jobs N]
 
 The images of FOLDER (PNG) are encoded and decoded to PNG by `cae encode` and `cae decode`, start-up included, and by
 calls in this process that read, code and write the same files. What the command writes is compared with what the calls
@@ -35,17 +35,17 @@ def command(*words: object) -> float:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--threads", default=2, show_default=True)
-@click.option("--jobs", default=1, show_default=True)
+@click.option("--jobs", type=int, help="Default: what the command takes by itself.")
 @click.option("--effort", default=DEFAULT_EFFORT, show_default=True)
 @click.option("--times", default=1, show_default=True)
-def main(folder: Path, threads: int, jobs: int, effort: int, times: int) -> None:
+def main(folder: Path, threads: int, jobs: int | None, effort: int, times: int) -> None:
     """Compare on the PNG images of FOLDER."""
     set_threads(threads)
     with tempfile.TemporaryDirectory() as name:
         compare(sorted(folder.glob("*.png")), Path(name), threads, jobs, effort, times)
 
 
-def compare(images: list[Path], folder: Path, threads: int, jobs: int, effort: int, times: int) -> None:
+def compare(images: list[Path], folder: Path, threads: int, jobs: int | None, effort: int, times: int) -> None:
     """Works in an empty folder."""
     codec = load_light()
     codec.decode(codec.encode(read_picture(images[0]), 50, effort=effort))  # warm
@@ -65,14 +65,16 @@ def compare(images: list[Path], folder: Path, threads: int, jobs: int, effort: i
         save_picture(codec.decode(data), buffer, "png")
         decoded.append(buffer.getvalue())
     decoding = time.perf_counter() - start
-    many = ("--jobs", jobs) if jobs > 1 else ("--threads", threads)
+    many = ("--threads", threads, *(("--jobs", jobs) if jobs else ()))
     seconds = (
         command("encode", *paths, "--out", coded, "-q", 50, "-e", effort, *many),
         command("decode", coded, "--out", out, *many),
     )
     same = sum((coded / f"{path.stem}.cae").read_bytes() == data for path, data in zip(paths, files, strict=True))
     shown = sum((out / path.name).read_bytes() == data for path, data in zip(paths, decoded, strict=True))
-    print(f"{len(paths)} images, {threads} threads, {jobs} jobs; {same} become the same files, {shown} the same images")
+    print(
+        f"{len(paths)} images, {threads} threads, jobs: {jobs}; {same} become the same files, {shown} the same images"
+    )
     for verb, own, whole in zip(("encode", "decode"), (encoding, decoding), seconds, strict=True):
         print(
             f"{verb}: calls {own:.2f} s ({len(paths) / own:.1f} images/s), command {whole:.2f} s "

@@ -13,7 +13,7 @@ import click
 
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
 from . import jobs
-from .processes import in_processes, use_threads
+from .processes import on_this_machine, use_threads
 from .remote import Place, place
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -95,8 +95,9 @@ processes = click.option(
     "processes",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes for many files, among which the CPU threads are divided: by default 1, and with --engine ray as "
-    "many as the cluster has CPUs.",
+    help="Processes for many files, among which the CPU threads are divided. By default, if the files take more than a "
+    "few seconds, one for each thread, as far as 2 GB of memory go, but one with a GPU; with --engine ray as many as "
+    "the cluster has CPUs.",
 )
 engine = click.option(
     "--engine",
@@ -122,7 +123,10 @@ max_pixels = click.option(
 def choose_engine(name: str, processes: int | None, threads: int | None, device: str) -> jobs.Engine:
     """What does many jobs, for the options --engine, --jobs, --threads and --device. Raises UsageError without ray."""
     if name == "local":
-        return functools.partial(in_processes, processes=processes or 1)
+        from ..codec.ways import may_take_gpu  # not above: it imports numpy
+
+        # A GPU would have to be shared.
+        return functools.partial(on_this_machine, processes=processes or (1 if may_take_gpu(device) else None))
     if find_spec("ray") is None:
         raise click.UsageError(
             '--engine ray needs the extra "ray", to be installed as the package was: pip install ".[ray]"'

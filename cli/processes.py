@@ -7,11 +7,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
-from ..codec.kernels.threads import cores, set_threads
+from ..codec.kernels.threads import cores, set_threads, thread_count
 from .failures import UNEXPECTED
 from .remote import Place
 from .work import Job, Outcome, Work, attempt, attempt_all
@@ -24,11 +25,48 @@ MOST_TOGETHER, SMALL = 16, 2**20
 better the networks are used where images are small, and the longer it takes until something is said of them."""
 
 
-def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Outcome]:
-    """The Engine of this machine. Raises nothing: a job whose process dies has failed."""
+WORTH = 5.0
+"""Seconds of work for which other processes are started: to be ready takes each of them 0.3, and on two cores they
+save a fifth."""
+
+MEMORY = 2**31
+"""Bytes that all processes may take together, where nobody says how many they are to be."""
+
+
+def on_this_machine(jobs: Sequence[Job], work: Work, processes: int | None) -> Iterator[Outcome]:
+    """The Engine of this machine. Raises nothing: a job whose process dies has failed.
+
+    processes: by default one for each thread, as far as MEMORY goes, once it is clear that there is work for them."""
+    if processes is None:
+        first, jobs = jobs[:1], jobs[1:]
+        yield from attempt_all(work, first)  # which takes longer, since the weights are loaded for it
+        done, left = 1, 0.0
+        while jobs and left < WORTH:
+            begin = time.perf_counter()
+            outcomes = list(attempt_all(work, jobs[:done]))
+            jobs = jobs[done:]
+            left = (time.perf_counter() - begin) / len(outcomes) * len(jobs)
+            done += len(outcomes)
+            yield from outcomes
+        processes = max(1, min(thread_count(), MEMORY // _most_memory()))
     if processes == 1 or len(jobs) < 2:
         yield from attempt_all(work, jobs)
-        return
+    else:
+        yield from in_processes(jobs, work, processes)
+
+
+def _most_memory() -> int:
+    """Bytes that this process had at most, or what many have, where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 2**28
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Outcome]:
+    """The outcomes of jobs by so many processes."""
     processes = min(processes, len(jobs))
     waiting = _parts(jobs, processes)
     running: dict[Future[list[Outcome]], list[Job]] = {}

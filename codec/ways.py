@@ -56,6 +56,11 @@ def _load_light(fingerprint: bytes, level: str) -> FileCoder:
     return FileCoder(parse_light(read_weights(weights), str(weights.path), level), weights.fingerprint)
 
 
+def may_take_gpu(device: str) -> bool:
+    """Whether it is asked for, or there may be one that is worth its start."""
+    return device == "cuda" or (device == "auto" and _has_torch() and _may_have_gpu())
+
+
 def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> FileCoder:
     global _lightly
     check_device(device)
@@ -63,7 +68,7 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
         raise InputError(
             'device cuda needs the extra "torch", to be installed as the package was: pip install ".[torch]"'
         )
-    if device == "cuda" or (device == "auto" and _gpu_pays(pixels, files)):
+    if may_take_gpu(device) and (device == "cuda" or _gpu_pays(pixels, files)):
         from .pipeline import load_codec
 
         return load_codec(device, fingerprint)
@@ -72,8 +77,6 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
 
 
 def _gpu_pays(pixels: int, files: int) -> bool:
-    if not (_has_torch() and _may_have_gpu()):
-        return False
     most = KERNEL_PIXELS if levels() else ARRAY_PIXELS
     worth_it = "torch" in sys.modules or max(_lightly + pixels, files * pixels) > most
     return worth_it and resolve_device("auto") == "cuda"

@@ -6,12 +6,14 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from cae.cli import processes
 from cae.cli.jobs import plan
-from cae.cli.processes import in_processes
+from cae.cli.processes import in_processes, on_this_machine
 from cae.cli.work import Job, Work
 
 WORK = """
@@ -35,17 +37,28 @@ class Threads:
             os._exit(9)
         return Outcome(job, line=coded)
 
+class Where(Threads):
+    def write(self, job, input, coded):
+        return Outcome(job, line=str(os.getpid()))
+
 work = Threads()
+where = Where()
 """
 
 
 @pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
-    """Dies, fails, or says how many threads there are; of a module that other processes can import, too."""
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Work, in a module that other processes can import, too."""
     (tmp_path / "deadly_work.py").write_text(WORK)
     monkeypatch.syspath_prepend(tmp_path)  # type: ignore[no-untyped-call]
     monkeypatch.delitem(sys.modules, "deadly_work", raising=False)
-    found: Work = importlib.import_module("deadly_work").work
+    return importlib.import_module("deadly_work")
+
+
+@pytest.fixture
+def work(module: ModuleType) -> Work:
+    """Dies, fails, or says how many threads there are."""
+    found: Work = module.work
     return found
 
 
@@ -68,6 +81,28 @@ def test_processes_share_the_threads(work: Work, given: str, expected: str, monk
     monkeypatch.setenv("OMP_NUM_THREADS", given)
     outcomes = list(in_processes(jobs("a", "b", "c"), work, 2))
     assert {outcome.line for outcome in outcomes} == {expected}
+
+
+@pytest.mark.parametrize(
+    ("worth", "memory", "threads", "alone"), [(1e3, 2**50, 2, 9), (0, 2**50, 2, 1), (0, 2**20, 2, 9), (0, 2**50, 1, 9)]
+)
+def test_processes_by_default(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, worth: float, memory: int, threads: int, alone: int
+) -> None:
+    """Where there is work for them, memory and threads; of nine jobs, so many are done here. One fails."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(processes, "WORTH", worth)
+    monkeypatch.setattr(processes, "MEMORY", memory)
+    monkeypatch.setattr(processes, "thread_count", lambda: threads)
+    names = ["a", "b", "c", "bad", "d", "e", "f", "g", "h", "i"]
+    outcomes = list(on_this_machine(jobs(*names), module.where, None))
+    assert sorted(outcome.job.source.name for outcome in outcomes) == sorted(names)
+    assert [outcome.job.source.name for outcome in outcomes if outcome.error] == ["bad"]
+    assert [outcome.line for outcome in outcomes].count(str(os.getpid())) == alone
+
+
+def test_nothing_to_do(module: ModuleType) -> None:
+    assert not list(on_this_machine([], module.work, None))
 
 
 def test_folders_that_cannot_be_read_are_jobs_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ class FrozenModel(nn.Module):
         """
         with exact_arithmetic():
             hyper = operands(z.float())
-            features = self.prior.hyper_synthesis(hyper, torch.tensor([row], device=z.device))
+            features = self.prior.hyper_synthesis(hyper, torch.full((1,), row, device=z.device))
             latents = torch.zeros((*features.shape[:3], self.config.latent_channels), device=z.device)
             known = torch.zeros_like(latents)
             for step, network in enumerate(self.prior.context_steps):
