@@ -1,18 +1,23 @@
-"""Which weights are installed, by the manifest of the weights folder, and what is in their files. Without torch."""
+"""Which weights are installed, by the manifest of the weights folder, and what is in their files. Without torch.
+
+Their files are mapped into memory, not read: several processes share them, and nothing is copied but what a layer makes
+of its tensors.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
+import mmap
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import safetensors
+import numpy as np
+import numpy.typing as npt
 
 from ..bitstream.container import FINGERPRINT_BYTES
 from ..bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
@@ -24,7 +29,11 @@ MAX_MANIFEST_BYTES = 2**20
 MAX_BYTES = 2**28
 """A weights file beyond this is refused before it is read; today's have 26 MB."""
 
-Array = TypeVar("Array")
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
+"""Of the tensors, by their names in the file."""
+
+Content = bytes | mmap.mmap
+"""Of a weights file."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +90,16 @@ def find_weights(folder: Path | None = None, fingerprint: bytes | None = None) -
     )
 
 
-def read_weights(weights: Weights) -> bytes:
+def read_weights(weights: Weights) -> Content:
     """The content of a weights file. Raises MissingWeightsError, or WeightsError if it is not what is listed."""
     path = weights.path
     try:
         if path.stat().st_size > MAX_BYTES:
             raise WeightsError(f"{path} has more than {MAX_BYTES:,} bytes")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError as error:  # nothing can be mapped of an empty file
+        raise WeightsError(f"{path} is empty") from error
     except OSError as error:
         raise MissingWeightsError(
             f"no weights {weights.fingerprint.hex()} in {path.parent}: {path.name}: {error.strerror or error}"
@@ -98,19 +110,29 @@ def read_weights(weights: Weights) -> bytes:
     return data
 
 
-def parse(
-    data: bytes, name: str, load: Callable[[bytes], Mapping[str, Array]]
-) -> tuple[ModelConfig, Mapping[str, Array]]:
-    """The configuration and the tensors in the content of a weights file. Raises WeightsError, naming `name`.
-
-    load: that of safetensors for the kind of arrays wanted."""
+def parse(data: Content, name: str) -> tuple[ModelConfig, dict[str, npt.NDArray[Any]]]:
+    """The configuration and the tensors in the content of a weights file (FORMAT.md, section 8), whose memory they
+    share: they cannot be written to. Raises WeightsError, naming `name`."""
+    content = memoryview(data)
+    start = 8 + int.from_bytes(content[:8], "little")
     try:
-        tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        values: dict[str, Any] = json.loads(header["__metadata__"]["config"])
+        header = json.loads(bytes(content[8:start]))
+        values: dict[str, Any] = json.loads(header.pop("__metadata__")["config"])
+        tensors = {key: _tensor(content[start:], **entry) for key, entry in header.items()}
         return ModelConfig.from_dict(values), tensors
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{name} is not a file of weights: {error}") from error
+
+
+def _tensor(content: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> npt.NDArray[Any]:
+    """Raises ValueError, KeyError or TypeError for what is not there or no tensor."""
+    begin, end = data_offsets
+    if not 0 <= begin <= end <= len(content) or any(size < 0 for size in shape):
+        raise ValueError("a tensor is beyond the end")
+    array = np.frombuffer(content[begin:end], TYPES[dtype]).reshape(shape)
+    if not array.flags.aligned:
+        raise ValueError("a tensor is not aligned")
+    return array
 
 
 def is_installed(fingerprint: bytes) -> bool:

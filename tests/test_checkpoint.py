@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,15 @@ from safetensors.torch import load, save
 
 from cae.bitstream.container import Container, Header, Tile, pack
 from cae.bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
-from cae.codec.installed import MANIFEST, MAX_BYTES, installed_weights, weights_folder
+from cae.codec.installed import (
+    MANIFEST,
+    MAX_BYTES,
+    find_weights,
+    installed_weights,
+    parse,
+    read_weights,
+    weights_folder,
+)
 from cae.codec.tensors.checkpoint import load_frozen, parse_frozen, parse_trained, serialise
 
 
@@ -170,6 +179,54 @@ def test_any_cut_or_changed_weights_file_is_refused(shipped: bytes) -> None:
         changed[at] ^= 1 << int(random.integers(8))
         with pytest.raises(WeightsError):
             parse_frozen(bytes(changed), "w")
+
+
+def test_weights_are_mapped_and_not_copied() -> None:
+    content = read_weights(find_weights())
+    assert isinstance(content, mmap.mmap)
+    _, tensors = parse(content, "w")
+    owner = tensors["unit"]
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    assert isinstance(owner.base, memoryview)
+    assert owner.base.obj is content
+    assert not any(tensor.flags.writeable for tensor in tensors.values())
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"shape": [2, 3], "data_offsets": [0, 24]},
+        {"shape": [-1, 3], "data_offsets": [0, 24], "dtype": "F32"},
+        {"shape": [2, 3], "data_offsets": [-24, 0], "dtype": "F32"},
+        {"shape": [2, 3], "data_offsets": [8, 0], "dtype": "F32"},
+        {"shape": [2, 3], "data_offsets": [8, 32], "dtype": "F32"},
+        {"shape": [2, 3], "data_offsets": [0, 20], "dtype": "F32"},
+        {"shape": [2, 3], "data_offsets": [0, 24, 24], "dtype": "F32"},
+        {"shape": [2, 3], "data_offsets": [0, 24], "dtype": "BF16"},
+        {"shape": [2, 3], "data_offsets": [0, 24], "dtype": "F32", "more": 1},
+        {"shape": [2, 2], "data_offsets": [1, 17], "dtype": "F32"},
+        {"shape": "ab", "data_offsets": [0, 24], "dtype": "F32"},
+        5,
+    ],
+)
+def test_tensors_that_are_not_there(shipped: bytes, entry: object) -> None:
+    header = json.loads(shipped[8 : 8 + int.from_bytes(shipped[:8], "little")])
+    good = {"shape": [2, 3], "data_offsets": [0, 24], "dtype": "F32"}
+    for tensors, refused in (({"a": good}, False), ({"a": good, "b": entry}, True)):
+        text = json.dumps({"__metadata__": header["__metadata__"], **tensors}).encode()
+        text += b" " * (-len(text) % 8)
+        data = len(text).to_bytes(8, "little") + text + bytes(24)
+        if refused:
+            with pytest.raises(WeightsError, match="w is not a file of weights"):
+                parse(data, "w")
+        else:
+            assert parse(data, "w")[1]["a"].shape == (2, 3)
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="empty"):
+        load_frozen(folder_with(tmp_path, b""))
 
 
 def test_a_file_of_other_weights_says_which(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

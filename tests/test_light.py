@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import safetensors.numpy
 
 from cae.bitstream.container import Tile, unpack
 from cae.bitstream.errors import CorruptError, DecodeMismatchError, WeightsError
@@ -150,7 +149,7 @@ def test_damage(codec: Codec, light_codec: FileCoder, photo: Bytes) -> None:
 @pytest.mark.parametrize("level", [NUMPY, *levels()])
 def test_bad_weights(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = find_weights()
-    config, tensors = parse(read_weights(weights), "weights", safetensors.numpy.load)
+    config, tensors = parse(read_weights(weights), "weights")
     name = "pixels.blocks_8.0.mix"
     for change in (
         {f"{name}.weight": np.full_like(tensors[f"{name}.weight"], 127), f"{name}.bias": np.full(128, 2**24, np.int32)},

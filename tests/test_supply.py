@@ -75,4 +75,4 @@ def test_dependencies_are_few_and_bounded() -> None:
             match = re.fullmatch(r"([\w-]+)(<[\d.]+),(>=[\d.]+)", requirement)
             assert match, requirement
             names.add(match[1])
-    assert names == {"numpy", "pillow", "click", "constriction", "safetensors"}
+    assert names == {"numpy", "pillow", "click", "constriction"}

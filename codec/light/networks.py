@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
 
 from ...bitstream.errors import WeightsError
 from ...bitstream.tables import ProbabilityTables
@@ -23,7 +22,7 @@ from ..config import (
     PATCH,
     ModelConfig,
 )
-from ..installed import parse
+from ..installed import Content, parse
 from ..integers import (
     DEVIATION_LIMIT,
     HALF,
@@ -129,9 +128,9 @@ class LightNetworks:
         layers.place(step, means, resolve(step, means, rows), latents)
 
 
-def parse_light(data: bytes, name: str, level: str | None = None) -> LightNetworks:
+def parse_light(data: Content, name: str, level: str | None = None) -> LightNetworks:
     """The networks in the content of a weights file. Raises WeightsError, naming `name`."""
-    config, tensors = parse(data, name, safetensors.numpy.load)
+    config, tensors = parse(data, name)
     level = level or fastest()
     try:
         return LightNetworks(config, tensors, None if level == NUMPY else levels()[level])

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from ...bitstream.errors import WeightsError
-from ..config import ACTIVATION_LIMIT
-from ..installed import find_weights, parse, read_weights
+from ..config import ACTIVATION_LIMIT, ModelConfig
+from ..installed import Content, find_weights, parse, read_weights
 from ..integers import INPUT_LIMIT
 from .exact import MAX_FACTOR, IntegerJoin, IntegerRateTable
 from .frozen import FrozenModel
@@ -46,9 +46,9 @@ def load_frozen(folder: Path | None = None, *, fingerprint: bytes | None = None)
     return parse_frozen(read_weights(weights), str(weights.path)), weights.fingerprint
 
 
-def parse_frozen(data: bytes, name: str) -> FrozenModel:
+def parse_frozen(data: Content, name: str) -> FrozenModel:
     """Inverse of `serialise` as far as the codec needs it. Raises WeightsError, naming `name`."""
-    config, tensors = parse(data, name, load)
+    config, tensors = _parse(data, name)
     training = {*_TRANSFORMS, TRAINING_PREFIX.rstrip(".")}
     state = {key: value for key, value in tensors.items() if key.split(".")[0] not in training}
     model = FrozenModel(config)
@@ -89,9 +89,9 @@ def parse_frozen(data: bytes, name: str) -> FrozenModel:
     return model
 
 
-def parse_trained(data: bytes, name: str) -> CompressionModel:
+def parse_trained(data: Content, name: str) -> CompressionModel:
     """The floating-point model in a weights file, to be trained further. Raises WeightsError, naming `name`."""
-    config, tensors = parse(data, name, load)
+    config, tensors = _parse(data, name)
     own = {
         key.removeprefix(TRAINING_PREFIX): value for key, value in tensors.items() if key.startswith(TRAINING_PREFIX)
     }
@@ -111,6 +111,11 @@ def serialise(frozen: FrozenModel, trained: CompressionModel) -> bytes:
         name = key if key.split(".")[0] in _TRANSFORMS else TRAINING_PREFIX + key
         tensors.setdefault(name, _compact(name, value))
     return save(tensors, metadata={"config": json.dumps(frozen.config.to_dict())})
+
+
+def _parse(data: Content, name: str) -> tuple[ModelConfig, dict[str, Tensor]]:
+    config, arrays = parse(data, name)
+    return config, {key: torch.from_numpy(array.copy()) for key, array in arrays.items()}
 
 
 def _compact(key: str, value: Tensor) -> Tensor:
