@@ -1,0 +1,121 @@
+"""Where the time goes by torch on a device: the networks alone, all of coding, and coding in several threads.
+
+    python benchmarks/device.py IMAGE [--device cuda]
+
+IMAGE, shifted round, is coded as one image and as several together. The networks are timed with what they work on
+already there, on a GPU by events; all of encoding (effort 1) and decoding by the clock, transfers and entropy coding
+with it. In several threads, the entropy coding of some images overlaps the networks of others. Files and pixels are
+compared with those of one image alone.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from torch import Tensor
+
+from cae.bitstream.container import unpack
+from cae.codec.image import Picture, read_picture
+from cae.codec.pipeline import Codec, load_codec
+
+QUALITY = 50
+TOGETHER = (1, 4, 8)
+THREADS = (1, 2, 4)
+
+
+def seconds(work: Callable[[], Any], rounds: int) -> float:
+    """By the clock, the median of calls after one that warms up."""
+    work()
+    found = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
+
+
+def seconds_on(device: torch.device, work: Callable[[], Any], rounds: int) -> float:
+    """On a GPU between two events, so that it counts what the GPU does, not when it is told to."""
+    if device.type != "cuda":
+        return seconds(work, rounds)
+    work()
+    found = []
+    for _ in range(rounds):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        work()
+        end.record()
+        end.synchronize()
+        found.append(float(start.elapsed_time(end)) / 1000)
+    return statistics.median(found)
+
+
+def networks(codec: Codec, pictures: Sequence[Picture], row: int, rounds: int) -> dict[str, float]:
+    """Seconds of each network for all pictures together."""
+    model, device = codec.model, codec.model.unit.device
+    height, width = (size // 64 * 64 for size in pictures[0].pixels.shape[:2])
+    pixels = torch.from_numpy(np.stack([picture.pixels[:height, :width] for picture in pictures])).to(device)
+
+    def nothing(step: int, means: Tensor, rows: Tensor) -> Tensor:
+        return torch.zeros(means.shape, dtype=torch.int32, device=means.device)
+
+    y = model.analyse(pixels, row)
+    z = model.analyse_hyper(y, row)
+    latents = model.walk(z, row, nothing)
+    parts = {
+        "analysis": partial(model.analyse, pixels, row),
+        "hyper-analysis": partial(model.analyse_hyper, y, row),
+        "prior": partial(model.walk, z, row, nothing),
+        "synthesis": partial(model.synthesise, latents, row),
+    }
+    return {name: seconds_on(device, work, rounds) for name, work in parts.items()}
+
+
+def in_threads(codec: Codec, groups: Sequence[Sequence[bytes]], threads: int) -> list[bytes]:
+    """The pixels of groups of files, each decoded by one thread at a time."""
+    with ThreadPoolExecutor(threads) as pool:
+        shown = list(pool.map(codec.decode_many, groups))
+    return [picture.pixels.tobytes() for group in shown for picture in group]
+
+
+@click.command()
+@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cuda", show_default=True)
+@click.option("--rounds", default=5, show_default=True)
+def main(image: Path, device: str, rounds: int) -> None:
+    """Time the parts on IMAGE."""
+    codec = load_codec(device)
+    pixels = read_picture(image).pixels
+    pictures = [Picture(np.roll(pixels, 64 * shift, axis=1)) for shift in range(max(TOGETHER))]
+    files = [codec.encode(picture, QUALITY, effort=1) for picture in pictures]
+    alone = [codec.decode(data).pixels.tobytes() for data in files]
+    row = unpack(files[0]).header.row
+    print("milliseconds an image, by part of the codec, and in all with transfers and entropy coding")
+    for count in TOGETHER:
+        own, data = pictures[:count], files[:count]
+        if codec.encode_many(own, QUALITY, effort=1) != data:
+            raise click.ClickException("files are not what they are alone")
+        parts = networks(codec, own, row, rounds)
+        parts["encode"] = seconds(partial(codec.encode_many, own, QUALITY, effort=1), rounds)
+        parts["decode"] = seconds(partial(codec.decode_many, data), rounds)
+        times = ", ".join(f"{name} {1000 * value / count:.2f}" for name, value in parts.items())
+        print(f"{count} together: {times}", flush=True)
+    groups = [files[first : first + 2] for first in range(0, len(files), 2)]
+    for threads in THREADS:
+        if in_threads(codec, groups, threads) != alone:
+            raise click.ClickException("pixels are not what they are alone")
+        value = seconds(partial(in_threads, codec, groups, threads), rounds) / len(files)
+        print(f"2 together, by {threads} threads: decode {1000 * value:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
