@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -37,7 +37,7 @@ OBJECT_STORE = 80 * 2**20
 
 def outcomes(
     jobs: Sequence[Job], work: Work, actors: int | None = None, threads: int | None = None, gpu: bool = False
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Does all jobs on the cluster at RAY_ADDRESS, or on one of this machine's that lasts as long. Order: as they end.
 
     actors: as many as there are CPUs by default; threads: CPUs of each, 1 by default; gpu: whether each has a GPU to

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path, PurePath
 
 import click
@@ -15,8 +16,8 @@ from .progress import FilesBar
 from .remote import Place, Remote
 from .work import Job, Outcome, Work, do
 
-Engine = Callable[[Sequence[Job], Work], Iterator[Outcome]]
-"""Does all jobs, and gives the outcome of each as it ends, in any order."""
+Engine = Callable[[Sequence[Job], Work], Generator[Outcome, None, None]]
+"""Does all jobs, and gives the outcome of each as it ends, in any order. When it is closed it ends what it is at."""
 
 
 def plan(
@@ -109,14 +110,15 @@ def run(jobs: Sequence[Job], skipped: int, work: Work, engine: Engine, quiet: bo
     bar = FilesBar(len(jobs), quiet)
     done: list[Outcome] = []
     read = 0
-    for outcome in engine(jobs, work) if jobs else ():
-        done.append(outcome)
-        read += outcome.bytes_in
-        bar.clear()
-        if outcome.error:
-            click.echo(f"cae: {outcome.error}", err=True)
-        _tell_notes(outcome, quiet)
-        bar.show(len(done), read)
+    with closing(engine(jobs, work)) as outcomes:
+        for outcome in outcomes if jobs else ():
+            done.append(outcome)
+            read += outcome.bytes_in
+            bar.clear()
+            if outcome.error:
+                click.echo(f"cae: {outcome.error}", err=True)
+            _tell_notes(outcome, quiet)
+            bar.show(len(done), read)
     bar.clear()
     failed = sum(bool(outcome.error) for outcome in done)
     if not quiet:

@@ -8,14 +8,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import FrameType
 
 from ..codec.kernels.threads import cores, set_threads, thread_count
-from .failures import UNEXPECTED
+from .failures import TERMINATED, UNEXPECTED
 from .remote import Place
-from .work import Job, Outcome, Work, attempt, attempt_all
+from .work import Job, Outcome, Work, attempt_all
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Where torch, numpy and the kernels find how many threads they may have, when they are imported or first used."""
@@ -33,7 +35,7 @@ MEMORY = 2**31
 """Bytes that all processes may take together, where nobody says how many they are to be."""
 
 
-def on_this_machine(jobs: Sequence[Job], work: Work, processes: int | None) -> Iterator[Outcome]:
+def on_this_machine(jobs: Sequence[Job], work: Work, processes: int | None) -> Generator[Outcome, None, None]:
     """The Engine of this machine. Raises nothing: a job whose process dies has failed.
 
     processes: by default one for each thread, as far as MEMORY goes, once it is clear that there is work for them."""
@@ -65,11 +67,12 @@ def _most_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Outcome]:
+def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Generator[Outcome, None, None]:
     """The outcomes of jobs by so many processes."""
     processes = min(processes, len(jobs))
     waiting = _parts(jobs, processes)
     running: dict[Future[list[Outcome]], list[Job]] = {}
+    others = multiprocessing.active_children()
     executor = _executor(processes, processes)
     try:
         while True:
@@ -95,13 +98,19 @@ def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Iterator[Ou
                     yield _alone(job, work, processes)
                 running.clear()
                 executor = _executor(processes, processes)
+    except BaseException:  # an interrupt, or nobody wants the rest
+        _end_workers(others)
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 
 
 def _attempt_part(work: Work, jobs: Sequence[Job]) -> list[Outcome]:
     """In a process of the executor's."""
-    return list(attempt_all(work, jobs))
+    try:
+        return list(attempt_all(work, jobs))
+    except SystemExit:  # the executor would go on to the next part
+        os._exit(TERMINATED)
 
 
 def _parts(jobs: Sequence[Job], processes: int) -> Iterator[list[Job]]:
@@ -128,11 +137,24 @@ def _size(source: Place) -> int:
 
 def _alone(job: Job, work: Work, share: int) -> Outcome:
     """Of a job in a process of its own."""
-    with _executor(1, share) as executor:
-        try:
-            return executor.submit(attempt, work, job).result()
-        except BrokenExecutor:
-            return Outcome(job, error=f"{job.source}: its process died", code=UNEXPECTED)
+    others = multiprocessing.active_children()
+    executor = _executor(1, share)
+    try:
+        (outcome,) = executor.submit(_attempt_part, work, [job]).result()
+        return outcome
+    except BrokenExecutor:
+        return Outcome(job, error=f"{job.source}: its process died", code=UNEXPECTED)
+    except BaseException:
+        _end_workers(others)
+        raise
+    finally:
+        executor.shutdown()
+
+
+def _end_workers(others: Sequence[BaseProcess]) -> None:
+    """All but those, or what they are at would have to be waited for."""
+    for process in set(multiprocessing.active_children()) - set(others):
+        process.terminate()
 
 
 def _executor(processes: int, share: int) -> ProcessPoolExecutor:
@@ -151,6 +173,13 @@ def use_threads(count: int) -> None:
 def _start_worker(share: int) -> None:
     """One of so many, which share the threads that one process would take."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    signal.signal(signal.SIGTERM, _exit)
     for name in THREADS:
         own = os.environ.get(name, "")
         os.environ[name] = str(max(1, (int(own) if own.isdecimal() else cores()) // share))
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    """Ends a worker by way of what cleans up; once, since the executor may tell all again when one has ended."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(TERMINATED)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
+import signal
 import sys
+import threading
+import time
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +22,7 @@ from cae.cli.processes import in_processes, on_this_machine
 from cae.cli.work import Job, Work
 
 WORK = """
-import os
+import os, time
 from cae.cli.work import Outcome
 
 class Input:
@@ -41,6 +46,17 @@ class Where(Threads):
     def write(self, job, input, coded):
         return Outcome(job, line=str(os.getpid()))
 
+class Slow(Threads):
+    def write(self, job, input, coded):
+        job.output.write_text("begun")
+        try:
+            time.sleep(60)
+        finally:
+            job.output.write_text("cleaned up")
+            time.sleep(1)
+        return Outcome(job)
+
+slow = Slow()
 work = Threads()
 where = Where()
 """
@@ -99,6 +115,31 @@ def test_processes_by_default(
     assert sorted(outcome.job.source.name for outcome in outcomes) == sorted(names)
     assert [outcome.job.source.name for outcome in outcomes if outcome.error] == ["bad"]
     assert [outcome.line for outcome in outcomes].count(str(os.getpid())) == alone
+
+
+def test_an_interrupt_does_not_wait(module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that would take minutes ends at once, cleans up after itself, and nothing is begun in its place."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    outputs = [tmp_path / f"{number}.out" for number in range(6)]
+    begun = threading.Event()
+
+    def interrupt() -> None:
+        while sum(output.exists() for output in outputs) < 2:
+            time.sleep(0.1)
+        begun.set()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    outcomes = in_processes([Job(Path("a"), output) for output in outputs], module.slow, 2)
+    start = time.monotonic()
+    thread.start()
+    with pytest.raises(KeyboardInterrupt), closing(outcomes):
+        list(outcomes)
+    thread.join()
+    assert begun.is_set()
+    assert time.monotonic() - start < 30
+    assert [output.read_text() for output in outputs if output.exists()] == ["cleaned up"] * 2
+    assert not multiprocessing.active_children()
 
 
 def test_nothing_to_do(module: ModuleType) -> None:
