@@ -35,7 +35,7 @@ CAPABILITIES = ("default", "avx2", "avx512")
 """Of torch, from the least to the most."""
 
 ONEDNN = ("SSE41", "AVX2", "ALL")
-"""Of oneDNN, which has no others for products of float32: beyond AVX-512 they are for other types."""
+"""Of oneDNN; those beyond AVX-512 are for other types than float32."""
 
 BEST = torch.backends.cpu.get_cpu_capability().lower()
 

@@ -10,7 +10,7 @@ from .failures import UNEXPECTED, Failure
 EVALUATION = ("bjontegaard", "matplotlib", "pytorch_msssim", "scipy", "ssimulacra2")
 """Modules of the extra `eval` without which nothing is measured."""
 
-TRAINING = ("bjontegaard", "matplotlib", "pytorch_msssim", "scipy")
+TRAINING = ("bjontegaard", "matplotlib", "pytorch_msssim", "safetensors", "scipy")
 """Modules of the extra `train`."""
 
 

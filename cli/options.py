@@ -96,8 +96,8 @@ processes = click.option(
     type=click.IntRange(min=1),
     metavar="N",
     help="Processes for many files, among which the CPU threads are divided. By default, if the files take more than a "
-    "few seconds, one for each thread, as far as 2 GB of memory go, but one with a GPU; with --engine ray as many as "
-    "the cluster has CPUs.",
+    "few seconds, one for each thread and 2 GB of memory, but only one where there may be a GPU; with --engine ray as "
+    "many as the cluster has CPUs.",
 )
 engine = click.option(
     "--engine",

@@ -7,7 +7,9 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from multiprocessing.process import BaseProcess
@@ -15,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from ..codec.kernels.threads import cores, set_threads, thread_count
+from ..codec.memory import machine_memory
 from .failures import TERMINATED, UNEXPECTED
 from .remote import Place
 from .work import Job, Outcome, Work, attempt_all
@@ -27,44 +30,49 @@ MOST_TOGETHER, SMALL = 16, 2**20
 better the networks are used where images are small, and the longer it takes until something is said of them."""
 
 
-WORTH = 5.0
-"""Seconds of work for which other processes are started: to be ready takes each of them 0.3, and on two cores they
-save a fifth."""
+TRIAL, WORTH = 1.0, 5.0
+"""Seconds after which it is seen how long all files will take, and how long that must be for other processes to be
+started: to be ready takes each of them 0.3, and on two cores they save a fifth."""
 
 MEMORY = 2**31
-"""Bytes that all processes may take together, where nobody says how many they are to be."""
+"""Bytes for each process, where nobody says how many they are to be: an image of 100 megapixels takes 1.2 GB."""
 
 
 def on_this_machine(jobs: Sequence[Job], work: Work, processes: int | None) -> Generator[Outcome, None, None]:
-    """The Engine of this machine. Raises nothing: a job whose process dies has failed.
+    """The Engine of this machine. Raises nothing: a job has failed if one of several processes dies of it.
 
-    processes: by default one for each thread, as far as MEMORY goes, once it is clear that there is work for them."""
-    if processes is None:
-        first, jobs = jobs[:1], jobs[1:]
-        yield from attempt_all(work, first)  # which takes longer, since the weights are loaded for it
-        done, left = 1, 0.0
-        while jobs and left < WORTH:
-            begin = time.perf_counter()
-            outcomes = list(attempt_all(work, jobs[:done]))
-            jobs = jobs[done:]
-            left = (time.perf_counter() - begin) / len(outcomes) * len(jobs)
-            done += len(outcomes)
-            yield from outcomes
-        processes = max(1, min(thread_count(), MEMORY // _most_memory()))
-    if processes == 1 or len(jobs) < 2:
-        yield from attempt_all(work, jobs)
+    processes: by default one for each thread, as far as the memory goes, once it is clear that there is work for them.
+    """
+    most = default_processes() if processes is None else processes
+    waiting = deque(jobs)
+    left = 0.0 if processes is None else WORTH
+    while most > 1 and len(waiting) > 1 and left < WORTH:
+        begin = time.perf_counter()
+        yield from attempt_all(work, _for_a_while(waiting))
+        left = (time.perf_counter() - begin) / (len(jobs) - len(waiting)) * len(waiting)
+        jobs = list(waiting)
+    if most > 1 and len(waiting) > 1:
+        yield from in_processes(list(waiting), work, most)
     else:
-        yield from in_processes(jobs, work, processes)
+        yield from attempt_all(work, waiting)
 
 
-def _most_memory() -> int:
-    """Bytes that this process had at most, or what many have, where the system does not tell."""
+def _for_a_while(jobs: deque[Job]) -> Iterator[Job]:
+    """Takes them away one by one, for TRIAL seconds."""
+    begin = time.perf_counter()
+    while jobs and time.perf_counter() - begin < TRIAL:
+        yield jobs.popleft()
+
+
+def default_processes() -> int:
+    """How many processes there may be: each has MEMORY, and as many threads as the others."""
     try:
-        import resource
-    except ImportError:  # Windows
-        return 2**28
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        multiprocessing.get_context("spawn").Lock()
+    except (ImportError, OSError):  # the system has nothing by which processes could share work
+        return 1
+    threads = thread_count()
+    share = -(-threads // max(1, min(threads, machine_memory() // MEMORY)))
+    return threads // share
 
 
 def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Generator[Outcome, None, None]:
@@ -174,8 +182,9 @@ def _start_worker(share: int) -> None:
     """One of so many, which share the threads that one process would take."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     signal.signal(signal.SIGTERM, _exit)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in THREADS:
-        own = os.environ.get(name, "")
+        own = os.environ.get(name, "").split(",")[0]  # as thread_count has it
         os.environ[name] = str(max(1, (int(own) if own.isdecimal() else cores()) // share))
 
 
@@ -183,3 +192,11 @@ def _exit(number: int, frame: FrameType | None) -> None:
     """Ends a worker by way of what cleans up; once, since the executor may tell all again when one has ended."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(TERMINATED)
+
+
+def _end_with_parent() -> None:
+    """Should it be killed: nobody else would end a worker."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(UNEXPECTED)

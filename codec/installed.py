@@ -97,9 +97,10 @@ def read_weights(weights: Weights) -> Content:
         if path.stat().st_size > MAX_BYTES:
             raise WeightsError(f"{path} has more than {MAX_BYTES:,} bytes")
         with path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except ValueError as error:  # nothing can be mapped of an empty file
-        raise WeightsError(f"{path} is empty") from error
+            try:
+                data: Content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError):  # some network file systems map nothing, and nobody an empty file
+                data = file.read()
     except OSError as error:
         raise MissingWeightsError(
             f"no weights {weights.fingerprint.hex()} in {path.parent}: {path.name}: {error.strerror or error}"
@@ -119,8 +120,13 @@ def parse(data: Content, name: str) -> tuple[ModelConfig, dict[str, npt.NDArray[
         header = json.loads(bytes(content[8:start]))
         values: dict[str, Any] = json.loads(header.pop("__metadata__")["config"])
         tensors = {key: _tensor(content[start:], **entry) for key, entry in header.items()}
+        # One after the other, so that they have no more bytes than the file.
+        places = sorted(tuple(entry["data_offsets"]) for entry in header.values())
+        ends = [0, *(end for _, end in places)]
+        if [begin for begin, _ in places] != ends[:-1] or ends[-1] != len(content) - start:
+            raise ValueError("there are gaps or overlaps between the tensors")
         return ModelConfig.from_dict(values), tensors
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{name} is not a file of weights: {error}") from error
 
 

@@ -1,11 +1,27 @@
-"""What becomes of a lack of memory."""
+"""How much memory there is, and what becomes of a lack of it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ..bitstream.errors import MemoryLimitError
+
+CONTAINER = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux says how many bytes a container may have: a number, or "max"."""
+
+
+def machine_memory() -> int:
+    """Bytes that this machine or container has; 8 GiB where the system does not tell, as Windows does not."""
+    if not hasattr(os, "sysconf"):
+        return 2**33
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(memory, int(CONTAINER.read_text()))
+    except (OSError, ValueError):
+        return memory
 
 
 @contextmanager

@@ -51,3 +51,13 @@ def test_torch_is_in_its_own_rooms() -> None:
     imports = "\n".join(f"import cae.codec.{name}" for name in sorted(names - {"pipeline"}))
     code = f"import sys\nsys.modules['torch'] = None\n{imports}"
     subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
+def test_safetensors_is_for_writing_weights_alone() -> None:
+    """Who has installed torch apart may not have it."""
+    code = (
+        "import sys; sys.modules['safetensors'] = None; import numpy\n"
+        "from cae.codec.image import read_picture; from cae.codec.pipeline import load_codec\n"
+        "load_codec('cpu').encode(read_picture(numpy.zeros((9, 9, 3), numpy.uint8)), 50)"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,8 +1,9 @@
-"""The networks by torch on a device that is not the CPU: a simulated one, that takes every liberty a GPU may take.
+"""The networks by torch on a device that is not the CPU: a simulated one, which takes liberties that a GPU may take.
 
 Its tensors are on torch's "meta" device as far as anybody can tell, and no operation takes them together with the
 CPU's. Sums run in other orders and in parts, products and sums are fused, divisions are products with a reciprocal;
-what has more than one result by IEEE 754 beside that, as logarithms have, is refused."""
+what has more than one result by IEEE 754 beside that, as logarithms have, is refused. Not simulated is what exact.py
+switches off (TF32 and other narrow types, cuDNN's algorithms)."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ MOVES = (
     "_to_copy cat chunk clone copy_ detach empty_like expand flatten full index index_select narrow permute repeat "
     "reshape select slice stack to transpose unbind unsqueeze view zeros zeros_like"
 )
-"""What changes no number but for its type; whole numbers to types that hold them, here."""
+"""What changes no number, but maybe its type."""
 
 SINGLE = "abs add add_ clamp_ floor_ mul mul_ round round_ sub"
 """What has one result by IEEE 754."""
@@ -46,10 +47,11 @@ def other_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
     return odd + even if bias is None else odd + bias + even
 
 
-def other_conv2d(x: Tensor, weight: Tensor, bias: Tensor, stride: Any, padding: Any, *_: Any) -> Tensor:
+def other_conv2d(x: Tensor, weight: Tensor, bias: Tensor, *how: Any) -> Tensor:
     """Depthwise, from the last tap to the first, each multiplied and added in one."""
-    _, _, height, width = x.shape
-    assert weight.shape[1:] == (1, 3, 3)
+    _, channels, height, width = x.shape
+    assert how == ([1, 1], [1, 1], [1, 1], channels), "stride, padding, dilation, groups"
+    assert weight.shape == (channels, 1, 3, 3)
     x = F.pad(x, (1, 1, 1, 1))
     sums = bias[:, None, None].expand(x.shape[0], -1, height, width)
     for tap in reversed(range(9)):
@@ -59,7 +61,8 @@ def other_conv2d(x: Tensor, weight: Tensor, bias: Tensor, stride: Any, padding: 
 
 
 def fused(x: Tensor, y: Tensor | float, factor: Tensor | float) -> Tensor:
-    """x + factor * y in float32, rounded once: products are exact in float64."""
+    """x + factor * y in float32, rounded once, or, where float64 rounds the sum to halfway between two of float32,
+    twice: products are exact in float64."""
     assert x.dtype == torch.float32
     return (x.double() + torch.as_tensor(y).double() * factor).float()
 
@@ -130,6 +133,9 @@ class OtherDevice(TorchDispatchMode):
             kwargs["device"] = torch.device("cpu")
         here = [tree_map(lambda leaf: leaf.held if isinstance(leaf, Distant) else leaf, x) for x in (args, kwargs)]
         found = LIBERTIES.get(name, operation)(*here[0], **here[1])
+        if name in ("to", "_to_copy"):
+            (held,) = (x for x in tree_leaves(here) if isinstance(x, Tensor))
+            assert torch.equal(found.to(held.dtype), held), "a type that does not hold the number"
         if operation._schema.is_mutable:
             return args[0]
         if torch.device(where).type == "cpu":
@@ -185,11 +191,14 @@ def test_the_simulation_notices(device: OtherDevice) -> None:
     assert far.device.type == OTHER
     assert torch.equal(far.cpu(), x)
     assert not torch.equal(F.linear(far, weight.to(OTHER)).cpu(), F.linear(x, weight))
-    assert not torch.equal(torch.add(far, far, alpha=1 / 3).cpu(), x + x * (1 / 3))
+    third = float(np.float32(1 / 3))
+    assert not torch.equal(torch.add(far, far, alpha=third).cpu(), x + x * third)
     assert not torch.equal((far / 3).cpu(), x / 3)
     with pytest.raises(AssertionError, match="two devices"):
         far + x
     with pytest.raises(AssertionError, match="other results"):
         far.log()
+    with pytest.raises(AssertionError, match="does not hold"):
+        far.int()
     with pytest.raises((RuntimeError, TypeError)):
         far.numpy()

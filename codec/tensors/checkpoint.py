@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from ...bitstream.errors import WeightsError
@@ -106,6 +105,8 @@ def parse_trained(data: Content, name: str) -> CompressionModel:
 
 def serialise(frozen: FrozenModel, trained: CompressionModel) -> bytes:
     """A weights file: the frozen model, and of the trained one what the frozen does not have."""
+    from safetensors.torch import save  # not above: to read one takes torch alone
+
     tensors = {key: _compact(key, value) for key, value in frozen.state_dict().items()}
     for key, value in trained.state_dict().items():
         name = key if key.split(".")[0] in _TRANSFORMS else TRAINING_PREFIX + key
