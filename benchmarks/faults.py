@@ -4,8 +4,8 @@
 
 A process that has loaded the model forks one child for each trial, which runs the command `cae`: killed at random
 moments (SIGKILL), told to end (SIGTERM, SIGINT), on a full disk, in a folder that is read-only, and two at a time with
-one output. For Linux; the full disk and the read-only folder are small tmpfs mounts where we may mount, limits and
-permissions elsewhere.
+one output. Commands that share many files among processes are signalled, too, and all of those have to end. For Linux;
+the full disk and the read-only folder are small tmpfs mounts where we may mount, limits and permissions elsewhere.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,12 @@ from cae.codec.ways import load_light
 SIDE = 160
 DISK = 16 * 1024
 """Bytes of the small disk: less than the output."""
+
+FILES = 12
+"""Of a command with several processes."""
+
+LONGEST_END = 20.0
+"""Seconds that its processes may take to end."""
 
 
 def start(arguments: list[str], errors: Path, prepare: Callable[[], None] = lambda: None) -> int:
@@ -130,6 +137,56 @@ class Trials:
         self.broken += ends["broken"]
         print(f"two writers x {count}: {dict(ends)}", flush=True)
 
+    def shared_out(self, number: signal.Signals, count: int) -> None:
+        """Send a signal at a random moment to a command that works with two more processes: all end soon, and each
+        output is whole or not there."""
+        images = self.folder / "images"
+        images.mkdir(exist_ok=True)
+        for index in range(FILES):
+            shutil.copy(self.image, images / f"{index}.png")
+        command = [sys.executable, "-m", "cae", "encode", str(images), "--out", str(self.outputs), "--jobs", "2"]
+        command += ["-q", "90", "--device", "cpu", "--quiet"]
+        written: Counter[int] = Counter()
+        longest, seconds, leftovers = 0.0, 0.0, 0
+        for trial in range(count + 1):
+            begin = time.perf_counter()
+            with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as run:
+                if trial:  # the first tells how long it takes
+                    time.sleep(self.random.uniform(0, seconds))
+                    run.send_signal(number)
+                told = time.perf_counter()
+                run.wait()
+                while is_there(run.pid) and time.perf_counter() - told < LONGEST_END:
+                    time.sleep(0.01)
+            end = time.perf_counter()
+            if trial:
+                longest = max(longest, end - told)
+            else:
+                seconds = end - begin
+            self.broken += is_there(run.pid)
+            found = [path.read_bytes() for path in self.outputs.glob("*.cae")]
+            self.broken += sum(data != self.whole for data in found) + (not trial and len(found) != FILES)
+            written[len(found)] += bool(trial)
+            for path in list(self.outputs.iterdir()):
+                leftovers += path.suffix != ".cae"
+                path.unlink()
+        self.broken += 0 if number is signal.SIGKILL else leftovers
+        counts = f"{min(written.elements())} to {max(written.elements())} of {FILES} outputs"
+        print(
+            f"{number.name} to a command with two processes x {count}: {counts}, all processes ended after "
+            f"{longest:.1f} s at most, temporary files left: {leftovers}",
+            flush=True,
+        )
+
+
+def is_there(group: int) -> bool:
+    """Whether any process of a group is."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
 
 @contextmanager
 def mounted(folder: Path, options: str) -> Iterator[bool]:
@@ -161,6 +218,9 @@ def main(kills: int) -> None:
         trials.signalled(signal.SIGKILL, kills)
         trials.signalled(signal.SIGTERM, kills // 4)
         trials.signalled(signal.SIGINT, kills // 4)
+        trials.shared_out(signal.SIGKILL, kills // 10)
+        trials.shared_out(signal.SIGTERM, kills // 10)
+        trials.shared_out(signal.SIGINT, kills // 10)
         trials.two_writers(kills // 10)
         trials.refused("file size limit", trials.outputs, limit_file_size)
         with mounted(Path(name) / "full", f"size={DISK}") as done:
