@@ -7,17 +7,16 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 
 from ..codec.kernels.threads import cores, set_threads, thread_count
 from ..codec.memory import machine_memory
+from ..codec.workers import begin_worker, end_workers
 from .failures import TERMINATED, UNEXPECTED
 from .remote import Place
 from .work import Job, Outcome, Work, attempt_all
@@ -107,7 +106,7 @@ def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Generator[O
                 running.clear()
                 executor = _executor(processes, processes)
     except BaseException:  # an interrupt, or nobody wants the rest
-        _end_workers(others)
+        end_workers(others)
         raise
     finally:
         executor.shutdown(cancel_futures=True)
@@ -153,16 +152,10 @@ def _alone(job: Job, work: Work, share: int) -> Outcome:
     except BrokenExecutor:
         return Outcome(job, error=f"{job.source}: its process died", code=UNEXPECTED)
     except BaseException:
-        _end_workers(others)
+        end_workers(others)
         raise
     finally:
         executor.shutdown()
-
-
-def _end_workers(others: Sequence[BaseProcess]) -> None:
-    """All but those, or what they are at would have to be waited for."""
-    for process in set(multiprocessing.active_children()) - set(others):
-        process.terminate()
 
 
 def _executor(processes: int, share: int) -> ProcessPoolExecutor:
@@ -180,9 +173,8 @@ def use_threads(count: int) -> None:
 
 def _start_worker(share: int) -> None:
     """One of so many, which share the threads that one process would take."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    begin_worker()
     signal.signal(signal.SIGTERM, _exit)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in THREADS:
         own = os.environ.get(name, "").split(",")[0]  # as thread_count has it
         os.environ[name] = str(max(1, (int(own) if own.isdecimal() else cores()) // share))
@@ -192,11 +184,3 @@ def _exit(number: int, frame: FrameType | None) -> None:
     """Ends a worker by way of what cleans up; once, since the executor may tell all again when one has ended."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(TERMINATED)
-
-
-def _end_with_parent() -> None:
-    """Should it be killed: nobody else would end a worker."""
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(UNEXPECTED)

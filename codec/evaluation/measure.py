@@ -7,7 +7,6 @@ import functools
 import math
 import multiprocessing
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ import torch
 from ..arrays import Pixels
 from ..distortion import psnr
 from ..kernels.threads import set_threads
+from ..workers import begin_worker, end_workers
 from .cache import Cache
 from .codecs import make_codec
 from .curve import Point
@@ -109,17 +109,14 @@ def _run(tasks: dict[int, Task], jobs: int) -> Iterator[tuple[int, list[Measurem
             yield index, perform(task)
         return
     others = multiprocessing.active_children()
-    # Spawned, not forked: torch's threads do not survive a fork. Interrupts are left to this process.
-    pool = ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    )
+    # Spawned, not forked: torch's threads do not survive a fork.
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), begin_worker)
     try:
         futures = {pool.submit(perform, task): index for index, task in tasks.items()}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BaseException:
-        for process in set(multiprocessing.active_children()) - set(others):
-            process.terminate()  # else they would go on for minutes; the cache stands it
+        end_workers(others)  # the cache stands it
         raise
     finally:
         pool.shutdown(cancel_futures=True)
