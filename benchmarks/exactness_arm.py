@@ -32,7 +32,7 @@ PACKAGES = (
     "libcrypt1"
 )
 # The last torch whose wheel for ARM does not bring CUDA.
-WHEELS = "torch==2.8.0 numpy pillow safetensors click typing_extensions sympy mpmath networkx jinja2 filelock fsspec"
+WHEELS = "torch==2.8.0 numpy pillow click typing_extensions sympy mpmath networkx jinja2 filelock fsspec"
 DOWNLOAD = "-m pip download --quiet --no-deps --only-binary=:all: --python-version=3.11"
 REFERENCE = Path(__file__).resolve().parent.parent / "tests" / "reference_decoder.py"
 QUALITIES = (5, 50, 95)
@@ -144,9 +144,9 @@ def cross_compile(package: Path) -> None:
     import cae
 
     shutil.copytree(Path(cae.__file__).parent, package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    sources = sorted((REFERENCE.parent.parent / "codec" / "light" / "kernels").glob("*.c"))
+    sources = sorted((REFERENCE.parent.parent / "codec" / "kernels").glob("*.c"))
     options = ("-O3", "-ffp-contract=off", "-fPIC", "-shared")
-    library = package / "codec" / "light" / "_kernels.so"
+    library = package / "codec" / "kernels" / "_kernels.so"
     subprocess.run(["aarch64-linux-gnu-gcc", *options, "-o", library, *sources], check=True)
 
 

@@ -40,7 +40,7 @@ SIZES = ((1, 2, 2), (1, 6, 10), (3, 12, 8), (1, 10, 14))
 ODD_SIZES = ((1, 1, 1), (1, 5, 7), (2, 1, 3))
 """Images, height, width. Ends after a tile or a chunk of positions of the kernels, and within."""
 
-HEADER = Path(__file__).parent.parent / "codec" / "light" / "kernels" / "kernels.h"
+HEADER = Path(__file__).parent.parent / "codec" / "kernels" / "kernels.h"
 
 pytestmark = pytest.mark.skipif(not levels(), reason="no kernels were compiled")
 
@@ -427,7 +427,6 @@ def test_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
             threads.in_threads(lambda begin, end, lacking=lacking: bool(begin) == lacking, 10_000)
 
 
-@pytest.mark.skipif(not HEADER.exists(), reason="the sources are not there")
 def test_constants() -> None:
     defined = dict(re.findall(r"#define (\w+) (\d+)", HEADER.read_text()))
     expected = {"CAE_KERNELS_VERSION": VERSION, "FRACTION": LATENT_FRACTION, "LONGEST_RUN": LONGEST_RUN}
