@@ -32,31 +32,27 @@ TOGETHER = (1, 4, 8)
 THREADS = (1, 2, 4)
 
 
-def seconds(work: Callable[[], Any], rounds: int) -> float:
-    """By the clock, the median of calls after one that warms up."""
+def by_clock(work: Callable[[], Any]) -> float:
+    """Seconds of a call."""
+    start = time.perf_counter()
     work()
-    found = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
+    return time.perf_counter() - start
 
 
-def seconds_on(device: torch.device, work: Callable[[], Any], rounds: int) -> float:
-    """On a GPU between two events, so that it counts what the GPU does, not when it is told to."""
-    if device.type != "cuda":
-        return seconds(work, rounds)
+def by_events(work: Callable[[], Any]) -> float:
+    """Seconds that a GPU is at it, not those in which it is told to."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
     work()
-    found = []
-    for _ in range(rounds):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        work()
-        end.record()
-        end.synchronize()
-        found.append(float(start.elapsed_time(end)) / 1000)
-    return statistics.median(found)
+    end.record()
+    end.synchronize()
+    return float(start.elapsed_time(end)) / 1000
+
+
+def seconds(work: Callable[[], Any], rounds: int, timed: Callable[[Callable[[], Any]], float] = by_clock) -> float:
+    """The median of calls after one that warms up."""
+    work()
+    return statistics.median(timed(work) for _ in range(rounds))
 
 
 def networks(codec: Codec, pictures: Sequence[Picture], row: int, rounds: int) -> dict[str, float]:
@@ -77,7 +73,8 @@ def networks(codec: Codec, pictures: Sequence[Picture], row: int, rounds: int) -
         "prior": partial(model.walk, z, row, nothing),
         "synthesis": partial(model.synthesise, latents, row),
     }
-    return {name: seconds_on(device, work, rounds) for name, work in parts.items()}
+    timed = by_events if device.type == "cuda" else by_clock
+    return {name: seconds(work, rounds, timed) for name, work in parts.items()}
 
 
 def in_threads(codec: Codec, groups: Sequence[Sequence[bytes]], threads: int) -> list[bytes]:

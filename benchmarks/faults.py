@@ -146,35 +146,34 @@ class Trials:
             shutil.copy(self.image, images / f"{index}.png")
         command = [sys.executable, "-m", "cae", "encode", str(images), "--out", str(self.outputs), "--jobs", "2"]
         command += ["-q", "90", "--device", "cpu", "--quiet"]
-        written: Counter[int] = Counter()
-        longest, seconds, leftovers = 0.0, 0.0, 0
-        for trial in range(count + 1):
-            begin = time.perf_counter()
-            with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as run:
-                if trial:  # the first tells how long it takes
-                    time.sleep(self.random.uniform(0, seconds))
-                    run.send_signal(number)
+
+        def run(number: signal.Signals | None, delay: float) -> tuple[float, int, int]:
+            """Seconds after the signal, if there is one, until all have ended; outputs; temporary files."""
+            with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+                time.sleep(delay)
                 told = time.perf_counter()
-                run.wait()
-                while is_there(run.pid) and time.perf_counter() - told < LONGEST_END:
+                if number:
+                    process.send_signal(number)
+                process.wait()
+                while is_there(process.pid) and time.perf_counter() - told < LONGEST_END:
                     time.sleep(0.01)
-            end = time.perf_counter()
-            if trial:
-                longest = max(longest, end - told)
-            else:
-                seconds = end - begin
-            self.broken += is_there(run.pid)
-            found = [path.read_bytes() for path in self.outputs.glob("*.cae")]
-            self.broken += sum(data != self.whole for data in found) + (not trial and len(found) != FILES)
-            written[len(found)] += bool(trial)
-            for path in list(self.outputs.iterdir()):
-                leftovers += path.suffix != ".cae"
+            seconds = time.perf_counter() - told
+            self.broken += is_there(process.pid)
+            found = {path: path.read_bytes() for path in self.outputs.iterdir()}
+            for path in found:
                 path.unlink()
-        self.broken += 0 if number is signal.SIGKILL else leftovers
-        counts = f"{min(written.elements())} to {max(written.elements())} of {FILES} outputs"
+            whole = [data for path, data in found.items() if path.suffix == ".cae"]
+            self.broken += sum(data != self.whole for data in whole)
+            return seconds, len(whole), len(found) - len(whole)
+
+        all_seconds, written, left = run(None, 0)
+        self.broken += (written != FILES) + left
+        ends = [run(number, self.random.uniform(0, all_seconds)) for _ in range(count)]
+        seconds, outputs, leftovers = zip(*ends, strict=True)
+        self.broken += 0 if number is signal.SIGKILL else sum(leftovers)
         print(
-            f"{number.name} to a command with two processes x {count}: {counts}, all processes ended after "
-            f"{longest:.1f} s at most, temporary files left: {leftovers}",
+            f"{number.name} to a command with two processes x {count}: {min(outputs)} to {max(outputs)} of {FILES} "
+            f"outputs, all processes ended after {max(seconds):.1f} s at most, temporary files left: {sum(leftovers)}",
             flush=True,
         )
 
