@@ -27,6 +27,7 @@ from cae.codec.light import networks as light
 from cae.codec.light.networks import NUMPY, LightNetworks
 from cae.codec.networks import Networks
 from cae.codec.pipeline import Codec, load_codec
+from cae.codec.tensors import analysis
 from cae.codec.ways import load_light
 
 FILES = json.loads((Path(__file__).parent / "vectors" / "files.json").read_text(encoding="utf-8"))
@@ -126,6 +127,27 @@ def test_networks_agree_on_any_numbers(codec: Codec, light_codec: FileCoder, row
 
     for one, other in zip(run(torchs), run(lights), strict=True):
         assert np.array_equal(one, other)
+
+
+def test_positions_where_the_analysis_runs_away(
+    codec: Codec, light_codec: FileCoder, photo: Bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They get the linear transform's latents, the others stay as they were."""
+    images = np.ascontiguousarray(photo[None, :112, :192])
+
+    def latents(limit: float) -> Floats:
+        monkeypatch.setattr(light, "RUNAWAY", limit)
+        monkeypatch.setattr(analysis, "RUNAWAY", limit)
+        y = light_codec.coder.networks.analyse(images, 100)
+        assert np.array_equal(y, codec.coder.networks.analyse(images, 100))
+        return y
+
+    full, linear = latents(np.inf), latents(-1)
+    limit = float(np.median(np.abs(full).max(axis=-1)))
+    away = (np.abs(full) > limit).any(axis=-1)
+    assert 0.4 < away.mean() < 0.6
+    assert not np.array_equal(full, linear)
+    assert np.array_equal(latents(limit), np.where(away[..., None], linear, full))
 
 
 def test_parts_and_reductions(codec: Codec, light_codec: FileCoder, photo: Bytes) -> None:

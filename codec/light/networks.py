@@ -27,6 +27,7 @@ from ..integers import (
     DEVIATION_LIMIT,
     HALF,
     INPUT_LIMIT,
+    RUNAWAY,
     STEPS,
     group_of,
 )
@@ -68,8 +69,12 @@ class LightNetworks:
         x = space_to_depth(layers.blocks("latents.blocks_8", x, config.blocks_8), 2)
         x = layers.wide("latents.down", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=gain_16)
         x = layers.blocks("latents.blocks_16", x, config.blocks_16)
+        linear = layers.fine("latents.linear", space_to_depth(images, PATCH))
         y = layers.wide("latents.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
-        y += layers.fine("latents.linear", space_to_depth(images, PATCH))
+        y += linear
+        if max(y.max(), -y.min()) > RUNAWAY:
+            runaway = (np.abs(y) > RUNAWAY).any(axis=-1)
+            y[runaway] = linear[runaway]
         return y
 
     def analyse_hyper(self, y: Floats, row: int) -> npt.NDArray[np.int32]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import ACTIVATION_LIMIT, PATCH, ROWS, ModelConfig
-from ..integers import HALF, INPUT_LIMIT, INPUT_ONE
+from ..integers import HALF, INPUT_LIMIT, INPUT_ONE, RUNAWAY
 from .exact import exact_arithmetic, limited
 from .layers import space_to_depth
 from .model import HyperAnalysis
@@ -64,8 +64,9 @@ class IntegerAnalysis(nn.Module):
             features = self.enter(space_to_depth(pixels, PATCH // 2).float())
             features = self.blocks_8(features.mul_(self.gain_8[row]))
             features = self.down(limited(space_to_depth(features, 2))).mul_(self.gain_16[row])
-            y: Tensor = self.leave(limited(self.blocks_16(features))).mul_(self.reach[row])
-            return y.add_(self.linear(space_to_depth(pixels, PATCH).float()))
+            linear: Tensor = self.linear(space_to_depth(pixels, PATCH).float())
+            y: Tensor = self.leave(limited(self.blocks_16(features))).mul_(self.reach[row]).add_(linear)
+            return torch.where(y.abs().amax(-1, keepdim=True) > RUNAWAY, linear, y)
 
 
 class IntegerHyperAnalysis(nn.Module):
