@@ -17,6 +17,8 @@ from .progress import clock
 if TYPE_CHECKING:
     from ..codec.training.report import Row
 
+DECAY_MINUTES = 60.0
+
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -54,6 +56,20 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="Weights to begin with: a weights folder or a file in one. Latent channels that the recipe has more grow.",
 )
 @click.option(
+    "--decay-from",
+    "stable",
+    metavar="RUN",
+    type=FOLDER,
+    help="End another run, one whose recipe has no end: begin with its last state and bring the learning rate to 0.",
+)
+@click.option(
+    "--minutes",
+    metavar="N",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=options.finite,
+    help="How long --decay-from takes; 60 by default.",
+)
+@click.option(
     "--eval", "images", metavar="DIR", type=FOLDER, help="Images to evaluate on and choose the best weights by."
 )
 @click.option(
@@ -78,6 +94,8 @@ def train(
     ms_ssim: float | None,
     seed: int | None,
     weights: Path | None,
+    stable: Path | None,
+    minutes: float | None,
     images: Path | None,
     eval_every: int,
     patience: int | None,
@@ -97,15 +115,22 @@ def train(
     from ..codec.config import ModelConfig
     from ..codec.device import resolve_device
     from ..codec.training import overfit, recipe, release, state
-    from ..codec.training.loop import CHECKPOINT, Trainer
+    from ..codec.training.loop import Trainer
     from ..codec.training.team import Team
     from ..codec.training.validate import Selection, Validation
 
     if patience and not images:
         raise click.UsageError("--patience needs --eval")
+    if minutes is not None and stable is None:
+        raise click.UsageError("--minutes needs --decay-from")
+    if stable and (recipe_file or weights):
+        raise click.UsageError("--decay-from has the weights and the recipe of its run: no --from or --recipe")
     if threads is not None:
         torch.set_num_threads(threads)
-    found = state.find_state(run / CHECKPOINT)
+    part_bytes = split << 20 if split else state.UNSPLIT
+    if stable and not state.find_state(run / state.CHECKPOINT):
+        state.begin_decay(stable, run, minutes or DECAY_MINUTES, part_bytes)
+    found = state.find_state(run / state.CHECKPOINT)
     start = origin = None
     if found:
         plan, config = recipe.stored(state.load_state(found)[1])
@@ -120,7 +145,6 @@ def train(
     plan = dataclasses.replace(plan, **changes)  # type: ignore[arg-type]
     if overfit_check:
         plan = dataclasses.replace(overfit.RECIPE, ms_ssim=plan.ms_ssim, seed=plan.seed)
-    part_bytes = split << 20 if split else state.UNSPLIT
     with Team(resolve_device(device)) as team:
         selection = None
         if images and team.rank == 0:

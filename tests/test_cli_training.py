@@ -18,7 +18,7 @@ from PIL import Image
 
 from cae.codec.installed import installed_weights
 from cae.codec.tensors.checkpoint import load_frozen
-from cae.codec.training import loop, release
+from cae.codec.training import loop, release, state
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -113,7 +113,7 @@ def test_a_stopped_run_says_so(
     result = cae("train", data, "-o", tmp_path / "run", "--recipe", recipe, "--device", "cpu")
     assert result.returncode == 143
     assert "stopped at step 1; the same command goes on" in result.stdout
-    assert (tmp_path / "run" / loop.CHECKPOINT / "state.json").is_file()
+    assert (tmp_path / "run" / state.CHECKPOINT / "state.json").is_file()
 
 
 def test_nothing_to_train_on(cae: Run, tmp_path: Path) -> None:
@@ -177,3 +177,20 @@ def test_overfit_check(cae: Run, tmp_path: Path, data: Path, recipe: Path, monke
     assert passed.returncode == 0, passed.stderr
     assert "passed" in passed.stdout
     assert not (tmp_path / "run").exists()
+
+
+def test_decay_from(cae: Run, tmp_path: Path, data: Path, recipe: Path) -> None:
+    """A run without an end is ended in a folder of its own; what does not go together is refused."""
+    refused = cae("train", data, "-o", tmp_path / "x", "--minutes", "1")
+    assert refused.returncode == 2
+    assert "--minutes needs --decay-from" in refused.stderr
+    refused = cae("train", data, "-o", tmp_path / "x", "--decay-from", tmp_path, "--recipe", recipe)
+    assert refused.returncode == 2
+    assert "no --from or --recipe" in refused.stderr
+    refused = cae("train", data, "-o", tmp_path / "x", "--decay-from", tmp_path)
+    assert refused.returncode == 2
+    assert f"there is no training run in {tmp_path}" in refused.stderr
+    assert cae("train", data, "-o", tmp_path / "run", "--recipe", recipe, "--device", "cpu").returncode == 0
+    ended = cae("train", data, "-o", tmp_path / "end", "--decay-from", tmp_path / "run", "--minutes", "0.05")
+    assert ended.returncode == 0
+    assert "finished after" in ended.stdout

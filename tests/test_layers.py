@@ -9,7 +9,7 @@ import torch
 from cae.codec import areas
 from cae.codec.config import ModelConfig
 from cae.codec.freezing.calibration import Ranges
-from cae.codec.tensors.layers import DepthwiseBlock, Narrow, depth_to_space, space_to_depth
+from cae.codec.tensors.layers import LEAK, Blocks, Range, clamp, depth_to_space, space_to_depth
 from cae.codec.tensors.prior import STEPS, place_step, select_step, to_classes
 from cae.codec.tensors.transforms import RateTable, SynthesisTransform
 
@@ -35,7 +35,7 @@ def test_space_to_depth_and_back() -> None:
 
 def test_blocks_start_as_identity() -> None:
     x = torch.randn(1, 4, 4, 8)
-    assert torch.equal(DepthwiseBlock(8)(x), x)
+    assert torch.equal(Blocks(2, 8)(x), x)
 
 
 def test_rate_table_interpolates() -> None:
@@ -79,15 +79,71 @@ def test_images_are_padded_by_their_last_row_and_column() -> None:
     assert np.array_equal(areas.cut([pixels[..., 0]], (0, 4), (0, 4))[0], np.dstack([padded[..., 0]] * 3))
 
 
-def test_narrow_rounds_while_training_alone() -> None:
-    narrow = Narrow(4)
-    x = torch.tensor([[[[0.9, -8.0], [2.0, 5.0]]]], requires_grad=True)
-    rounded = narrow(x)
-    assert rounded.tolist() == [[[[1.0, -8.0], [2.0, 4.0]]]]
-    rounded.sum().backward()
+def bounded(part: Range | Blocks) -> None:
+    part.is_set = True
+
+
+def test_ranges_limit_and_round_to_256_steps() -> None:
+    x = torch.tensor([-300.0, -64.4, -0.2, 0.4, 1.6, 100.0, 255.0, 256.0])[:, None].requires_grad_()
+    rectified, signed, own = Range(1), Range(1, signed=True), Range(1, own=True)
+    assert rectified(x) is x  # no limits yet
+    assert own.log_below is not None
+    with torch.no_grad():
+        rectified.log_high.fill_(np.log(255))
+        signed.log_high.fill_(np.log(64))
+        own.log_high.fill_(np.log(205))
+        own.log_below.fill_(np.log(50))
+    expected = {
+        rectified: [0, 0, 0, 0, 2, 100, 255, 255],
+        signed: [-64, -64, 0, 0.5, 1.5, 63.5, 63.5, 63.5],
+        own: [-50, -50, 0, 0, 2, 100, 205, 205],
+    }
+    for range_, values in expected.items():
+        bounded(range_)
+        assert range_(x)[:, 0].tolist() == pytest.approx(values, abs=1e-3)
+
+
+def test_ranges_learn_from_what_they_cut_off() -> None:
+    """Within the limits a gradient reaches the values, beyond them the limit on that side."""
+    own = Range(1, own=True)
+    assert own.log_below is not None
+    with torch.no_grad():
+        own.log_high.fill_(np.log(3))
+        own.log_below.fill_(np.log(1))
+    bounded(own)
+    x = torch.tensor([[-2.0], [0.0], [5.0], [7.0]], requires_grad=True)
+    (own(x) * torch.tensor([[1.0], [1.0], [10.0], [100.0]])).sum().backward()  # type: ignore[no-untyped-call]
     assert x.grad is not None
-    assert x.grad.tolist() == torch.ones_like(x).tolist()
-    assert narrow.eval()(x) is x
+    assert own.log_high.grad is not None
+    assert own.log_below.grad is not None
+    assert x.grad[:, 0].tolist() == [0, 1, 0, 0]
+    assert float(own.log_high.grad) == pytest.approx(110 * 3, abs=0.1)
+    assert float(own.log_below.grad) == pytest.approx(-1, abs=0.1)
+
+
+def test_blocks_are_bounded_whatever_goes_in() -> None:
+    blocks = Blocks(2, 8)
+    perturbed(blocks)
+    for part in blocks.modules():
+        if isinstance(part, Range | Blocks):
+            bounded(part)
+    blocks.requires_grad_(False)
+    x = torch.randn(1, 4, 4, 8)
+    most = float(blocks.limited(blocks(1e6 * x)).abs().max())
+    assert most <= float(blocks.log_limit.exp().max()) * 1.001
+    added = float((blocks(1e6 * x) - 1e6 * x).abs().max())
+    assert added < 1e3  # 2e6 and more without ranges
+
+
+def test_shut_units_still_learn() -> None:
+    x = torch.tensor([-1.0, 3.0, 9.0], requires_grad=True)
+    out = clamp(x, 6.0)
+    assert out.tolist() == [0, 3, 6]
+    out.sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    assert x.grad.tolist() == pytest.approx([LEAK, 1, LEAK])
+    with torch.no_grad():
+        assert clamp(x.detach().clone(), 6.0).tolist() == [0, 3, 6]
 
 
 def test_ranges_cover_what_counts() -> None:

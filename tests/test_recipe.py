@@ -8,7 +8,17 @@ import pytest
 
 from cae.bitstream.errors import InputError
 from cae.codec.config import ModelConfig
-from cae.codec.training.recipe import DEFAULT, FINAL_RATE, WARM_UP_STEPS, Position, Recipe, Stage, load_recipe, parse
+from cae.codec.training.recipe import (
+    DEFAULT,
+    FINAL_RATE,
+    WARM_UP_STEPS,
+    Position,
+    Recipe,
+    Stage,
+    decay,
+    load_recipe,
+    parse,
+)
 
 STAGE = "[[stages]]\ncrop = 128\nbatch = 4\nlearning_rate = 1e-3\n"
 
@@ -45,6 +55,9 @@ def test_a_recipe_may_change_the_model(tmp_path: Path) -> None:
         ("ms_ssim = 1.1\n" + STAGE + "steps = 1", "from 0 to 1"),
         ("seed = -1\n" + STAGE + "steps = 1", "whole number from 0"),
         ("luma = -0.1\n" + STAGE + "steps = 1", "luma is a share from 0 to 1"),
+        ("borders = -1.0\n" + STAGE + "steps = 1", "borders is a weight of 0 or more"),
+        ("drawn = 2.0\n" + STAGE + "steps = 1", "drawn is a share from 0 to 1"),
+        ("schedule = 'linear'\n" + STAGE + "steps = 1", "schedule is cosine, stable or decay, not 'linear'"),
         ("optimizer = 'sgd'\n" + STAGE + "steps = 1", "optimizer is adamw or muon, not 'sgd'"),
         ("ms_ssim = 1\n" + STAGE.replace("128", "64") + "steps = 1", "97 pixels"),
         ("ema_decay = 1.0\n" + STAGE + "steps = 1", "ema_decay"),
@@ -81,6 +94,27 @@ def test_one_cosine_runs_over_all_stages_up_to_a_restart() -> None:
     assert again[:3000] == rates
     assert again[3000] == pytest.approx(5e-4 / WARM_UP_STEPS)
     assert again[-1] == pytest.approx(5e-4 * FINAL_RATE, rel=1e-3)
+
+
+def test_a_stable_schedule_has_no_end_and_a_decay_ends_it() -> None:
+    recipe = Recipe((Stage(128, 16, 1e-3, steps=400), Stage(256, 4, 5e-4, steps=200)), schedule="stable")
+    position, rates = Position(), []
+    for _ in range(1300):
+        rates.append(position.learning_rate(recipe))
+        position.advance(recipe, 1.0)
+    assert not position.finished(recipe)
+    assert position.stage == 0
+    assert rates[0] == pytest.approx(1e-3 / WARM_UP_STEPS)
+    assert set(rates[300:400]) == set(rates[600:1000]) == {1e-3}
+    assert set(rates[400:600]) == set(rates[1000:1200]) == {5e-4}
+    ending = decay(recipe, 30)
+    assert [stage.minutes for stage in ending.stages] == [20, 10]
+    rates = walk(ending, seconds=6)
+    assert len(rates) == 300
+    assert rates[0] == 1e-3
+    assert rates[50] == pytest.approx(1e-3 * (1 - (50 / 300) ** 0.5))
+    assert rates[-1] < 0.01 * 5e-4
+    assert parse(ending.to_dict()) == ending
 
 
 def test_minutes_count_as_they_pass() -> None:

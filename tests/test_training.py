@@ -25,13 +25,13 @@ from cae.codec.quantize import Quantizer
 from cae.codec.tensors.checkpoint import load_frozen
 from cae.codec.tensors.model import CompressionModel, coded_bits, laplace_bits, lower_bound, round_by_cost
 from cae.codec.training import data as data_module
+from cae.codec.training import health, report, state
 from cae.codec.training import release as release_module
-from cae.codec.training import report, state
 from cae.codec.training.data import CropSource, Prefetch, list_files, patch_covariance
-from cae.codec.training.loop import CHECKPOINT, Trainer
+from cae.codec.training.loop import Trainer
 from cae.codec.training.loss import rate_distortion
 from cae.codec.training.optimizer import set_learning_rate
-from cae.codec.training.recipe import Position, Recipe, Stage
+from cae.codec.training.recipe import Position, Recipe, Stage, stored
 from cae.codec.training.team import Team
 from cae.codec.training.validate import BEST, Selection, Validation
 
@@ -229,8 +229,8 @@ def test_resumed_run_and_release(images: Path, tmp_path: Path, monkeypatch: pyte
         assert loss is not None
         first.position.advance(RECIPE, 0.1)
     first.save()
-    assert len(list((run / CHECKPOINT).glob("*.safetensors"))) > 3
-    assert max(path.stat().st_size for path in (run / CHECKPOINT).iterdir()) < 250_000
+    assert len(list((run / state.CHECKPOINT).glob("*.safetensors"))) > 3
+    assert max(path.stat().st_size for path in (run / state.CHECKPOINT).iterdir()) < 250_000
     second = trainer(images, run)
     assert second.step == 5
     assert second.position == first.position
@@ -298,15 +298,15 @@ def test_a_full_disk_leaves_the_last_checkpoint(images: Path, tmp_path: Path, mo
         patched.setattr(state, "save_file", full)
         with pytest.raises(OSError, match="No space left"):
             first.save()
-    assert [path.name for path in run.iterdir()] == [CHECKPOINT]
+    assert [path.name for path in run.iterdir()] == [state.CHECKPOINT]
     assert trainer(images, run).step == 0
     # Killed between putting the old state aside and the new one in its place.
-    (run / CHECKPOINT).rename(run / (CHECKPOINT + ".old"))
+    (run / state.CHECKPOINT).rename(run / (state.CHECKPOINT + ".old"))
     assert trainer(images, run).step == 0
     first.save()
-    assert [path.name for path in run.iterdir()] == [CHECKPOINT]
+    assert [path.name for path in run.iterdir()] == [state.CHECKPOINT]
     assert trainer(images, run).step == 1
-    (run / CHECKPOINT / "part-00.safetensors").write_bytes(b"damaged")
+    (run / state.CHECKPOINT / "part-00.safetensors").write_bytes(b"damaged")
     with pytest.raises(InputError, match="not a whole checkpoint"):
         trainer(images, run)
 
@@ -409,6 +409,67 @@ def test_luma_is_a_part_of_the_squared_error() -> None:
 
     assert distortion(grey, 0.75) == pytest.approx(distortion(grey, 0), rel=1e-4)
     assert distortion(colour, 0.75) == pytest.approx(distortion(colour, 0) / 4, rel=1e-4)
+
+
+def test_jumps_at_the_borders_of_blocks_weigh_where_it_is_smooth() -> None:
+    model = CompressionModel(SMALL).eval()
+    t = torch.tensor([0.5])
+    smooth = torch.zeros(1, 64, 64, 3)
+    busy = smooth + 0.2 * torch.randn(smooth.shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        out = model(smooth, t)
+    steps = (torch.arange(64) // 16 % 2)[:, None, None] * 0.01  # along the borders of patches
+    inside = ((torch.arange(64) + 4) // 16 % 2)[:, None, None] * 0.01
+
+    def jumps(x: torch.Tensor, error: torch.Tensor) -> float:
+        return float(
+            rate_distortion(model, x, t, out._replace(x=x + error), borders=1.0).samples
+            - rate_distortion(model, x, t, out._replace(x=x + error)).samples
+        )
+
+    at_borders = jumps(smooth, steps.expand(1, 64, 64, 3))
+    # Three of 64 lines, at the weight of the squared error.
+    weight = float(rate_distortion(model, smooth, t, out._replace(x=smooth + 0.01)).samples)
+    weight -= float(rate_distortion(model, smooth, t, out._replace(x=smooth)).samples)
+    assert at_borders == pytest.approx(3 / 64 * weight, rel=1e-3)
+    assert jumps(smooth, inside.expand(1, 64, 64, 3)) == pytest.approx(0, abs=1e-6)
+    assert jumps(smooth, torch.full_like(smooth, 0.01)) == pytest.approx(0, abs=1e-6)
+    assert 0 <= jumps(busy, steps.expand(1, 64, 64, 3)) < 0.05 * at_borders
+
+
+def test_a_run_without_an_end_is_ended_by_another(images: Path, tmp_path: Path) -> None:
+    stable, ending = tmp_path / "stable", tmp_path / "ending"
+    first = trainer(images, stable, recipe=replace(RECIPE, schedule="stable"))
+    for _ in range(3):
+        first.train_step(first.source.batch(4, 64, np.random.default_rng(0)))
+        first.position.advance(first.recipe, 0.1)
+    first.save()
+    state.begin_decay(stable, ending, 0.1)
+    plan, config = stored(state.load_state(ending / state.CHECKPOINT)[1])
+    assert (plan.schedule, config) == ("decay", SMALL)
+    second = Trainer(config, plan, [images], ending, Team("cpu"))
+    assert (second.step, second.position) == (3, Position())
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(second.model.state_dict()[name], value)
+    assert second.train(quiet) == 0
+    assert second.step > 3
+    assert trainer(images, stable, recipe=first.recipe).step == 3  # as it was
+    with pytest.raises(InputError, match="already"):
+        state.begin_decay(stable, ending, 1)
+    with pytest.raises(InputError, match="no training run"):
+        state.begin_decay(tmp_path / "nothing", tmp_path / "other", 1)
+
+
+def test_a_run_says_how_its_units_are(images: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    run = trainer(images, tmp_path / "run")
+    with torch.no_grad():
+        run.model.synthesis.blocks_8.each[0].expand.bias[32:] = -1e4
+    run.train(lambda news, _: lines.append(news) if isinstance(news, str) else None)
+    (row,) = report.read(tmp_path / "run" / report.HEALTH)
+    assert row["synthesis.blocks_8.0 dead"] > 0.6
+    assert any(line.endswith("dead units revived") for line in lines)
+    assert health.examine(run.model, run.examined)["synthesis.blocks_8.0"].dead < 0.1
 
 
 def test_learning_rates_of_groups(images: Path, tmp_path: Path) -> None:

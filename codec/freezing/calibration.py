@@ -1,4 +1,5 @@
-"""Ranges of activations for `freeze`: what the 8 bits of each channel should cover."""
+"""What a model's activations are on crops: the ranges that training begins with, the means that rounding is made up
+for."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..tensors.layers import Add, ClassPointwise, Depthwise, DepthwiseBlock, Gate, Pointwise, Rectifier
+from ..config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
+from ..tensors.layers import Add, Blocks, ClassPointwise, Depthwise, DepthwiseBlock, Gate, Pointwise, Range, Rectifier
 from ..tensors.model import CompressionModel
 
 BINS_PER_OCTAVE = 4
@@ -25,24 +27,11 @@ RATES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 class Ranges:
-    """Magnitudes of layers' outputs, counted a channel and sign; of a block's inputs as well. Means of convolutions'
-    inputs."""
+    """Magnitudes of layers' outputs, counted a channel and sign; of a block's inputs as well."""
 
     def __init__(self) -> None:
         self._largest: dict[nn.Module, Tensor] = {}
         self._counts: dict[nn.Module, Tensor] = {}
-        self._sums: dict[nn.Module, Tensor] = {}
-        self._positions: dict[nn.Module, int] = {}
-
-    def observe_inputs(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """A forward hook of convolutions."""
-        x = inputs[0].flatten(0, -2)
-        self._sums[layer] = self._sums.get(layer, 0) + x.double().sum(0)
-        self._positions[layer] = self._positions.get(layer, 0) + len(x)
-
-    def mean_input(self, layer: nn.Module) -> Tensor:
-        """Of a convolution, float64 [inputs]."""
-        return self._sums[layer] / self._positions[layer]
 
     def observe(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """A forward hook."""
@@ -93,19 +82,66 @@ def _errors(counts: Tensor, limits: Tensor, steps: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def activation_ranges(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> Ranges:
-    """Of all networks on crops uint8 [S, S, 3], each at several rates."""
+def set_limits(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> None:
+    """Sets the ranges of a model's activations to those with the least squared error on crops uint8 [S, S, 3]; training
+    moves them from there."""
     ranges = Ranges()
-    handles: list[Any] = []
-    for layer in model.modules():
-        if isinstance(layer, Depthwise | Rectifier | Gate | Add | DepthwiseBlock):
-            handles.append(layer.register_forward_hook(ranges.observe))
-        if isinstance(layer, Pointwise | ClassPointwise | Depthwise):
-            handles.append(layer.register_forward_hook(ranges.observe_inputs))
+    observed = Depthwise | Rectifier | Gate | Add | DepthwiseBlock
+    _run(model, crops, [m.register_forward_hook(ranges.observe) for m in model.modules() if isinstance(m, observed)])
+    for blocks in (part for part in model.modules() if isinstance(part, Blocks)):
+        _set_stream(blocks, blocks.each, ranges)
+        for block in blocks.each:
+            _set(block.rectified, 0, ranges.of(block.rectifier, steps=OPERAND_LIMIT))
+            _set(block.filtered, *ranges.between(block.spatial, steps=OPERAND_LIMIT))
+            _set(block.gated, 0, ranges.of(block.gate, steps=OPERAND_ZERO))
+    # These two share a range.
+    both = [*model.prior.hyper_synthesis.blocks_16.each, *model.prior.context_steps[0].blocks.each]
+    _set_stream(model.prior.hyper_synthesis.blocks_16, both, ranges)
+    model.bound()
+
+
+def _set_stream(blocks: Blocks, each: Sequence[DepthwiseBlock], ranges: Ranges) -> None:
+    layers = [layer for block in each for layer in (block, block.add_spatial)]
+    blocks.log_limit.copy_(ranges.of(*layers, steps=ACTIVATION_LIMIT // OPERAND_STEP).log())
+
+
+def _set(range_: Range, below: Tensor | int, above: Tensor) -> None:
+    least = max(float(above.max()) / 500, LOWEST)  # a side that nothing is on
+    range_.log_high.copy_(above.clamp(min=least).log())
+    if range_.log_below is not None:
+        assert isinstance(below, Tensor)
+        range_.log_below.copy_(below.clamp(min=least).log())
+
+
+class MeanInputs:
+    """Means of what each convolution of a model takes on crops uint8 [S, S, 3]."""
+
+    @torch.no_grad()
+    def __init__(self, model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> None:
+        self._sums: dict[nn.Module, Tensor] = {}
+        self._positions: dict[nn.Module, int] = {}
+        convolutions = Pointwise | ClassPointwise | Depthwise
+        _run(model, crops, [m.register_forward_hook(self._add) for m in model.modules() if isinstance(m, convolutions)])
+
+    def __getitem__(self, layer: nn.Module) -> Tensor:
+        """Of a convolution, float64 [inputs]."""
+        return self._sums[layer] / self._positions[layer]
+
+    def _add(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        x = inputs[0].flatten(0, -2)
+        self._sums[layer] = self._sums.get(layer, 0) + x.double().sum(0)
+        self._positions[layer] = self._positions.get(layer, 0) + len(x)
+
+
+def _run(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]], hooks: Sequence[Any]) -> None:
+    """The model on each crop at several rates, then without the hooks."""
+    training = model.training
+    model.eval()
+    device = model.sigma.device
     for crop in crops:
-        x = torch.from_numpy(crop)[None].float() / 255 - 0.5
+        x = torch.tensor(crop)[None].to(device).float() / 255 - 0.5
         for t in RATES:
-            model(x, torch.tensor([t]))
-    for handle in handles:
-        handle.remove()
-    return ranges
+            model(x, torch.tensor([t], device=device))
+    for hook in hooks:
+        hook.remove()
+    model.train(training)

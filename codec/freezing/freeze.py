@@ -19,7 +19,7 @@ from ..integers import INPUT_ONE, SCALE_ONE
 from ..tensors.frozen import FrozenModel, rates
 from ..tensors.model import CompressionModel
 from ..tensors.networks import TensorNetworks
-from .calibration import activation_ranges
+from .calibration import MeanInputs, set_limits
 from .networks import freeze_analysis, freeze_hyper_analysis, freeze_prior, freeze_synthesis
 
 LAPLACE_WEIGHT = 500
@@ -28,21 +28,23 @@ LAPLACE_WEIGHT = 500
 ESCAPE_PROBABILITY = 1e-6
 
 CALIBRATED = 96
-"""Crops that ranges of activations are taken from."""
+"""Crops that means of activations are taken from."""
 
 
 def freeze(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> FrozenModel:
     """The shipped form of a model, calibrated on crops uint8 [S, S, 3], S a multiple of 64.
 
-    Takes the ranges of activations from the first 96 crops, each at several rates; then codes all crops and makes the
+    Takes the means of activations from the first 96 crops, each at several rates; then codes all crops and makes the
     probability tables from what occurs, twice, since the quantiser's choices depend on the tables.
     """
     model = copy.deepcopy(model).cpu().float().requires_grad_(False).eval()
     frozen = FrozenModel(model.config)
     _freeze_tables(model, frozen)
-    ranges = activation_ranges(model, crops[:CALIBRATED])
+    if not model.is_bounded:
+        set_limits(model, crops[:CALIBRATED])
+    means = MeanInputs(model, crops[:CALIBRATED])
     for freeze_network in (freeze_analysis, freeze_hyper_analysis, freeze_prior, freeze_synthesis):
-        freeze_network(model, frozen, ranges)
+        freeze_network(model, frozen, means)
     _set_tables(frozen, [_laplace(row) for row in range(1, TABLE_ROWS)])
     for _ in range(2):
         counted = _count_symbols(frozen, crops)

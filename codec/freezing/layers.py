@@ -13,11 +13,10 @@ from ..config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
 from ..integers import ACCUMULATOR_LIMIT, HALF, LEVEL_ONE, WEIGHT_LIMIT
 from ..tensors.analysis import FinePointwise
 from ..tensors.exact import MAX_EXPONENT, MAX_OUTPUT, MIN_EXPONENT, Integer
-from ..tensors.layers import Depthwise, DepthwiseBlock, Pointwise
+from ..tensors.layers import Blocks, Depthwise, DepthwiseBlock, Pointwise
 from ..tensors.synthesis import LinearSynthesis
-from ..tensors.transforms import typed
 from ..tensors.twins import IntegerBlock
-from .calibration import Ranges
+from .calibration import MeanInputs
 
 
 class Operands(NamedTuple):
@@ -28,42 +27,37 @@ class Operands(NamedTuple):
     zero: Tensor | float
 
 
-def activations(sequence: nn.Sequential) -> list[nn.Module]:
-    """All of a row of blocks, whose residuals share a scale."""
-    return [layer for block in typed(sequence) for layer in (block, block.add_spatial)]
+def stream_scale(blocks: Blocks) -> Tensor:
+    """Of the activations that a row of blocks adds to, float64 [C]."""
+    return ACTIVATION_LIMIT / blocks.log_limit.double().exp()
 
 
-def common_scale(ranges: Ranges, *layers: nn.Module) -> Tensor:
-    """Of activations that all of the layers give, float64 [C]."""
-    return ACTIVATION_LIMIT / ranges.of(*layers, steps=ACTIVATION_LIMIT // OPERAND_STEP)
-
-
-def freeze_blocks(source: nn.Sequential, target: nn.Sequential, stream: Tensor, ranges: Ranges) -> None:
+def freeze_blocks(source: Blocks, target: nn.Sequential, stream: Tensor, means: MeanInputs) -> None:
     """stream: the scale of the activations that all of them share, float64 [C]."""
-    for block, twin in zip(typed(source), target, strict=True):
-        _freeze_block(block, cast(IntegerBlock, twin), stream, ranges)
+    for block, twin in zip(source.each, target, strict=True):
+        _freeze_block(block, cast(IntegerBlock, twin), stream, means)
 
 
-def _freeze_block(block: DepthwiseBlock, twin: IntegerBlock, stream: Tensor, ranges: Ranges) -> None:
+def _freeze_block(block: DepthwiseBlock, twin: IntegerBlock, stream: Tensor, means: MeanInputs) -> None:
     inputs = narrowed_scale(stream)
-    scale = OPERAND_LIMIT / ranges.of(block.rectifier, steps=OPERAND_LIMIT)
+    scale = OPERAND_LIMIT / block.rectified.limits()[1].double()
     mixed = Operands(_capped(scale, block.mix.weight, block.mix.bias, inputs), 0)
-    below, above = ranges.between(block.spatial, steps=OPERAND_LIMIT)
-    scale = _capped(OPERAND_LIMIT / (below + above), block.spatial.weight, block.spatial.bias, mixed)
-    spatial = Operands(scale, OPERAND_LIMIT * below / (below + above))
+    low, high = (limit.double() for limit in block.filtered.limits())
+    scale = _capped(OPERAND_LIMIT / (high - low), block.spatial.weight, block.spatial.bias, mixed)
+    spatial = Operands(scale, OPERAND_LIMIT * -low / (high - low))
     (value, gate), (value_bias, gate_bias) = block.expand.weight.chunk(2), block.expand.bias.chunk(2)
-    scale = OPERAND_ZERO / ranges.of(block.gate, steps=OPERAND_ZERO)
+    scale = OPERAND_ZERO / block.gated.limits()[1].double()
     gated = Operands(_capped(scale, value, value_bias, inputs), OPERAND_ZERO)
-    freeze_layer(block.mix, twin.mix, inputs, mixed, ranges)
-    freeze_layer(block.spatial, twin.spatial, mixed, spatial, ranges)
-    freeze_layer(block.project, twin.project, spatial, Operands(stream, 0), ranges)
+    freeze_layer(block.mix, twin.mix, inputs, mixed, means)
+    freeze_layer(block.spatial, twin.spatial, mixed, spatial, means)
+    freeze_layer(block.project, twin.project, spatial, Operands(stream, 0), means)
     # Values are in operands of what they give with a gate of 1; gates are themselves.
     for weight, bias, layer, outputs in (
         (value, value_bias, twin.value, gated.scale),
         (gate, gate_bias, twin.gate, torch.ones_like(gated.scale)),
     ):
-        freeze_tensors(weight, bias, layer, inputs, Operands(outputs, 0), ranges.mean_input(block.expand))
-    freeze_layer(block.contract, twin.contract, gated, Operands(stream, 0), ranges)
+        freeze_tensors(weight, bias, layer, inputs, Operands(outputs, 0), means[block.expand])
+    freeze_layer(block.contract, twin.contract, gated, Operands(stream, 0), means)
 
 
 def _capped(scale: Tensor, weight: Tensor, bias: Tensor, inputs: Operands) -> Tensor:
@@ -81,10 +75,10 @@ def narrowed_scale(stream: Tensor) -> Operands:
 
 
 def freeze_layer(
-    layer: Pointwise | Depthwise, twin: nn.Module, inputs: Operands, outputs: Operands, ranges: Ranges
+    layer: Pointwise | Depthwise, twin: nn.Module, inputs: Operands, outputs: Operands, means: MeanInputs
 ) -> None:
     """A trained layer as its integer twin."""
-    freeze_tensors(layer.weight, layer.bias, twin, inputs, outputs, ranges.mean_input(layer))
+    freeze_tensors(layer.weight, layer.bias, twin, inputs, outputs, means[layer])
 
 
 def freeze_tensors(

@@ -15,8 +15,8 @@ from .exact import exact_arithmetic, limited
 from .layers import space_to_depth
 from .model import HyperAnalysis
 from .narrow import NarrowPointwise, WidePointwise
-from .transforms import AnalysisTransform, typed
-from .twins import IntegerBlock
+from .transforms import AnalysisTransform
+from .twins import IntegerBlocks
 
 
 class FinePointwise(nn.Module):
@@ -46,9 +46,9 @@ class IntegerAnalysis(nn.Module):
         linear, enter, leave = source.linear.inner, source.enter.inner, source.leave.inner
         self.linear = FinePointwise(linear.weight, linear.bias)
         self.enter = FinePointwise(enter.weight, enter.bias)
-        self.blocks_8 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_8)))
+        self.blocks_8 = IntegerBlocks(source.blocks_8)
         self.down = WidePointwise(source.down.weight, source.down.bias)
-        self.blocks_16 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_16)))
+        self.blocks_16 = IntegerBlocks(source.blocks_16)
         self.leave = WidePointwise(leave.weight, leave.bias)
         for name, size in (
             ("gain_8", config.width_8),
@@ -80,9 +80,9 @@ class IntegerHyperAnalysis(nn.Module):
         source = HyperAnalysis(config)
         down_64 = source.down_64.inner
         self.enter = WidePointwise(source.enter.weight, source.enter.bias, HALF)
-        self.blocks_16 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_16)))
+        self.blocks_16 = IntegerBlocks(source.blocks_16)
         self.down_32 = WidePointwise(source.down_32.weight, source.down_32.bias)
-        self.blocks_32 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_32)))
+        self.blocks_32 = IntegerBlocks(source.blocks_32)
         self.down_64 = WidePointwise(down_64.weight, down_64.bias)
         # Of magnitudes 0, 1 .. INPUT_LIMIT: a table, since libraries differ in the last bit of a logarithm.
         self.register_buffer("logs", torch.zeros(INPUT_LIMIT + 1))

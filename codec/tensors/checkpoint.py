@@ -14,6 +14,7 @@ from ..installed import Content, find_weights, parse, read_weights
 from ..integers import INPUT_LIMIT
 from .exact import MAX_FACTOR, IntegerJoin, IntegerRateTable
 from .frozen import FrozenModel
+from .layers import RANGES
 from .model import CompressionModel
 from .twins import settle
 
@@ -97,9 +98,16 @@ def parse_trained(data: Content, name: str) -> CompressionModel:
     shared = {key: value for key, value in tensors.items() if key.split(".")[0] in _TRANSFORMS}
     model = CompressionModel(config)
     try:
-        model.load_state_dict(own | shared)
+        missing = model.load_state_dict(own | shared, strict=False)
+        # Weights from before there were ranges in training have none.
+        bounded = not missing.missing_keys
+        without = [key for key in missing.missing_keys if not key.endswith(RANGES)] + missing.unexpected_keys
+        if without:
+            raise RuntimeError(", ".join(without))
     except RuntimeError as error:
         raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
+    if bounded:
+        model.bound()
     return model
 
 
@@ -109,6 +117,8 @@ def serialise(frozen: FrozenModel, trained: CompressionModel) -> bytes:
 
     tensors = {key: _compact(key, value) for key, value in frozen.state_dict().items()}
     for key, value in trained.state_dict().items():
+        if key.endswith(RANGES) and not trained.is_bounded:
+            continue
         name = key if key.split(".")[0] in _TRANSFORMS else TRAINING_PREFIX + key
         tensors.setdefault(name, _compact(name, value))
     return save(tensors, metadata={"config": json.dumps(frozen.config.to_dict())})

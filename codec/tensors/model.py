@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from ..config import CONTEXT_CLAMP, SKIP_SCALE, ModelConfig
 from ..integers import STEPS
-from .layers import Pointwise, space_to_depth, straight_through
+from .layers import Blocks, Pointwise, Range, space_to_depth, straight_through
 from .prior import Prior, place_step, select_step, to_classes
-from .transforms import AnalysisTransform, Full, RateTable, SynthesisTransform, base_step, blocks
+from .transforms import AnalysisTransform, Full, RateTable, SynthesisTransform, base_step
 
 SCALE_LOW = 0.11
 """Smallest scale in training, in steps: P(symbol != 0) is 0.0016 there."""
@@ -113,9 +113,9 @@ class HyperAnalysis(nn.Module):
         p = config.prior_width
         self.enter = Pointwise(2 * config.latent_channels, p)
         self.gain = RateTable(torch.zeros(config.knots, p))
-        self.blocks_16 = blocks(1, p, narrow=True)
+        self.blocks_16 = Blocks(1, p)
         self.down_32 = Pointwise(4 * p, p)
-        self.blocks_32 = blocks(1, p, narrow=True)
+        self.blocks_32 = Blocks(1, p)
         # Half weight: hyper-latents that start small start cheap.
         self.down_64 = Full(Pointwise(4 * p, config.hyper_channels, gain=0.5))
 
@@ -123,8 +123,8 @@ class HyperAnalysis(nn.Module):
         """y: float32 [B, h, w, M] in standard deviations, h and w multiples of 4 -> float32 [B, h/4, w/4, Z]."""
         y = y.clamp(-CONTEXT_CLAMP, CONTEXT_CLAMP)
         features = self.enter(torch.cat([y, (y.abs() + LOG_OFFSET).log()], dim=-1)) * self.gain(t).exp()
-        features = self.down_32(space_to_depth(self.blocks_16(features), 2))
-        result: Tensor = self.down_64(space_to_depth(self.blocks_32(features), 2))
+        features = self.down_32(space_to_depth(self.blocks_16.limited(self.blocks_16(features)), 2))
+        result: Tensor = self.down_64(space_to_depth(self.blocks_32.limited(self.blocks_32(features)), 2))
         return result
 
 
@@ -148,6 +148,17 @@ class CompressionModel(nn.Module):
         # Correction to 1 / gain in the decoder.
         self.log_shrink = RateTable(torch.zeros(config.knots, m))
         self.hyper_log_scale = RateTable(torch.full((config.knots, config.hyper_channels), math.log(0.6)))
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the ranges of activations are set, by `calibration.set_limits` or from a file."""
+        return all(part.is_set for part in self.modules() if isinstance(part, Range | Blocks))
+
+    def bound(self) -> None:
+        """From here on activations are kept within their ranges."""
+        for part in self.modules():
+            if isinstance(part, Range | Blocks):
+                part.is_set = True
 
     @torch.no_grad()
     def start_from_klt(self, covariance: Tensor) -> None:

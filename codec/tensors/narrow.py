@@ -39,13 +39,6 @@ def halves(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
     return upper + OPERAND_ZERO, torch.sub(x, upper, alpha=step)
 
 
-class Narrowing(nn.Module):
-    """`narrowed`, where the trained network has `Narrow`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return narrowed(x)
-
-
 class NarrowPointwise(Integer):
     """1x1 convolution of operands [..., inputs] to float32 [..., outputs]."""
 

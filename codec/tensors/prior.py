@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ..config import ModelConfig
 from ..integers import CLASSES, STEPS, group_of
-from .layers import Add, ClassPointwise, Narrow, Pointwise, depth_to_space
-from .transforms import RateTable, blocks
+from .layers import Add, Blocks, ClassPointwise, Pointwise, depth_to_space
+from .transforms import RateTable
 
 
 def to_classes(x: Tensor) -> Tensor:
@@ -56,14 +56,13 @@ class HyperSynthesis(nn.Module):
         self.enter = Pointwise(config.hyper_channels, 4 * p)
         self.rate = RateTable(torch.zeros(config.knots, p))
         self.add_rate = Add()
-        self.blocks_32 = blocks(1, p, narrow=True)
-        self.narrow = Narrow()
+        self.blocks_32 = Blocks(1, p)
         self.up = Pointwise(p, 4 * p)
-        self.blocks_16 = blocks(1, p, narrow=True)
+        self.blocks_16 = Blocks(1, p)
 
     def forward(self, z: Tensor, t: Tensor) -> Tensor:
         features = self.add_rate(self.rate(t), depth_to_space(self.enter(z), 2))
-        features = depth_to_space(self.up(self.narrow(self.blocks_32(features))), 2)
+        features = depth_to_space(self.up(self.blocks_32.narrow(self.blocks_32(features))), 2)
         result: Tensor = self.blocks_16(features)
         return result
 
@@ -74,11 +73,10 @@ class ContextStep(nn.Module):
     def __init__(self, config: ModelConfig, step: int) -> None:
         super().__init__()
         p, m = config.prior_width, config.latent_channels
-        self.narrow = Narrow()
         if step:
             self.enter = Pointwise(m, p, gain=0.5)
             self.add = Add()
-        self.blocks = blocks(config.context_blocks, p, narrow=True)
+        self.blocks = Blocks(config.context_blocks, p)
         self.leave = ClassPointwise(p, m // 2, gain=0.1)
 
     def forward(self, features: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -89,7 +87,8 @@ class ContextStep(nn.Module):
         """
         if known is not None:
             features = self.add(features, self.enter(known))
-        mean, log_scale = self.leave(to_classes(self.narrow(self.blocks(features)))).chunk(2, dim=-1)
+        features = self.blocks.narrow(self.blocks(features))
+        mean, log_scale = self.leave(to_classes(features)).chunk(2, dim=-1)
         return mean, log_scale
 
 
@@ -100,6 +99,8 @@ class Prior(nn.Module):
         super().__init__()
         self.hyper_synthesis = HyperSynthesis(config)
         self.steps = nn.ModuleList(ContextStep(config, step) for step in range(STEPS))
+        # The first step works on the features as they are.
+        self.context_steps[0].blocks.log_limit = self.hyper_synthesis.blocks_16.log_limit
 
     @property
     def context_steps(self) -> list[ContextStep]:

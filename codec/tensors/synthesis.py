@@ -15,8 +15,8 @@ from ..integers import DEVIATION_LIMIT, HALF
 from .exact import exact_arithmetic, limited
 from .layers import depth_to_space
 from .narrow import NarrowPointwise, WidePointwise, halves, samples
-from .transforms import SynthesisTransform, typed
-from .twins import IntegerBlock
+from .transforms import SynthesisTransform
+from .twins import IntegerBlocks
 
 
 class LinearSynthesis(nn.Module):
@@ -53,9 +53,9 @@ class IntegerSynthesis(nn.Module):
         linear, enter, leave = source.linear.inner, source.enter.inner, source.leave.inner
         self.linear = LinearSynthesis(linear.weight, linear.bias)
         self.enter = WidePointwise(enter.weight, enter.bias, HALF)
-        self.blocks_16 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_16)))
+        self.blocks_16 = IntegerBlocks(source.blocks_16)
         self.up = WidePointwise(source.up.weight, source.up.bias)
-        self.blocks_8 = nn.Sequential(*(IntegerBlock(block) for block in typed(source.blocks_8)))
+        self.blocks_8 = IntegerBlocks(source.blocks_8)
         self.leave = WidePointwise(leave.weight, leave.bias)
         for name, size in (
             ("levels", config.latent_channels),  # sixteenths of a step to the linear transform's input

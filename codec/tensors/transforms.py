@@ -8,17 +8,21 @@ transforms serve every rate.
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from ..config import PATCH, ModelConfig
-from .layers import DepthwiseBlock, Pointwise, depth_to_space, space_to_depth
+from ..integers import DEVIATION_LIMIT, DEVIATION_ONE
+from .layers import Blocks, Pointwise, depth_to_space, space_to_depth
 
 MAX_REACH = 0.25
 """The unit of the synthesis' correction at low rates: pixels have a standard deviation of about that much, and a
 correction need not be larger, however large the quantisation steps are."""
+
+
+MOST_DEVIATIONS = DEVIATION_LIMIT / DEVIATION_ONE
+"""Latents enter the synthesis' network limited to so many standard deviations, as there are in its integers."""
 
 
 PIXEL_SCALE = 4
@@ -55,16 +59,6 @@ def base_step(config: ModelConfig, t: Tensor) -> Tensor:
     return (12 * distortion).sqrt()[:, None, None, None]
 
 
-def blocks(count: int, channels: int, *, narrow: bool = False) -> nn.Sequential:
-    """`count` depthwise blocks in a row."""
-    return nn.Sequential(*(DepthwiseBlock(channels, narrow=narrow) for _ in range(count)))
-
-
-def typed(sequence: nn.Sequential) -> list[DepthwiseBlock]:
-    """What `blocks` put into it."""
-    return [cast(DepthwiseBlock, block) for block in sequence]
-
-
 class Full(nn.Module):
     """Wraps a 1x1 convolution that stays in float32 when the rest runs in bfloat16."""
 
@@ -88,10 +82,10 @@ class AnalysisTransform(nn.Module):
         self.linear = Full(Pointwise(3 * PATCH * PATCH, config.latent_channels))
         self.enter = Full(Pointwise(3 * 64, n))
         self.gain_8 = RateTable(torch.zeros(config.knots, n))
-        self.blocks_8 = blocks(config.blocks_8, n, narrow=True)
+        self.blocks_8 = Blocks(config.blocks_8, n)
         self.down = Pointwise(4 * n, wide)
         self.gain_16 = RateTable(torch.zeros(config.knots, wide))
-        self.blocks_16 = blocks(config.blocks_16, wide, narrow=True)
+        self.blocks_16 = Blocks(config.blocks_16, wide)
         self.leave = Full(Pointwise(wide, config.latent_channels, gain=0.0))
 
     def forward(self, x: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
@@ -101,8 +95,9 @@ class AnalysisTransform(nn.Module):
         """
         linear = self.linear(space_to_depth(x, PATCH))
         features = self.enter(PIXEL_SCALE * space_to_depth(x, 8)) * self.gain_8(t).exp()
-        features = self.down(space_to_depth(self.blocks_8(features), 2))
-        correction = self.leave(self.blocks_16(features * self.gain_16(t).exp()))
+        features = self.down(space_to_depth(self.blocks_8.limited(self.blocks_8(features)), 2))
+        features = self.blocks_16(features * self.gain_16(t).exp())
+        correction = self.leave(self.blocks_16.limited(features))
         # Strong channels are hundreds of steps wide at high rates; a correction in standard deviations would shake
         # them by many steps with every update of the weights.
         reach = (base_step(self.config, t) / sigma).clamp(max=1)
@@ -120,10 +115,10 @@ class SynthesisTransform(nn.Module):
         self.linear = Full(Pointwise(config.latent_channels, 3 * PATCH * PATCH))
         self.enter = Full(Pointwise(config.latent_channels, wide))
         self.gain_16 = RateTable(torch.zeros(config.knots, wide))
-        self.blocks_16 = blocks(config.blocks_16, wide, narrow=True)
+        self.blocks_16 = Blocks(config.blocks_16, wide)
         self.up = Pointwise(wide, 4 * n)
         self.gain_8 = RateTable(torch.zeros(config.knots, n))
-        self.blocks_8 = blocks(config.blocks_8, n, narrow=True)
+        self.blocks_8 = Blocks(config.blocks_8, n)
         self.leave = Full(Pointwise(n, 3 * 64, gain=0.0))
 
     def forward(self, w: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
@@ -132,9 +127,10 @@ class SynthesisTransform(nn.Module):
         Returns float32 [B, 16h, 16w, 3], about -0.5..0.5.
         """
         linear = depth_to_space(self.linear(w * sigma), PATCH)
-        features = self.blocks_16(self.enter(w) * self.gain_16(t).exp())
-        features = depth_to_space(self.up(features), 2) * self.gain_8(t).exp()
-        correction = depth_to_space(self.leave(self.blocks_8(features)), 8)
+        features = self.enter(w.clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)) * self.gain_16(t).exp()
+        features = self.up(self.blocks_16.limited(self.blocks_16(features)))
+        features = self.blocks_8(depth_to_space(features, 2) * self.gain_8(t).exp())
+        correction = depth_to_space(self.leave(self.blocks_8.limited(features)), 8)
         # What is to be corrected is quantisation noise, at low rates the signal itself.
         result: Tensor = linear + correction * base_step(self.config, t).clamp(max=MAX_REACH)
         return result

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from ..config import ModelConfig
 from ..integers import HALF
 from .exact import Integer, IntegerJoin, IntegerRateTable
-from .layers import Add, ClassPointwise, DepthwiseBlock, Narrow, Pointwise, in_parts
+from .layers import Add, Blocks, ClassPointwise, DepthwiseBlock, Pointwise, in_parts
 from .narrow import (
     NarrowClassPointwise,
     NarrowDepthwise,
-    Narrowing,
     NarrowPointwise,
     WidePointwise,
     narrowed,
@@ -54,6 +53,17 @@ class IntegerBlock(nn.Module):
         x.add_(self.contract(operands(self.value(u).mul_(self.gate.limited_sums(u)))))
 
 
+class IntegerBlocks(nn.Sequential):
+    """Integer twin of `Blocks`."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        super().__init__(*(IntegerBlock(block) for block in blocks.each))
+
+    def narrow(self, x: Tensor) -> Tensor:
+        """Activations to operands."""
+        return narrowed(x)
+
+
 def integer_prior(config: ModelConfig) -> Prior:
     """A prior with the structure of the trained one and integer layers."""
     prior = Prior(config)
@@ -71,9 +81,8 @@ def _twin(layer: nn.Module, width: int, *, known: bool) -> nn.Module | None:
     kinds: dict[type[nn.Module], Any] = {
         Pointwise: lambda p: WidePointwise(p.weight, p.bias, HALF) if known else NarrowPointwise(p.weight, p.bias),
         ClassPointwise: lambda p: NarrowClassPointwise(p.weight, p.bias),
-        DepthwiseBlock: IntegerBlock,
+        Blocks: IntegerBlocks,
         Add: lambda add: IntegerJoin(width) if known else add,
-        Narrow: lambda _: Narrowing(),
         RateTable: lambda r: IntegerRateTable(r.knots.shape[1]),
     }
     make = kinds.get(type(layer))

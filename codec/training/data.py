@@ -20,6 +20,7 @@ from ...bitstream.errors import InputError
 from ..arrays import Pixels
 from ..distortion import LUMA
 from ..image import SUFFIXES, read_picture, to_rgb
+from . import augment, content
 
 GREY_SHARE = 0.05
 DOWNSCALE_SHARE = 0.25
@@ -56,12 +57,22 @@ def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
 class CropSource:
     """Random crops from all images of `sources`; small images are dropped.
 
-    Decoded images stay in memory up to `cache_bytes`; beyond that they are decoded again for each crop.
+    drawn: share of crops that are drawn instead (content.py); changed: of the others, how many have been through a
+    change (augment.py). Decoded images stay in memory up to `cache_bytes`; beyond that they are decoded again for each
+    crop.
     """
 
-    def __init__(self, sources: Sequence[Path], *, smallest: int, cache_bytes: int = 4 << 30) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Path],
+        *,
+        smallest: int,
+        drawn: float = 0.0,
+        changed: float = 0.0,
+        cache_bytes: int = 4 << 30,
+    ) -> None:
         self.sources = list(sources)
-        self.smallest = smallest
+        self.smallest, self.drawn, self.changed = smallest, drawn, changed
         self._cache_bytes = cache_bytes
         self._images: list[bytes | Pixels] = []
         self._read: set[Path] = set()
@@ -101,8 +112,11 @@ class CropSource:
     def __len__(self) -> int:
         return len(self._images)
 
-    def crop(self, size: int, random: np.random.Generator) -> Pixels:
-        """uint8 [size, size, 3], flipped, transposed, sometimes reduced in size or made grey."""
+    def crop(self, size: int, random: np.random.Generator, *, plain: bool = False) -> Pixels:
+        """uint8 [size, size, 3], flipped, transposed, sometimes reduced in size or made grey. plain: neither drawn nor
+        changed."""
+        if not plain and random.random() < self.drawn:
+            return content.draw(size, random)
         image = self._images[random.integers(len(self._images))]
         pixels = decode_image(image, "a cached image") if isinstance(image, bytes) else image
         height, width = pixels.shape[:2]
@@ -114,6 +128,8 @@ class CropSource:
         crop = pixels[top : top + side, left : left + side]
         if side != size:
             crop = np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.LANCZOS))
+        if not plain and random.random() < self.changed:
+            crop = augment.change(crop, random)
         if random.random() < GREY_SHARE:
             crop = np.repeat((crop @ np.array(LUMA, np.float32)).round().astype(np.uint8)[..., None], 3, axis=2)
         if random.random() < 0.5:

@@ -75,6 +75,8 @@ def grow(model: CompressionModel, config: ModelConfig, source: CropSource) -> Co
             fill = LOG_SCALE if name.endswith("bias") else 0.0
             state[name] = torch.cat([mean, new, log_scale, new + fill], dim=-1)
     result.load_state_dict(state)
+    if model.is_bounded:
+        result.bound()
     return result
 
 

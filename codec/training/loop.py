@@ -20,13 +20,14 @@ from torch import Tensor, nn
 from ...bitstream.errors import InputError
 from ..arrays import Pixels
 from ..config import ModelConfig
+from ..freezing.calibration import set_limits
 from ..tensors.model import CompressionModel
-from . import report, state
+from . import health, report, state
 from .data import CropSource, Prefetch, patch_covariance
 from .grow import grow
 from .loss import Loss, rate_distortion
 from .optimizer import make_optimizers, set_learning_rate
-from .recipe import Position, Recipe, stored
+from .recipe import DECAY, Position, Recipe, stored
 from .signals import StopSignals
 from .team import Team
 from .validate import Selection
@@ -40,7 +41,11 @@ REPORT_SECONDS = 10.0
 LOADER_THREADS = {"cpu": 1, "cuda": 8}
 """A CPU needs its cores for the training itself; one thread makes crops many times faster than two cores use them."""
 
-CHECKPOINT = "checkpoint"
+RANGE_CROPS = 32
+"""What ranges of activations are set by, where the weights to begin with have none."""
+
+HEALTH_STEPS, HEALTH_CROPS = 1000, 8
+"""Every so many steps the units of the networks are examined, on so many crops."""
 
 Tell = Callable[[report.Row | str, float], None]
 """What a run reports to: a row of the log or a line of text, and the seconds left."""
@@ -68,7 +73,7 @@ class Trainer:
         With `selection`, the averaged weights are evaluated as the run goes on.
         """
         self.recipe, self.run, self.team, self.part_bytes = recipe, run, team, part_bytes
-        self.source = CropSource(data, smallest=recipe.largest_crop)
+        self.source = CropSource(data, smallest=recipe.largest_crop, drawn=recipe.drawn, changed=recipe.changed)
         self.step, self.seconds, self.position = 0, 0.0, Position()
         self.origin = dict(origin) if origin else None
         self.selection = selection
@@ -77,16 +82,25 @@ class Trainer:
         if start is not None and start.config != config:
             start = grow(start, config, self.source)
         self.model = start if start is not None else CompressionModel(config)
-        found = state.find_state(run / CHECKPOINT)
+        found = state.find_state(run / state.CHECKPOINT)
         if start is None and found is None:
             covariance = patch_covariance(self.source, np.random.default_rng(recipe.seed))
             self.model.start_from_klt(torch.from_numpy(covariance))
+        if found is not None:
+            self.model.bound()
+        elif not self.model.is_bounded:
+            random = np.random.default_rng(recipe.seed)
+            # On drawn ones untrained networks may give anything.
+            crops = [self.source.crop(recipe.largest_crop, random, plain=True) for _ in range(RANGE_CROPS)]
+            set_limits(self.model, crops)
         self.model.to(team.device)
         self.forward = team.wrap(self.model)  # all processes have the first one's weights from here on
         if compiled:
             # On a GPU with CUDA graphs: steps of this size are bound by the launching of kernels.
             self.forward.compile(mode="reduce-overhead" if team.device.type == "cuda" else "default")
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
+        random = np.random.default_rng(recipe.seed)
+        self.examined = [self.source.crop(recipe.largest_crop, random) for _ in range(HEALTH_CROPS)]
         self.names: dict[Tensor, str] = {value: name for name, value in self.model.named_parameters()}
         self.optimizers = make_optimizers(self.model, recipe.optimizer)
         if found is not None:
@@ -98,6 +112,8 @@ class Trainer:
         """
         self.model.train()
         tell(f"{len(self.source)} images, {sum(p.numel() for p in self.names):,} parameters", 0.0)
+        if not self.step:
+            self._examine(tell)
         means = report.Means()
         shape = (0, 0)
         prefetch: Prefetch | None = None
@@ -123,6 +139,9 @@ class Trainer:
                     self.seconds += seconds
                     self.position.advance(self.recipe, seconds)
                     ended = self.position.finished(self.recipe)
+                    if self.step % HEALTH_STEPS == 0:
+                        self._examine(tell)
+                        last = time.monotonic()
                     if self.selection and self.team.rank == 0 and (ended or self.step % self.selection.every == 0):
                         tell(self.selection.consider(self.average, self.record(), self.run), 0.0)
                         enough = self.selection.enough
@@ -164,7 +183,8 @@ class Trainer:
         set_learning_rate(self.optimizers, self.position.learning_rate(self.recipe))
         with torch.autocast(device.type, torch.bfloat16):
             out = self.forward(x, t)
-        loss = rate_distortion(self.model, x, t, out, ms_ssim=self.recipe.ms_ssim, luma=self.recipe.luma)
+        recipe = self.recipe
+        loss = rate_distortion(self.model, x, t, out, ms_ssim=recipe.ms_ssim, luma=recipe.luma, borders=recipe.borders)
         self.model.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
@@ -184,6 +204,24 @@ class Trainer:
             torch._foreach_lerp_(averages, [*self.model.parameters()], 1 - decay)
         return t, loss
 
+    def _examine(self, tell: Tell) -> None:
+        """Logs how the networks' units are, says what drifts, and revives dead ones, but not while a run decays."""
+        found = health.examine(self.model, self.examined)
+        row = {"step": float(self.step), **health.row(found)}
+        log = self.run / report.HEALTH
+        if self.team.rank == 0:
+            first = next(iter(report.read(log)), row)
+            self.run.mkdir(parents=True, exist_ok=True)
+            report.append(log, health.columns(self.model), [row])
+            for name in health.drifting(row, first):
+                tell(f"step {self.step}: activations of {name} have grown to {row[f'{name} largest']:.1f}", 0.0)
+        if self.recipe.schedule != DECAY:
+            torch.manual_seed(self.step)  # the same in all processes of a team
+            revived = health.revive(self.model, [self.average], found)
+            self._seed()
+            if revived:
+                tell(f"step {self.step}: {revived} dead units revived", 0.0)
+
     def save(self) -> None:
         """Writes the whole state in place of the last one. Raises OSError; the last one stays whole then."""
         if self.team.rank:
@@ -200,7 +238,7 @@ class Trainer:
             "norms": list(self.norms),
             "selection": self.selection.progress if self.selection else None,
         }
-        state.save_state(self.run / CHECKPOINT, tensors, values, self.part_bytes)
+        state.save_state(self.run / state.CHECKPOINT, tensors, values, self.part_bytes)
 
     def record(self) -> dict[str, Any]:
         """How the weights were made, for checkpoints and the manifest."""
@@ -238,6 +276,7 @@ class Trainer:
         if self.team.rank == 0:
             report.forget_after(self.run / report.LOG, report.COLUMNS, self.step)
             report.forget_after(self.run / report.EVALUATIONS, report.EVALUATION_COLUMNS, self.step)
+            report.forget_after(self.run / report.HEALTH, health.columns(self.model), self.step)
         self._seed()
 
     def _seed(self) -> None:

@@ -21,6 +21,10 @@ MS_SSIM_WEIGHT = 1280.0 / 255**2
 its models at pairs of lambda, 0.0018 and 2.40 to 0.18 and 220.50, whose ratios are 1225 to 1333."""
 
 
+SMOOTH = 3 / 255
+"""Where neighbouring pixels of the original differ by this much, jumps at borders count half."""
+
+
 class Loss(NamedTuple):
     """Mean loss of a batch, and its parts a sample."""
 
@@ -34,12 +38,19 @@ class Loss(NamedTuple):
 
 
 def rate_distortion(
-    model: CompressionModel, x: Tensor, t: Tensor, out: RatedReconstruction, *, ms_ssim: float = 0.0, luma: float = 0.0
+    model: CompressionModel,
+    x: Tensor,
+    t: Tensor,
+    out: RatedReconstruction,
+    *,
+    ms_ssim: float = 0.0,
+    luma: float = 0.0,
+    borders: float = 0.0,
 ) -> Loss:
     """x: float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate index of each sample.
 
     ms_ssim: the share s of the distortion (1 - s) E + s MS_SSIM_WEIGHT (1 - MS-SSIM). luma: the share of luma in E, the
-    mean squared error.
+    mean squared error. borders: what `_border_jumps` weigh, added to the distortion.
     """
     pixels = x.shape[1] * x.shape[2]
     bpp = (out.bits_y + out.bits_z) / pixels
@@ -48,11 +59,37 @@ def rate_distortion(
     distortion = squared_error(error, luma).mean((1, 2))
     if ms_ssim:
         distortion = (1 - ms_ssim) * distortion + ms_ssim * MS_SSIM_WEIGHT * (1 - _ms_ssim(x, out.x.float()))
+    if borders:
+        distortion = distortion + borders * _border_jumps(x, error)
     weight = model.config.rate_weight(t)
     # t is drawn evenly, so the mean of this weighting over the middle of the range is near 1.
     balance = (weight / model.config.rate_weight(0.5)) ** -RATE_EXPONENT
     samples = balance * (weight * 255**2 * distortion + bpp)
     return Loss(samples.mean(), samples.detach(), bpp.detach(), mse.detach())
+
+
+def _border_jumps(x: Tensor, error: Tensor) -> Tensor:
+    """Squared jumps of the error across the borders of 8x8 blocks, where the original is smooth, as a mean over all
+    pixels: float32 [B]. x, error: float32 [B, H, W, 3].
+
+    In skies steps of a level or two are seen at once, and no other part of the distortion minds them.
+    """
+    total = x.new_zeros(len(x))
+    for axis in (1, 2):
+        jumps, change = (_across(values.mean(-1), axis) for values in (error, x))
+        # What the original does within the four pixels around a border.
+        activity = change.square().mean(-1)
+        weight = SMOOTH**2 / (SMOOTH**2 + activity)
+        total = total + (weight * jumps[..., 1].square()).sum((1, 2))
+    return total / (x.shape[1] * x.shape[2])
+
+
+def _across(x: Tensor, axis: int) -> Tensor:
+    """The differences of the pixels around each border of 8x8 blocks along an axis: [B, H, W] -> [B, n, m, 3], before
+    the border, across it and after it."""
+    lines = x.transpose(1, axis)  # borders along the first axis
+    inner = lines[:, 6:-2].unfold(1, 4, 8)  # [B, n, m, 4]: the last two pixels of a block and the first two of the next
+    return inner.diff(dim=-1)
 
 
 def _ms_ssim(x: Tensor, y: Tensor) -> Tensor:

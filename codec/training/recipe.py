@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,9 @@ FINAL_RATE = 0.02
 
 ADAMW, MUON = "adamw", "muon"
 """What a recipe's `optimizer` may be."""
+
+COSINE, STABLE, DECAY = "cosine", "stable", "decay"
+"""What a recipe's `schedule` may be."""
 
 MS_SSIM_WINDOW = 7
 """Pixels to a side of the window that MS-SSIM is calculated with in training, where crops are small. What others
@@ -36,8 +39,8 @@ Table = TypeVar("Table", bound="Stage | Recipe")
 class Stage:
     """A part of the run with one shape of batches, as long as `steps` or `minutes` says.
 
-    The learning rate follows half a cosine from `learning_rate` down over this stage and those after it, up to the
-    next one with `restart`, where a new cosine begins.
+    `learning_rate` is the highest of it; by the schedule "cosine" half a cosine runs down from there over this stage
+    and those after it, up to the next one with `restart`, where a new cosine begins.
     """
 
     crop: int
@@ -62,13 +65,19 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run; `ms_ssim` is the share of MS-SSIM in the distortion and `luma` that of luma in the rest of it, see
-    `loss.rate_distortion`; `optimizer` is what the matrices of the networks learn by, see `optimizer.make_optimizers`;
-    `note` is free text for the manifest, such as what the data is."""
+    """A whole run; `ms_ssim` is the share of MS-SSIM in the distortion and `luma` that of luma in the rest of it,
+    `borders` what jumps at the borders of blocks weigh besides, see `loss.rate_distortion`; `drawn` and `changed` are
+    shares of the crops, see `data.CropSource`; `schedule` is how the learning rate goes, see
+    `Position.learning_rate`; `optimizer` is what the matrices of the networks learn by, see
+    `optimizer.make_optimizers`; `note` is free text for the manifest, such as what the data is."""
 
     stages: tuple[Stage, ...]
     ms_ssim: float = 0.0
     luma: float = 0.0
+    borders: float = 0.0
+    drawn: float = 0.0
+    changed: float = 0.0
+    schedule: str = COSINE
     optimizer: str = ADAMW
     seed: int = 0
     ema_decay: float = 0.999
@@ -77,9 +86,13 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise InputError("a recipe needs at least one stage")
-        for key in ("ms_ssim", "luma"):
+        for key in ("ms_ssim", "luma", "drawn", "changed"):
             if not 0 <= getattr(self, key) <= 1:
                 raise InputError(f"{key} is a share from 0 to 1, not {getattr(self, key)}")
+        if self.borders < 0:
+            raise InputError(f"borders is a weight of 0 or more, not {self.borders}")
+        if self.schedule not in (COSINE, STABLE, DECAY):
+            raise InputError(f"schedule is {COSINE}, {STABLE} or {DECAY}, not {self.schedule!r}")
         if self.optimizer not in (ADAMW, MUON):
             raise InputError(f"optimizer is {ADAMW} or {MUON}, not {self.optimizer!r}")
         if self.ms_ssim and min(stage.crop for stage in self.stages) < MS_SSIM_SIDE:
@@ -116,29 +129,40 @@ class Position:
         return self.stage >= len(recipe.stages)
 
     def advance(self, recipe: Recipe, seconds: float) -> None:
-        """Counts a step that took so long."""
+        """Counts a step that took so long. By the schedule "stable" the first stage follows the last one again."""
         self.steps += 1
         self.seconds += seconds
         self.cycle_steps += 1
         if recipe.stages[self.stage].done(self.steps, self.seconds) >= 1:
             self.stage, self.steps, self.seconds = self.stage + 1, 0, 0.0
+            if self.finished(recipe) and recipe.schedule == STABLE:
+                self.stage = 0
             if not self.finished(recipe) and recipe.stages[self.stage].restart:
                 self.cycle_steps = 0
 
     def learning_rate(self, recipe: Recipe) -> float:
-        """For the step that comes next: linear warm-up, then half a cosine over the stages up to the next restart.
+        """For the step that comes next, by the recipe's schedule. "cosine": linear warm-up, then half a cosine over the
+        stages up to the next restart. "stable": the same warm-up, then what the stage says, without end. "decay": from
+        there to 0 over all stages, as 1 - sqrt(share done), which Hägele and others (2024) found best to end a stable
+        phase with.
 
-        The stages of a cosine count by their lengths; where some are given in steps and some in minutes, as equals.
+        Stages count by their lengths; where some are given in steps and some in minutes, as equals.
         """
         stages = recipe.stages
+        highest = stages[self.stage].learning_rate
+        warm_up = min(1.0, (self.cycle_steps + 1) / WARM_UP_STEPS)
+        if recipe.schedule == STABLE:
+            return highest * warm_up
         begin = max((i for i in range(self.stage + 1) if stages[i].restart), default=0)
         end = next((i for i in range(self.stage + 1, len(stages)) if stages[i].restart), len(stages))
         lengths = _lengths(stages[begin:end])
         index = self.stage - begin
         part = stages[self.stage].done(self.steps, self.seconds)
         done = (sum(lengths[:index]) + part * lengths[index]) / sum(lengths)
+        if recipe.schedule == DECAY:
+            return highest * (1 - math.sqrt(done))
         cosine = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done))
-        return stages[self.stage].learning_rate * min(1.0, (self.cycle_steps + 1) / WARM_UP_STEPS) * cosine
+        return highest * warm_up * cosine
 
     def remaining(self, recipe: Recipe, pixels_per_second: float) -> float:
         """Seconds to the end, at a speed that stays the same a pixel."""
@@ -156,6 +180,17 @@ def _lengths(stages: Sequence[Stage]) -> list[float]:
     if all(stage.minutes for stage in stages):
         return [stage.minutes for stage in stages]
     return [1.0] * len(stages)
+
+
+def decay(recipe: Recipe, minutes: float) -> Recipe:
+    """What ends a run of this recipe with: its stages in so many minutes, shared out as their lengths are, while the
+    learning rate goes to 0."""
+    lengths = _lengths(recipe.stages)
+    stages = tuple(
+        replace(stage, steps=0, minutes=minutes * length / sum(lengths), restart=False)
+        for stage, length in zip(recipe.stages, lengths, strict=True)
+    )
+    return replace(recipe, stages=stages, schedule=DECAY)
 
 
 def load_recipe(path: Path, base: ModelConfig) -> tuple[Recipe, ModelConfig]:

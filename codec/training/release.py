@@ -23,7 +23,6 @@ from ..tensors.checkpoint import parse_frozen, parse_trained, serialise
 from ..tensors.model import CompressionModel
 from . import state
 from .data import CropSource
-from .loop import CHECKPOINT
 from .validate import BEST
 
 CALIBRATION_CROPS = 256
@@ -85,12 +84,13 @@ def _others(path: Path) -> list[dict[str, str]]:
 
 def load_run(run: Path) -> tuple[CompressionModel, dict[str, Any]]:
     """The averaged weights of a run, the best evaluated or else the last, and the record of their making."""
-    folder = state.find_state(run / BEST) or state.find_state(run / CHECKPOINT)
+    folder = state.find_state(run / BEST) or state.find_state(run / state.CHECKPOINT)
     if folder is None:
         raise InputError(f"there is no training run in {run}")
     tensors, record = state.load_state(folder)
     model = CompressionModel(ModelConfig.from_dict(record["config"]))
     model.load_state_dict(state.unpack(tensors, state.AVERAGE))
+    model.bound()
     return model, record
 
 

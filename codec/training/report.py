@@ -15,6 +15,7 @@ BANDS = 4
 
 LOG = "log.csv"
 EVALUATIONS = "evaluations.csv"
+HEALTH = "health.csv"
 
 Row = dict[str, float]
 

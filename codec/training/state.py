@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...bitstream.errors import InputError
+from .recipe import Position, decay, stored
+
+CHECKPOINT = "checkpoint"
+"""Folder, in that of a run, of its last state."""
 
 STATE = "state.json"
 
@@ -45,7 +50,8 @@ def save_state(folder: Path, tensors: Mapping[str, Tensor], values: Mapping[str,
             if parts[-1] and size + tensor.nbytes > part_bytes:
                 parts.append({})
                 size = 0
-            parts[-1][key] = tensor.detach().cpu().contiguous()
+            # A copy: two names may stand for one tensor.
+            parts[-1][key] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
             size += tensor.nbytes
         for index, part in enumerate(parts):
             save_file(part, new / f"part-{index:02d}.safetensors")
@@ -75,6 +81,20 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return tensors, values
     except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
         raise InputError(f"{folder} is not a whole checkpoint: {error}") from error
+
+
+def begin_decay(stable: Path, run: Path, minutes: float, part_bytes: int = UNSPLIT) -> None:
+    """Makes of the last state in the folder of a run the first one of another, which ends it (`recipe.decay`); the run
+    itself can go on. Raises InputError where there is no run, or one in the new folder already, OSError."""
+    folder = find_state(stable / CHECKPOINT)
+    if folder is None:
+        raise InputError(f"there is no training run in {stable}")
+    if find_state(run / CHECKPOINT):
+        raise InputError(f"there is a training run in {run} already")
+    tensors, values = load_state(folder)
+    plan, _ = stored(values)
+    values |= {"recipe": decay(plan, minutes).to_dict(), "position": asdict(Position()), "selection": None}
+    save_state(run / CHECKPOINT, tensors, values, part_bytes)
 
 
 def pack_model(model: torch.nn.Module, prefix: str, dtype: torch.dtype) -> dict[str, Tensor]:
