@@ -22,16 +22,17 @@ import pytest
 
 from cae.bitstream.errors import WeightsError
 from cae.bitstream.tables import ProbabilityTables
-from cae.codec.config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP
-from cae.codec.distortion import summed_error
-from cae.codec.integers import CLASSES, HALF, INPUT_LIMIT, INPUT_ONE, STEPS
-from cae.codec.kernels import instructions, threads
-from cae.codec.kernels.instructions import VERSION, levels
-from cae.codec.light.layers import ArrayLayers, Numbers, Tensors
-from cae.codec.light.native import LONGEST_RUN, NativeLayers
-from cae.codec.light.networks import NUMPY
-from cae.codec.quantize import Quantizer
-from cae.codec.ways import load_light
+from cae.codec.backends.kernels import instructions
+from cae.codec.backends.kernels.instructions import VERSION, levels
+from cae.codec.backends.native_layers import LONGEST_RUN, NativeLayers
+from cae.codec.backends.networks import NUMPY
+from cae.codec.backends.numpy_layers import ArrayLayers, Numbers, Tensors
+from cae.codec.machine import threads
+from cae.codec.model.config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP
+from cae.codec.model.constants import CLASSES, HALF, INPUT_LIMIT, INPUT_ONE, STEPS
+from cae.codec.model.distortion import summed_error
+from cae.codec.select import load_light
+from cae.codec.tile.quantize import Quantizer
 
 CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (3, 5), (33, 17), (516, 8))
 """Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cae.bitstream.errors import InputError
-from cae.codec.config import ModelConfig
+from cae.codec.model.config import ModelConfig
 from cae.codec.training.recipe import DEFAULT, FINAL_RATE, WARM_UP_STEPS, Position, Recipe, Stage, load_recipe, parse
 
 STAGE = "[[stages]]\ncrop = 128\nbatch = 4\nlearning_rate = 1e-3\n"

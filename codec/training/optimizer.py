@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from ...bitstream.errors import InputError
-from ..tensors.layers import Pointwise
-from ..tensors.model import CompressionModel
-from ..tensors.transforms import RateTable
+from .model.layers import Pointwise
+from .model.model import CompressionModel
+from .model.transforms import RateTable
 from .recipe import ADAMW, MUON
 
 LINEAR_RATE = 0.05
