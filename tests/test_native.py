@@ -41,7 +41,7 @@ SIZES = ((1, 2, 2), (1, 6, 10), (3, 12, 8), (1, 10, 14))
 ODD_SIZES = ((1, 1, 1), (1, 5, 7), (2, 1, 3))
 """Images, height, width. Ends after a tile or a chunk of positions of the kernels, and within."""
 
-HEADER = Path(__file__).parent.parent / "codec" / "kernels" / "kernels.h"
+HEADER = Path(__file__).parent.parent / "codec" / "backends" / "kernels" / "kernels.h"
 
 pytestmark = pytest.mark.skipif(not levels(), reason="no kernels were compiled")
 
@@ -359,7 +359,7 @@ def test_after_a_fork() -> None:
     """A child has none of its parent's threads."""
     script = """
 import os, sys
-from cae.codec.kernels import threads
+from cae.codec.machine import threads
 threads.set_threads(3)
 threads.in_threads(lambda begin, end: 0, 10_000)
 child = os.fork()
