@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from cae.bitstream.container import unpack
-from cae.codec.image import Picture, read_picture
-from cae.codec.pipeline import Codec, load_codec
+from cae.codec.image.picture import Picture, read_picture
+from cae.codec.torch_codec import Codec, load_codec
 
 QUALITY = 50
 TOGETHER = (1, 4, 8)

@@ -23,11 +23,11 @@ import click
 import torch
 
 from cae.bitstream.container import unpack
-from cae.codec.files import FileCoder
-from cae.codec.image import read_picture
-from cae.codec.kernels.instructions import levels
-from cae.codec.pipeline import load_codec
-from cae.codec.ways import load_light
+from cae.codec.backends.kernels.instructions import levels
+from cae.codec.codec import FileCoder
+from cae.codec.image.picture import read_picture
+from cae.codec.select import load_light
+from cae.codec.torch_codec import load_codec
 
 QUALITIES = (10, 50, 90)
 

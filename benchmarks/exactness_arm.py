@@ -47,10 +47,11 @@ def compare(folder: Path) -> None:
     sys.modules["constriction"] = MagicMock()
     from cae.bitstream.container import unpack
     from cae.bitstream.tables import ProbabilityTables
-    from cae.codec import coder, pipeline
-    from cae.codec.kernels.instructions import levels
-    from cae.codec.light.networks import NUMPY
-    from cae.codec.ways import load_light
+    from cae.codec import torch_codec
+    from cae.codec.backends.kernels.instructions import levels
+    from cae.codec.backends.networks import NUMPY
+    from cae.codec.select import load_light
+    from cae.codec.tile import coder
 
     plain: Any = runpy.run_path(str(REFERENCE))["Coder"]
 
@@ -71,7 +72,7 @@ def compare(folder: Path) -> None:
     wrong = 0
     assert levels(), "no kernels were compiled"
     codecs = {level: load_light(level=level) for level in (*levels(), NUMPY)}
-    for name, codec in {**codecs, "torch": pipeline.load_codec("cpu")}.items():
+    for name, codec in {**codecs, "torch": torch_codec.load_codec("cpu")}.items():
         same = sum(
             np.array_equal(codec.decode(file.read_bytes()).pixels, np.load(file.with_suffix(".npy"))) for file in files
         )
@@ -91,7 +92,8 @@ def chosen(codec: Any, pixels: Any, header: Any) -> list[int]:
     """Checksums of the latents that an image becomes at once and after refining them twice. The entropy coder's place
     is taken by a number of bytes: as many as there are symbols other than 0."""
     from cae.bitstream.container import tile_rectangles
-    from cae.codec import coder, refine
+    from cae.codec.encode import refine
+    from cae.codec.tile import coder
 
     def encode(tables: Any, steps: Any) -> bytes:
         return bytes(sum(int(np.count_nonzero(symbols)) for symbols, _ in steps))
@@ -105,8 +107,8 @@ def chosen(codec: Any, pixels: Any, header: Any) -> list[int]:
 def make(photos: Path, folder: Path) -> None:
     """Files of the middle of each photograph, and what they decode to here."""
     from cae.bitstream.container import unpack
-    from cae.codec.image import read_picture
-    from cae.codec.pipeline import load_codec
+    from cae.codec.image.picture import read_picture
+    from cae.codec.torch_codec import load_codec
 
     codec = load_codec("cpu")
     for path in sorted(photos.glob("*.png")):
@@ -144,9 +146,9 @@ def cross_compile(package: Path) -> None:
     import cae
 
     shutil.copytree(Path(cae.__file__).parent, package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    sources = sorted((REFERENCE.parent.parent / "codec" / "kernels").glob("*.c"))
+    sources = sorted((REFERENCE.parent.parent / "codec" / "backends" / "kernels").glob("*.c"))
     options = ("-O3", "-ffp-contract=off", "-fPIC", "-shared")
-    library = package / "codec" / "kernels" / "_kernels.so"
+    library = package / "codec" / "backends" / "kernels" / "_kernels.so"
     subprocess.run(["aarch64-linux-gnu-gcc", *options, "-o", library, *sources], check=True)
 
 

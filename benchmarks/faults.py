@@ -29,8 +29,8 @@ import numpy as np
 from PIL import Image
 
 from cae.cli.main import main as cae
-from cae.codec.kernels.threads import set_threads
-from cae.codec.ways import load_light
+from cae.codec.machine.threads import set_threads
+from cae.codec.select import load_light
 
 SIDE = 160
 DISK = 16 * 1024

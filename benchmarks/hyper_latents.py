@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cae.codec import areas
-from cae.codec.arrays import Pixels
-from cae.codec.image import read_picture
-from cae.codec.pipeline import Codec, load_codec
+from cae.codec.encode.analysis_windows import analyse
+from cae.codec.image.picture import read_picture
+from cae.codec.model.arrays import Pixels
+from cae.codec.torch_codec import Codec, load_codec
 
 ROWS = (0, 128, 255)
 FIT_STEPS = 1500
@@ -26,7 +26,7 @@ FIT_STEPS = 1500
 
 def costs(codec: Codec, pixels: Pixels, row: int) -> tuple[Tensor, float, float]:
     """(hyper-latents float32 [n, Z], their bits, all bits of the image)."""
-    (steps,), _ = codec.coder.quantise(areas.analyse(codec.coder.networks, [pixels], row), row)
+    (steps,), _ = codec.coder.quantise(analyse(codec.coder.networks, [pixels], row), row)
     bits = [codec.coder.tables.cost_in_bits(*step) for step in steps]
     z = torch.from_numpy(steps[0][0]).float().reshape(-1, codec.model.config.hyper_channels)
     return z, bits[0], sum(bits)

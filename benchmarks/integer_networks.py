@@ -17,18 +17,18 @@ import click
 import torch
 from torch import Tensor, nn
 
-from cae.codec.areas import analyse
-from cae.codec.arrays import Pixels
-from cae.codec.config import CONTEXT_CLAMP, OPERAND_ZERO, SCALE_STEP
-from cae.codec.distortion import psnr
+from cae.codec.backends.tensors.checkpoint import load_frozen, parse_trained
+from cae.codec.encode.analysis_windows import analyse
 from cae.codec.evaluation.estimate import estimated_bits
-from cae.codec.image import read_picture
-from cae.codec.installed import weights_folder
-from cae.codec.integers import DEVIATION_ONE, INPUT_ONE, MEAN_ONE, SCALE_ONE
-from cae.codec.pipeline import Codec, load_codec
-from cae.codec.quality import row_rate
-from cae.codec.tensors.checkpoint import load_frozen, parse_trained
-from cae.codec.tensors.model import CompressionModel
+from cae.codec.image.picture import read_picture
+from cae.codec.model.arrays import Pixels
+from cae.codec.model.config import CONTEXT_CLAMP, OPERAND_ZERO, SCALE_STEP
+from cae.codec.model.constants import DEVIATION_ONE, INPUT_ONE, MEAN_ONE, SCALE_ONE
+from cae.codec.model.distortion import psnr
+from cae.codec.model.rate import row_rate
+from cae.codec.model.weights import weights_folder
+from cae.codec.torch_codec import Codec, load_codec
+from cae.codec.training.model.model import CompressionModel
 
 ROWS = (0, 64, 128, 192, 255)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import click
 import torch
 
-from cae.codec.arrays import Pixels
-from cae.codec.config import ModelConfig
-from cae.codec.device import resolve_device
+from cae.codec.machine.device import resolve_device
+from cae.codec.model.arrays import Pixels
+from cae.codec.model.config import ModelConfig
 from cae.codec.training.loop import Trainer
 from cae.codec.training.recipe import DEFAULT, load_recipe
 from cae.codec.training.team import Team

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import click
 
-from cae.codec.config import DEFAULT_EFFORT
 from cae.codec.evaluation.codecs import make_codec
 from cae.codec.evaluation.curve import Point, bd_rate, mean_point
 from cae.codec.evaluation.measure import rd_point
-from cae.codec.image import read_picture
-from cae.codec.installed import find_weights
+from cae.codec.image.picture import read_picture
+from cae.codec.model.config import DEFAULT_EFFORT
+from cae.codec.model.weights import find_weights
 
 QUALITIES = (0, 14, 29, 43, 57, 71, 86, 100)
 JPEG_QUALITIES = range(5, 100, 5)

@@ -25,14 +25,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cae.bitstream.container import DEFAULT_TILE, tile_rectangles, unpack
 from cae.bitstream.entropy import StepDecoder, encode_steps
-from cae.codec import areas, windows
-from cae.codec.files import FileCoder
-from cae.codec.image import Picture, read_picture
-from cae.codec.kernels.instructions import levels
-from cae.codec.kernels.threads import set_threads
-from cae.codec.pipeline import load_codec
-from cae.codec.tensors.layers import pointwise
-from cae.codec.ways import load_light
+from cae.codec.backends.kernels.instructions import levels
+from cae.codec.codec import FileCoder
+from cae.codec.decode import synthesis_windows
+from cae.codec.encode.analysis_windows import analyse
+from cae.codec.image.picture import Picture, read_picture
+from cae.codec.machine.threads import set_threads
+from cae.codec.select import load_light
+from cae.codec.torch_codec import load_codec
+from cae.codec.training.model.layers import pointwise
 
 BOUNDS = {"synthesis": 0.2, "decode": 0.15, "analysis": 0.2, "encode, effort 1": 0.15}
 """Least part of the limit that each part may reach, for an image of 768x512 pixels."""
@@ -109,7 +110,7 @@ def parts_of(codec: FileCoder, picture: Picture, quality: float) -> dict[str, Ca
     container, coder = unpack(data), codec.coder
     row, rectangle = container.header.row, tile_rectangles(container.header)[0]
     latents = codec.decode_latents(container)
-    y = areas.analyse(coder.networks, [picture.pixels], row)
+    y = analyse(coder.networks, [picture.pixels], row)
     (steps,), _ = coder.quantise(y, row)
     symbols: list[Any] = []
     coder.decode(container.tiles, rectangle.height, rectangle.width, row, lambda s, _: symbols.append(s))
@@ -123,9 +124,9 @@ def parts_of(codec: FileCoder, picture: Picture, quality: float) -> dict[str, Ca
         "decode": lambda: codec.decode(data).pixels,
         "  prior": lambda: coder.networks.walk(symbols[0], row, lambda step, mean, rows: symbols[1 + step]),
         "  entropy decoding": entropy,
-        "  synthesis": lambda: list(windows.synthesise(coder, [latents], row)),
+        "  synthesis": lambda: list(synthesis_windows.synthesise(coder, [latents], row)),
         "encode, effort 1": lambda: codec.encode(picture, quality, effort=1),
-        "  analysis": lambda: areas.analyse(coder.networks, [picture.pixels], row),
+        "  analysis": lambda: analyse(coder.networks, [picture.pixels], row),
         "  quantisation": lambda: coder.quantise(y, row),
         "  entropy coding": lambda: encode_steps(coder.tables, steps),
         "encode, effort 2": lambda: codec.encode(picture, quality, effort=2),

@@ -15,8 +15,8 @@ import numpy as np
 
 from cae.bitstream.container import Container, Header, Tile, pack
 from cae.bitstream.errors import CaeError
-from cae.codec.kernels.threads import set_threads
-from cae.codec.ways import load_light
+from cae.codec.machine.threads import set_threads
+from cae.codec.select import load_light
 
 BYTES = 100
 

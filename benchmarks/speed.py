@@ -23,11 +23,11 @@ import numpy as np
 import torch
 
 from cae.bitstream.container import unpack
-from cae.codec.image import read_picture
-from cae.codec.kernels.instructions import levels
-from cae.codec.kernels.threads import set_threads
-from cae.codec.light.networks import fastest
-from cae.codec.ways import load_light
+from cae.codec.backends.kernels.instructions import levels
+from cae.codec.backends.networks import fastest
+from cae.codec.image.picture import read_picture
+from cae.codec.machine.threads import set_threads
+from cae.codec.select import load_light
 
 WITHOUT_BYTES = ("avx512", "avx2", "plain")
 """Levels of the kernels that have no products of four bytes at a time, the best one first."""

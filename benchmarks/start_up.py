@@ -20,7 +20,7 @@ from statistics import median
 import click
 
 UNCOMPILED = """
-from cae.codec.kernels import instructions
+from cae.codec.backends.kernels import instructions
 instructions.levels = dict
 from cae.cli.main import main
 main()

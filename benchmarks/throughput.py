@@ -18,11 +18,11 @@ from pathlib import Path
 
 import click
 
-from cae.codec.config import DEFAULT_EFFORT
-from cae.codec.image import read_picture
-from cae.codec.kernels.threads import set_threads
-from cae.codec.save import save_picture
-from cae.codec.ways import load_light
+from cae.codec.image.picture import read_picture
+from cae.codec.image.save import save_picture
+from cae.codec.machine.threads import set_threads
+from cae.codec.model.config import DEFAULT_EFFORT
+from cae.codec.select import load_light
 
 
 def command(*words: object) -> float:

@@ -17,11 +17,11 @@ from big_images import mosaic
 from PIL import Image
 
 from cae.bitstream.container import unpack
-from cae.codec import areas
-from cae.codec.arrays import Pixels
-from cae.codec.image import read_picture
-from cae.codec.pipeline import Codec, load_codec
-from cae.codec.quality import rate_row
+from cae.codec.encode.analysis_windows import analyse
+from cae.codec.image.picture import read_picture
+from cae.codec.model.arrays import Pixels
+from cae.codec.model.rate import rate_row
+from cae.codec.torch_codec import Codec, load_codec
 
 WIDTH, HEIGHT = 4032, 3024
 
@@ -31,7 +31,7 @@ def compare(codec: Codec, name: str, pixels: Pixels, quality: float) -> float:
     data = codec.encode(read_picture(pixels), quality, effort=1)
     container = unpack(data)
     row = rate_row(quality)
-    (untiled_tile,) = codec.coder.encode(*codec.coder.quantise(areas.analyse(codec.coder.networks, [pixels], row), row))
+    (untiled_tile,) = codec.coder.encode(*codec.coder.quantise(analyse(codec.coder.networks, [pixels], row), row))
     untiled = len(untiled_tile.payload) + len(data) - sum(len(tile.payload) for tile in container.tiles)
     untiled -= 9 * (len(container.tiles) - 1)  # the records of the other tiles
     tiled = codec.decode(data).pixels.astype(int)

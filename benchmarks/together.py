@@ -17,11 +17,11 @@ from typing import Any
 import click
 import numpy as np
 
-from cae.codec.files import FileCoder
-from cae.codec.image import Picture, read_picture
-from cae.codec.kernels.threads import set_threads
-from cae.codec.pipeline import load_codec
-from cae.codec.ways import load_light
+from cae.codec.codec import FileCoder
+from cae.codec.image.picture import Picture, read_picture
+from cae.codec.machine.threads import set_threads
+from cae.codec.select import load_light
+from cae.codec.torch_codec import load_codec
 
 SIDES = (64, 100, 128, 192, 256, 384, 512)
 QUALITY = 60

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..codec.config import PNG_COMPRESSION, SCALES
+from ..codec.model.config import PNG_COMPRESSION, SCALES
 from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
 from .files import STREAM, check_output, is_stream, new_file, read_input, write_output
@@ -22,11 +22,11 @@ from .work import Job, Outcome
 
 if TYPE_CHECKING:
     from ..bitstream.container import Header
-    from ..codec.arrays import Pixels
-    from ..codec.decoder import Progress
-    from ..codec.files import FileCoder
-    from ..codec.image import Picture
-    from ..codec.view import Write
+    from ..codec.codec import FileCoder
+    from ..codec.decode.decoder import Progress
+    from ..codec.decode.region import Write
+    from ..codec.image.picture import Picture
+    from ..codec.model.arrays import Pixels
 
 SCALE_WORDS = {f"1/{scale}": scale for scale in SCALES}
 
@@ -63,7 +63,7 @@ def _format(ctx: click.Context, param: click.Parameter, value: str | None) -> st
     if value is None:
         return None
     from ..bitstream.errors import ImageError
-    from ..codec.save import FORMATS, check_format
+    from ..codec.image.save import FORMATS, check_format
 
     try:
         return check_format(value)
@@ -166,8 +166,8 @@ class Decoding:
     def read(self, job: Job) -> Source:
         """The file. Raises Failure, as does what follows."""
         from ..bitstream.container import read_header
-        from ..codec.save import output_format
-        from ..codec.ways import load_decoder
+        from ..codec.image.save import output_format
+        from ..codec.select import load_decoder
 
         settings = self.settings
         if job.output == STREAM and settings.format is None:
@@ -213,8 +213,8 @@ class Decoding:
 
     def _decode_rows(self, source: Source) -> tuple[Picture, int]:
         """Decodes to a file whose rows are written as they come. Its size, too."""
-        from ..codec.netpbm import file_header
-        from ..codec.save import check_holds
+        from ..codec.image.netpbm import file_header
+        from ..codec.image.save import check_holds
 
         settings, header, output = self.settings, source.header, source.job.output
         assert isinstance(output, Path)
@@ -247,7 +247,7 @@ class Decoding:
 
     def write(self, job: Job, source: Source, decoded: Decoded) -> Outcome:
         """Writes the image, unless it is."""
-        from ..codec.save import save_picture
+        from ..codec.image.save import save_picture
 
         picture, written = decoded.picture, decoded.written
         left_out: tuple[str, ...] = ()

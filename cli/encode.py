@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from ..codec.config import DEFAULT_EFFORT, ROUNDS
+from ..codec.model.config import DEFAULT_EFFORT, ROUNDS
 from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
 from .files import STREAM, check_output, is_stream, read_input, write_output
@@ -24,9 +24,9 @@ from .remote import Place
 from .work import Job, Outcome
 
 if TYPE_CHECKING:
-    from ..codec.files import FileCoder
-    from ..codec.image import Picture
-    from ..codec.target import Coded
+    from ..codec.codec import FileCoder
+    from ..codec.encode.rate_control import Coded
+    from ..codec.image.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def encode(
     given = click.get_current_context().get_parameter_source("quality") != ParameterSource.DEFAULT
     if given + sum(target is not None for target in (size, bpp, psnr)) > 1:
         raise click.UsageError("give one of --quality, --target-size, --target-bpp and --target-psnr")
-    from ..codec.image import SUFFIXES
+    from ..codec.image.picture import SUFFIXES
 
     settings = Settings(quality, size, bpp, psnr, effort, strip, exact, device, max_pixels, quiet)
     chosen = options.choose_engine(engine, processes, threads, device)
@@ -167,14 +167,14 @@ class Encoding:
             check_output(job.output, job.source)
             _check_replaced(job.output)
         with about(job.source, BAD_IMAGE):
-            from ..codec.image import strip
-            from ..codec.transparency import clear_transparent
+            from ..codec.image.picture import strip
+            from ..codec.image.transparency import clear_transparent
 
             picture, size = _read(job.source, settings.max_pixels)
         picture = strip(picture) if settings.strip else picture
         picture = picture if settings.exact else clear_transparent(picture)
-        from ..codec.target import MAX_CODINGS
-        from ..codec.ways import load_encoder
+        from ..codec.encode.rate_control import MAX_CODINGS
+        from ..codec.select import load_encoder
 
         by_itself = any(target is not None for target in (settings.size, settings.bpp, settings.psnr))
         codings = MAX_CODINGS if by_itself else 1
@@ -183,7 +183,7 @@ class Encoding:
 
     def code(self, sources: Sequence[Source]) -> list[tuple[Coded, float]]:
         """Each one's file, and the seconds it took."""
-        from ..codec.target import Coded
+        from ..codec.encode.rate_control import Coded
 
         start = time.perf_counter()
         if len(sources) == 1:
@@ -227,8 +227,8 @@ def _check_replaced(output: Place) -> None:
 
 def _read(source: Place, max_pixels: int) -> tuple[Picture, int]:
     """A picture, and the size of its file."""
-    from ..codec.image import Picture, read_picture
-    from ..codec.netpbm import map_pixels
+    from ..codec.image.netpbm import map_pixels
+    from ..codec.image.picture import Picture, read_picture
 
     if isinstance(source, Path) and source != STREAM:
         pixels = map_pixels(source, max_pixels)
@@ -239,7 +239,7 @@ def _read(source: Place, max_pixels: int) -> tuple[Picture, int]:
 
 
 def _encode(codec: FileCoder, picture: Picture, settings: Settings) -> Coded:
-    from ..codec.target import Coded, encode_to_psnr, encode_to_size
+    from ..codec.encode.rate_control import Coded, encode_to_psnr, encode_to_size
 
     if settings.psnr is not None:
         return encode_to_psnr(codec, picture, settings.psnr, settings.effort)

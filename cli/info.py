@@ -49,11 +49,11 @@ def info(source: Path, as_json: bool, sections: bool, bits: Path | None, max_pix
     brightest = None
     if sections or bits is not None:
         from ..bitstream.container import read_header, unpack
-        from ..codec.decoder import check_size
-        from ..codec.image import read_picture
-        from ..codec.save import output_format, save_picture
-        from ..codec.spent import bits_map, spent
-        from ..codec.ways import load_decoder
+        from ..codec.bit_usage import bits_map, spent
+        from ..codec.decode.decoder import check_size
+        from ..codec.image.picture import read_picture
+        from ..codec.image.save import output_format, save_picture
+        from ..codec.select import load_decoder
 
         with about(source, BAD_CAE_FILE):
             check_size(result.width, result.height, max_pixels)

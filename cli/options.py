@@ -123,7 +123,7 @@ max_pixels = click.option(
 def choose_engine(name: str, processes: int | None, threads: int | None, device: str) -> jobs.Engine:
     """What does many jobs, for the options --engine, --jobs, --threads and --device. Raises UsageError without ray."""
     if name == "local":
-        from ..codec.ways import may_take_gpu  # not above: it imports numpy
+        from ..codec.select import may_take_gpu  # not above: it imports numpy
 
         # A GPU would have to be shared.
         return functools.partial(on_this_machine, processes=processes or (1 if may_take_gpu(device) else None))

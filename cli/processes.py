@@ -14,9 +14,9 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessP
 from pathlib import Path
 from types import FrameType
 
-from ..codec.kernels.threads import cores, set_threads, thread_count
-from ..codec.memory import machine_memory
-from ..codec.workers import begin_worker, end_workers
+from ..codec.machine.memory import machine_memory
+from ..codec.machine.threads import cores, set_threads, thread_count
+from ..codec.machine.workers import begin_worker, end_workers
 from .failures import TERMINATED, UNEXPECTED
 from .remote import Place
 from .work import Job, Outcome, Work, attempt_all

@@ -112,8 +112,8 @@ def train(
     check_training("train")
     import torch
 
-    from ..codec.config import ModelConfig
-    from ..codec.device import resolve_device
+    from ..codec.machine.device import resolve_device
+    from ..codec.model.config import ModelConfig
     from ..codec.training import overfit, recipe, release, state
     from ..codec.training.loop import Trainer
     from ..codec.training.team import Team

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..bitstream.container import ALPHA, EXIF, ICC, TILE_UNIT, VERSION, XMP, Container, unpack
-from .installed import is_installed
-from .quality import quality_of, rate_row
+from .model.rate import quality_of, rate_row
+from .model.weights import is_installed
 
 _NAMES = {ALPHA: "alpha", ICC: "icc", EXIF: "exif", XMP: "xmp"}
 

@@ -20,7 +20,7 @@ from PIL import Image
 from cae.bitstream import container
 from cae.bitstream.errors import InputError
 from cae.cli.main import main
-from cae.codec.image import Picture
+from cae.codec.image.picture import Picture
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -100,13 +100,13 @@ def _array(data: bytes, shape: tuple[int, ...]) -> Bytes:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """Lets `cae.codec.pipeline.load_codec` and both functions of `cae.codec.ways` give a StandIn."""
+    """Lets `cae.codec.torch_codec.load_codec` and both functions of `cae.codec.select` give a StandIn."""
     codec = StandIn()
-    module = types.ModuleType("cae.codec.pipeline")
+    module = types.ModuleType("cae.codec.torch_codec")
     module.load_codec = lambda *arguments: codec  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "cae.codec.pipeline", module)
-    monkeypatch.setattr("cae.codec.ways.load_decoder", lambda *arguments: codec)
-    monkeypatch.setattr("cae.codec.ways.load_encoder", lambda *arguments, **options: codec)
+    monkeypatch.setitem(sys.modules, "cae.codec.torch_codec", module)
+    monkeypatch.setattr("cae.codec.select.load_decoder", lambda *arguments: codec)
+    monkeypatch.setattr("cae.codec.select.load_encoder", lambda *arguments, **options: codec)
     return codec
 
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../codec/kernels/kernels.h"
+#include "../codec/backends/kernels/kernels.h"
 
 typedef const Kernels *(*Find)(int64_t version, int64_t index, int64_t *count);
 
@@ -67,7 +67,7 @@ static uint64_t digest(const void *data, int64_t bytes) {
 
 static int64_t up_to_multiple(int64_t count, int64_t of) { return (count + of - 1) / of * of; }
 
-/* A layer of random weights as a level needs them (light/native.py does the same). */
+/* A layer of random weights as a level needs them (backends/native_layers.py does the same). */
 static Layer layer(const Kernels *kernels, int64_t inputs, int64_t outputs) {
     int64_t group = kernels->group, tile = kernels->order ? kernels->lanes : 2 * kernels->lanes;
     int64_t depth = up_to_multiple(inputs, kernels->depth), padded = up_to_multiple(outputs, 2 * kernels->lanes);

@@ -14,7 +14,8 @@ from safetensors.torch import load, save
 
 from cae.bitstream.container import Container, Header, Tile, pack
 from cae.bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
-from cae.codec.installed import (
+from cae.codec.backends.tensors.checkpoint import load_frozen, parse_frozen, parse_trained, serialise
+from cae.codec.model.weights import (
     MANIFEST,
     MAX_BYTES,
     find_weights,
@@ -23,7 +24,6 @@ from cae.codec.installed import (
     read_weights,
     weights_folder,
 )
-from cae.codec.tensors.checkpoint import load_frozen, parse_frozen, parse_trained, serialise
 
 
 @pytest.fixture(scope="module")

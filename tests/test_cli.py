@@ -306,7 +306,7 @@ def test_missing_weights(cae: Run, photo_png: Path, tmp_path: Path, monkeypatch:
         def load_encoder(*arguments: object, codings: int, files: int, error: type[Exception] = error) -> None:
             raise error("there is none")
 
-        monkeypatch.setattr("cae.codec.ways.load_encoder", load_encoder)
+        monkeypatch.setattr("cae.codec.select.load_encoder", load_encoder)
         fails(cae("encode", photo_png, tmp_path / "a.cae"), code, "cae: there is none")
         assert list(tmp_path.iterdir()) == [photo_png]
 

@@ -16,8 +16,8 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from cae.codec.installed import installed_weights
-from cae.codec.tensors.checkpoint import load_frozen
+from cae.codec.backends.tensors.checkpoint import load_frozen
+from cae.codec.model.weights import installed_weights
 from cae.codec.training import loop, release, state
 
 Run = Callable[..., CompletedProcess[str]]

@@ -17,12 +17,13 @@ from PIL import Image
 
 from cae.bitstream.container import Container, Header, Rectangle, Tile, pack, unpack
 from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, WrongWeightsError
-from cae.codec import areas, files, windows
-from cae.codec.distortion import psnr
-from cae.codec.image import Picture, read_picture
-from cae.codec.metadata import EXIF_PREFIX
-from cae.codec.pipeline import Codec, load_codec
-from cae.codec.quality import rate_row
+from cae.codec.decode import synthesis_windows
+from cae.codec.encode.analysis_windows import analyse
+from cae.codec.image.metadata import EXIF_PREFIX
+from cae.codec.image.picture import Picture, read_picture
+from cae.codec.model.distortion import psnr
+from cae.codec.model.rate import rate_row
+from cae.codec.torch_codec import Codec, load_codec
 
 Bytes = npt.NDArray[np.uint8]
 VECTORS = Path(__file__).parent / "vectors"
@@ -114,7 +115,7 @@ def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
     for quality in (0, 50, 100):
         data = codec.encode(read_picture(photo), quality, effort=1)
         row = rate_row(quality)
-        (steps,), latents = codec.coder.quantise(areas.analyse(codec.coder.networks, [photo], row), row)
+        (steps,), latents = codec.coder.quantise(analyse(codec.coder.networks, [photo], row), row)
         estimate = sum(codec.coder.tables.cost_in_bits(*step) for step in steps) / 8
         assert estimate <= len(data) <= 1.01 * estimate + 40
         assert np.array_equal(latents[0], codec.decode_latents(unpack(data)))
@@ -123,7 +124,7 @@ def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
 def test_no_hyper_latent_is_beyond_the_coder(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """However unlikely the tables call it."""
     row = 0
-    y = areas.analyse(codec.coder.networks, [photo], row)
+    y = analyse(codec.coder.networks, [photo], row)
     z = codec.coder.networks.analyse_hyper(y, row)
     monkeypatch.setattr(codec.coder.networks, "analyse_hyper", lambda *_: z + 1000)
     data = codec.encode(read_picture(photo), row)
@@ -133,7 +134,7 @@ def test_no_hyper_latent_is_beyond_the_coder(codec: Codec, photo: Bytes, monkeyp
 def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = read_picture(photo)
     whole = codec.decode(codec.encode(picture, 50)).pixels
-    monkeypatch.setattr(files, "DEFAULT_TILE", 1)
+    monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
     data = codec.encode(picture, 50)
     assert len(unpack(data).tiles) == 8
     tiled = codec.decode(data).pixels
@@ -143,17 +144,17 @@ def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> N
 def test_windows_show_no_seam(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the latents come: in one piece, in bands lower or higher than a window, analysed area by area."""
     pixels = np.tile(photo, (3, 2, 1))
-    y = areas.analyse(codec.coder.networks, [pixels], 128)
+    y = analyse(codec.coder.networks, [pixels], 128)
     latents = codec.coder.quantise(y, 128)[1][0]
-    image = np.concatenate(list(windows.synthesise(codec.coder, [latents], 128))).astype(int)
+    image = np.concatenate(list(synthesis_windows.synthesise(codec.coder, [latents], 128))).astype(int)
     assert image.shape == (384, 448, 3)
-    monkeypatch.setattr(windows, "WINDOW", 7)
-    assert np.array_equal(areas.analyse(codec.coder.networks, [pixels], 128), y)
+    monkeypatch.setattr(synthesis_windows, "WINDOW", 7)
+    assert np.array_equal(analyse(codec.coder.networks, [pixels], 128), y)
     area = Rectangle(8, 4, 16, 20)
-    assert np.array_equal(areas.analyse(codec.coder.networks, [pixels], 128, area), y[:, 8:24, 4:24])
+    assert np.array_equal(analyse(codec.coder.networks, [pixels], 128, area), y[:, 8:24, 4:24])
     for height in (1, 4, 5, 8, 17, 23, 24):
         bands = np.split(latents, range(height, len(latents), height))
-        parts = list(windows.synthesise(codec.coder, bands, 128))
+        parts = list(synthesis_windows.synthesise(codec.coder, bands, 128))
         assert np.array_equal(np.concatenate(parts), image)
 
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from cae.bitstream.errors import InputError, WeightsError
-from cae.codec.distortion import psnr
 from cae.codec.evaluation import zoo
 from cae.codec.evaluation.codecs import CODECS, make_codec
 from cae.codec.evaluation.protocol import UnavailableCodecError
-from cae.codec.installed import weights_folder
+from cae.codec.model.distortion import psnr
+from cae.codec.model.weights import weights_folder
 
 Bytes = npt.NDArray[np.uint8]
 HERE = [name for name in CODECS if not name.startswith("zoo")]

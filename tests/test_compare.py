@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import cae as api
-from cae.codec.distortion import psnr
+from cae.codec.model.distortion import psnr
 
 Run = Callable[..., CompletedProcess[str]]
 

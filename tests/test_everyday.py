@@ -19,8 +19,8 @@ from PIL import Image
 
 import cae as api
 from cae.bitstream.errors import InputError, TargetError
-from cae.codec.distortion import psnr
-from cae.codec.target import MAX_CODINGS, bracket
+from cae.codec.encode.rate_control import MAX_CODINGS, bracket
+from cae.codec.model.distortion import psnr
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -221,7 +221,7 @@ def test_regions(tiled: tuple[bytes, np.ndarray], region: tuple[int, int, int, i
 
 
 def test_a_region_needs_its_tiles_alone(tiled: tuple[bytes, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
-    from cae.codec.coder import TileCoder
+    from cae.codec.tile.coder import TileCoder
 
     decoded: list[int] = []
     decode = TileCoder.decode

@@ -17,12 +17,9 @@ import torch
 
 from cae.bitstream.container import unpack
 from cae.bitstream.errors import WeightsError
-from cae.codec.image import read_picture
-from cae.codec.integers import WEIGHT_LIMIT
-from cae.codec.pipeline import load_codec
-from cae.codec.tensors import exact
-from cae.codec.tensors.analysis import FinePointwise
-from cae.codec.tensors.exact import (
+from cae.codec.backends.tensors import exact
+from cae.codec.backends.tensors.analysis import FinePointwise
+from cae.codec.backends.tensors.exact import (
     MAX_EXPONENT,
     MAX_OUTPUT,
     MIN_EXPONENT,
@@ -30,7 +27,7 @@ from cae.codec.tensors.exact import (
     exact_arithmetic,
     limited,
 )
-from cae.codec.tensors.narrow import (
+from cae.codec.backends.tensors.narrow import (
     NarrowDepthwise,
     NarrowPointwise,
     WidePointwise,
@@ -39,7 +36,10 @@ from cae.codec.tensors.narrow import (
     operands,
     samples,
 )
-from cae.codec.tensors.synthesis import LinearSynthesis
+from cae.codec.backends.tensors.synthesis import LinearSynthesis
+from cae.codec.image.picture import read_picture
+from cae.codec.model.constants import WEIGHT_LIMIT
+from cae.codec.torch_codec import load_codec
 
 Bytes = npt.NDArray[np.uint8]
 

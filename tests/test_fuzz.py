@@ -19,9 +19,9 @@ from cae.bitstream.container import Container, Header, Tile, latents_checksum, p
 from cae.bitstream.entropy import encode_steps
 from cae.bitstream.errors import CaeError
 from cae.bitstream.salvage import salvage
-from cae.codec.image import Picture, read_picture
+from cae.codec.image.picture import Picture, read_picture
 from cae.codec.info import info
-from cae.codec.pipeline import Codec, load_codec
+from cae.codec.torch_codec import Codec, load_codec
 
 mutation = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "fuzz" / "mutation.py")))
 
@@ -42,7 +42,7 @@ def files(codec: Codec, photo: npt.NDArray[np.uint8]) -> list[bytes]:
     ]
     coded = [codec.encode(picture, quality) for picture in pictures for quality in (0, 70)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cae.codec.files.DEFAULT_TILE", 1)
+        patch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
         coded.append(codec.encode(read_picture(photo[:64, :128]), 20))
     return coded
 

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from cae.bitstream.errors import InputError
-from cae.codec.config import ModelConfig
-from cae.codec.tensors.model import CompressionModel
+from cae.codec.model.config import ModelConfig
 from cae.codec.training import grow
 from cae.codec.training.data import CropSource, patch_covariance
+from cae.codec.training.model.model import CompressionModel
 
 CONFIG = ModelConfig(latent_channels=32, width_8=16, width_16=16, hyper_channels=8, prior_width=16, knots=5)
 

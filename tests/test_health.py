@@ -7,11 +7,11 @@ import pytest
 import skimage.data
 import torch
 
-from cae.codec.config import ModelConfig
-from cae.codec.freezing.calibration import set_limits
-from cae.codec.tensors.layers import DepthwiseBlock
-from cae.codec.tensors.model import CompressionModel
+from cae.codec.model.config import ModelConfig
 from cae.codec.training import health
+from cae.codec.training.freezing.calibration import set_limits
+from cae.codec.training.model.layers import DepthwiseBlock
+from cae.codec.training.model.model import CompressionModel
 
 CONFIG = ModelConfig(latent_channels=32, width_8=16, width_16=16, hyper_channels=8, prior_width=16, knots=5)
 NAME = "synthesis.blocks_16.0"

@@ -16,7 +16,7 @@ import pytest
 from PIL import BufrStubImagePlugin, EpsImagePlugin, Image, ImageFile
 
 from cae.bitstream.errors import ImageError, ImageSizeError
-from cae.codec.image import read_picture
+from cae.codec.image.picture import read_picture
 
 Bytes = npt.NDArray[np.uint8]
 Run = Callable[..., "CompletedProcess[str]"]

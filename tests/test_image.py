@@ -15,9 +15,9 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from cae.bitstream.errors import ImageError, ImageSizeError
-from cae.codec.image import Picture, read_picture, to_array, to_pil
-from cae.codec.samples import samples
-from cae.codec.save import FORMATS, output_format, save_picture
+from cae.codec.image.picture import Picture, read_picture, to_array, to_pil
+from cae.codec.image.samples import samples
+from cae.codec.image.save import FORMATS, output_format, save_picture
 
 RNG = np.random.default_rng(5)
 GREY = RNG.integers(0, 256, (11, 7), dtype=np.uint8)
@@ -444,7 +444,7 @@ def test_other_threads_keep_their_limit(limit: int, monkeypatch: pytest.MonkeyPa
         Image.open(BytesIO(b"P6 10000 9000 255\n"))  # more than the limit, at which Pillow only warns
         return samples(*arguments)
 
-    monkeypatch.setattr("cae.codec.image.samples", look)
+    monkeypatch.setattr("cae.codec.image.picture.samples", look)
     for before in (Image.MAX_IMAGE_PIXELS, None):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", before)
         read_picture(saved(Image.fromarray(RGB), "PNG"), limit)

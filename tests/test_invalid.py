@@ -12,8 +12,8 @@ import pytest
 
 import cae.bitstream
 from cae.bitstream import errors, limits
-from cae.codec.installed import find_weights
-from cae.codec.pipeline import load_codec
+from cae.codec.model.weights import find_weights
+from cae.codec.torch_codec import load_codec
 
 FOLDER = Path(__file__).parent / "vectors" / "invalid"
 VECTORS: list[dict[str, str]] = [

@@ -23,7 +23,7 @@ from cae.cli import processes
 from cae.cli.jobs import plan
 from cae.cli.processes import in_processes, on_this_machine
 from cae.cli.work import Job, Work
-from cae.codec import memory
+from cae.codec.machine import memory
 
 WORK = """
 import os, time

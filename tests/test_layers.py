@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from cae.codec import areas
-from cae.codec.config import ModelConfig
-from cae.codec.freezing.calibration import Ranges
-from cae.codec.tensors.layers import LEAK, Blocks, Range, clamp, depth_to_space, space_to_depth
-from cae.codec.tensors.prior import STEPS, place_step, select_step, to_classes
-from cae.codec.tensors.transforms import RateTable, SynthesisTransform
+from cae.codec.encode.analysis_windows import cut
+from cae.codec.model.config import ModelConfig
+from cae.codec.training.freezing.calibration import Ranges
+from cae.codec.training.model.layers import LEAK, Blocks, Range, clamp, depth_to_space, space_to_depth
+from cae.codec.training.model.prior import STEPS, place_step, select_step, to_classes
+from cae.codec.training.model.transforms import RateTable, SynthesisTransform
 
 CONFIG = ModelConfig(latent_channels=16, width_8=8, width_16=8, hyper_channels=4, prior_width=8, knots=5)
 
@@ -71,12 +71,12 @@ def test_halo_covers_the_receptive_field() -> None:
 
 def test_images_are_padded_by_their_last_row_and_column() -> None:
     pixels = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
-    padded = areas.cut([pixels], (0, 4), (0, 4))[0]
+    padded = cut([pixels], (0, 4), (0, 4))[0]
     assert padded.shape == (64, 64, 3)
     assert np.array_equal(padded[:3, :5], pixels)
     assert (padded[2:, 4:] == pixels[2, 4]).all()
-    assert np.array_equal(areas.cut([padded], (1, 3), (0, 2))[0], padded[16:48, :32])
-    assert np.array_equal(areas.cut([pixels[..., 0]], (0, 4), (0, 4))[0], np.dstack([padded[..., 0]] * 3))
+    assert np.array_equal(cut([padded], (1, 3), (0, 2))[0], padded[16:48, :32])
+    assert np.array_equal(cut([pixels[..., 0]], (0, 4), (0, 4))[0], np.dstack([padded[..., 0]] * 3))
 
 
 def bounded(part: Range | Blocks) -> None:

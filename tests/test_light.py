@@ -17,18 +17,18 @@ import pytest
 
 from cae.bitstream.container import Tile, unpack
 from cae.bitstream.errors import CorruptError, DecodeMismatchError, WeightsError
-from cae.codec import files, ways
-from cae.codec.arrays import Floats
-from cae.codec.files import FileCoder
-from cae.codec.image import Bytes, Picture, read_picture
-from cae.codec.installed import find_weights, parse, read_weights
-from cae.codec.kernels.instructions import levels
-from cae.codec.light import networks as light
-from cae.codec.light.networks import NUMPY, LightNetworks
-from cae.codec.networks import Networks
-from cae.codec.pipeline import Codec, load_codec
-from cae.codec.tensors import analysis
-from cae.codec.ways import load_light
+from cae.codec import select
+from cae.codec.backends import networks as light
+from cae.codec.backends.interface import Networks
+from cae.codec.backends.kernels.instructions import levels
+from cae.codec.backends.networks import NUMPY, LightNetworks
+from cae.codec.backends.tensors import analysis
+from cae.codec.codec import FileCoder
+from cae.codec.image.picture import Bytes, Picture, read_picture
+from cae.codec.model.arrays import Floats
+from cae.codec.model.weights import find_weights, parse, read_weights
+from cae.codec.select import load_light
+from cae.codec.torch_codec import Codec, load_codec
 
 FILES = json.loads((Path(__file__).parent / "vectors" / "files.json").read_text(encoding="utf-8"))
 
@@ -76,7 +76,7 @@ def test_the_same_as_torch(
     codec: Codec, light_codec: FileCoder, photo: Bytes, quality: float, tile: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of photographs and of noise, whose numbers come near the limits; in tiles and windows."""
-    monkeypatch.setattr(files, "DEFAULT_TILE", tile)
+    monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", tile)
     noise = np.random.default_rng(1).integers(0, 2, photo.shape, np.uint8) * 255
     for pixels in (photo, noise, np.tile(photo, (1, 6, 1)), photo[..., 0]):
         data = codec.encode(Picture(pixels), quality, effort=2)
@@ -182,10 +182,10 @@ def test_bad_weights(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(WeightsError, match="too large for exact"):
             networks.synthesise(np.zeros((1, 4, 4, config.latent_channels), np.int32), 100)
     monkeypatch.setattr(light, "parse", lambda *_: (config, {}))
-    ways._load_light.cache_clear()
+    select._load_light.cache_clear()
     with pytest.raises(WeightsError, match="does not hold the tensors"):
         load_light(weights.fingerprint, level)
-    ways._load_light.cache_clear()
+    select._load_light.cache_clear()
 
 
 @pytest.mark.skipif(not shutil.which("cc") or sys.platform == "win32", reason="no C compiler")
@@ -198,18 +198,18 @@ CHOICE = """
 import sys
 {before}
 import cae
-from cae.codec import ways
+from cae.codec import select
 data = open(sys.argv[1], "rb").read()
 first = cae.decode(data)
 again = cae.encode(first, effort={effort})
 print("torch" in sys.modules, end=" ")
-ways.{name} = {limit}
+select.{name} = {limit}
 same = cae.decode(data).tobytes() == first.tobytes() and cae.encode(first, effort={effort}) == again
 print(same, "torch" in sys.modules and sys.modules["torch"] is not None)
 """
 
-UNCOMPILED = "from cae.codec.kernels import instructions; instructions.levels = dict"
-GPU = "from cae.codec import ways; ways._may_have_gpu = lambda: True; ways.resolve_device = lambda device: 'cuda'"
+UNCOMPILED = "from cae.codec.backends.kernels import instructions; instructions.levels = dict"
+GPU = "from cae.codec import select; select._may_have_gpu = lambda: True; select.resolve_device = lambda device: 'cuda'"
 NO_TORCH = "sys.modules['torch'] = None"  # as if it were not installed
 
 
@@ -220,7 +220,7 @@ NO_TORCH = "sys.modules['torch'] = None"  # as if it were not installed
         (f"{UNCOMPILED}; {GPU}", 2, "ARRAY_PIXELS = 2**21", "False True False"),
         (f"{UNCOMPILED}; {GPU}", 1, "ARRAY_PIXELS = 70000", "False True True"),  # the third coding is beyond it
         # So many rounds are.
-        (f"{UNCOMPILED}; {GPU}; ways.ARRAY_PIXELS = 500000", 9, "ARRAY_PIXELS = 0", "True True True"),
+        (f"{UNCOMPILED}; {GPU}; select.ARRAY_PIXELS = 500000", 9, "ARRAY_PIXELS = 0", "True True True"),
         (f"{UNCOMPILED}; {GPU}; import torch", 1, "ARRAY_PIXELS = 2**21", "True True True"),
         *(
             pytest.param(*case, marks=pytest.mark.skipif(not levels(), reason="no kernels were compiled"))
@@ -247,7 +247,7 @@ def test_torch_is_imported_where_a_gpu_pays(
 def test_the_cpu_is_taken_where_it_is_asked_for(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever GPU there is, and with torch at hand."""
     header = unpack(codec.encode(read_picture(photo), 50, effort=1)).header
-    monkeypatch.setattr(ways, "_may_have_gpu", lambda: True)
-    monkeypatch.setattr(ways, "resolve_device", lambda device: "cuda")
-    assert isinstance(ways.load_decoder("auto", header), Codec)
-    assert not isinstance(ways.load_decoder("cpu", header), Codec)
+    monkeypatch.setattr(select, "_may_have_gpu", lambda: True)
+    monkeypatch.setattr(select, "resolve_device", lambda device: "cuda")
+    assert isinstance(select.load_decoder("auto", header), Codec)
+    assert not isinstance(select.load_decoder("cpu", header), Codec)

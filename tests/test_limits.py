@@ -29,9 +29,8 @@ from cae.bitstream.errors import (
 from cae.bitstream.limits import DEFAULT_MAX_PIXELS, FREE_CELLS
 from cae.bitstream.salvage import salvage
 from cae.bitstream.wire import sealed, varint
-from cae.codec import files
-from cae.codec.image import Picture, read_picture
-from cae.codec.pipeline import Codec, load_codec
+from cae.codec.image.picture import Picture, read_picture
+from cae.codec.torch_codec import Codec, load_codec
 
 Bytes = npt.NDArray[np.uint8]
 Run = Callable[..., "CompletedProcess[str]"]
@@ -45,7 +44,7 @@ def codec() -> Codec:
 @pytest.fixture
 def tiled(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """The photograph, 200x120, in 4 x 2 tiles of 64x64, with an alpha plane and metadata."""
-    monkeypatch.setattr(files, "DEFAULT_TILE", 1)
+    monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
     return codec.encode(Picture(photo, photo[..., 0].copy(), b"profile", b"exif", b"xmp"), 60)
 
 
@@ -85,7 +84,7 @@ def test_a_payload_stands_for_so_many_pixels_and_no_more(codec: Codec, allow_dam
 def test_flat_images_take_smaller_tiles_where_they_must(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.full((300, 600, 3), 255, np.uint8)
     assert unpack(codec.encode(read_picture(pixels), 0)).header.tile == 16
-    monkeypatch.setattr(files, "is_enough", lambda length, rectangle: rectangle.width <= 16)
+    monkeypatch.setattr("cae.codec.codec.is_enough", lambda length, rectangle: rectangle.width <= 16)
     data = codec.encode(read_picture(pixels), 0)
     assert unpack(data).header.tile == 4
     assert np.abs(codec.decode(data).pixels.astype(int) - pixels).mean() < 4
@@ -224,7 +223,7 @@ def test_lost_tiles_take_no_synthesis(codec: Codec, monkeypatch: pytest.MonkeyPa
 
 
 def test_parts_of_a_damaged_image(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "DEFAULT_TILE", 1)
+    monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
     data = codec.encode(read_picture(np.tile(photo, (3, 2, 1))[:320, :320]), 60, effort=1)
     tiles = unpack(data).tiles
     for lost, (x, y, width, height) in (({0, 1, 5, 6}, (270, 270, 50, 50)), ({12, 13, 18}, (200, 200, 90, 100))):

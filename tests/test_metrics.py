@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cae.codec.distortion import psnr
 from cae.codec.evaluation.anchors import anchors
 from cae.codec.evaluation.codecs import make_codec
 from cae.codec.evaluation.curve import Curve, Point, bd_rate, delta, mean_point
 from cae.codec.evaluation.measure import rd_point
 from cae.codec.evaluation.metrics import METRICS, decibels, ms_ssim, psnr_y, ssim, ssimulacra2
+from cae.codec.model.distortion import psnr
 
 Bytes = npt.NDArray[np.uint8]
 

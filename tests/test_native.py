@@ -22,16 +22,17 @@ import pytest
 
 from cae.bitstream.errors import WeightsError
 from cae.bitstream.tables import ProbabilityTables
-from cae.codec.config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP
-from cae.codec.distortion import summed_error
-from cae.codec.integers import CLASSES, HALF, INPUT_LIMIT, INPUT_ONE, STEPS
-from cae.codec.kernels import instructions, threads
-from cae.codec.kernels.instructions import VERSION, levels
-from cae.codec.light.layers import ArrayLayers, Numbers, Tensors
-from cae.codec.light.native import LONGEST_RUN, NativeLayers
-from cae.codec.light.networks import NUMPY
-from cae.codec.quantize import Quantizer
-from cae.codec.ways import load_light
+from cae.codec.backends.kernels import instructions
+from cae.codec.backends.kernels.instructions import VERSION, levels
+from cae.codec.backends.native_layers import LONGEST_RUN, NativeLayers
+from cae.codec.backends.networks import NUMPY
+from cae.codec.backends.numpy_layers import ArrayLayers, Numbers, Tensors
+from cae.codec.machine import threads
+from cae.codec.model.config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP
+from cae.codec.model.constants import CLASSES, HALF, INPUT_LIMIT, INPUT_ONE, STEPS
+from cae.codec.model.distortion import summed_error
+from cae.codec.select import load_light
+from cae.codec.tile.quantize import Quantizer
 
 CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (3, 5), (33, 17), (516, 8))
 """Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums."""
@@ -40,7 +41,7 @@ SIZES = ((1, 2, 2), (1, 6, 10), (3, 12, 8), (1, 10, 14))
 ODD_SIZES = ((1, 1, 1), (1, 5, 7), (2, 1, 3))
 """Images, height, width. Ends after a tile or a chunk of positions of the kernels, and within."""
 
-HEADER = Path(__file__).parent.parent / "codec" / "kernels" / "kernels.h"
+HEADER = Path(__file__).parent.parent / "codec" / "backends" / "kernels" / "kernels.h"
 
 pytestmark = pytest.mark.skipif(not levels(), reason="no kernels were compiled")
 
@@ -358,7 +359,7 @@ def test_after_a_fork() -> None:
     """A child has none of its parent's threads."""
     script = """
 import os, sys
-from cae.codec.kernels import threads
+from cae.codec.machine import threads
 threads.set_threads(3)
 threads.in_threads(lambda begin, end: 0, 10_000)
 child = os.fork()

@@ -13,8 +13,8 @@ from PIL import Image
 
 import cae as api
 from cae.bitstream.errors import ImageSizeError
-from cae.codec.image import read_picture
-from cae.codec.netpbm import map_pixels
+from cae.codec.image.netpbm import map_pixels
+from cae.codec.image.picture import read_picture
 
 Bytes = npt.NDArray[np.uint8]
 Run = Callable[..., CompletedProcess[str]]

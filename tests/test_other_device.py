@@ -19,13 +19,13 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from cae.codec.files import FileCoder
-from cae.codec.image import Picture, read_picture
-from cae.codec.tensors.checkpoint import load_frozen
-from cae.codec.tensors.exact import check_sums
-from cae.codec.tensors.frozen import FrozenModel
-from cae.codec.tensors.networks import TensorNetworks
-from cae.codec.ways import load_light
+from cae.codec.backends.tensors.checkpoint import load_frozen
+from cae.codec.backends.tensors.exact import check_sums
+from cae.codec.backends.tensors.frozen import FrozenModel
+from cae.codec.backends.tensors.networks import TensorNetworks
+from cae.codec.codec import FileCoder
+from cae.codec.image.picture import Picture, read_picture
+from cae.codec.select import load_light
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import pytest
 import skimage.data
 
-from cae.codec.distortion import psnr
 from cae.codec.evaluation.codecs import make_codec
 from cae.codec.evaluation.curve import Point, bd_rate
 from cae.codec.evaluation.estimate import estimated_bits
 from cae.codec.evaluation.measure import rd_point
-from cae.codec.image import read_picture
-from cae.codec.pipeline import load_codec
-from cae.codec.quality import rate_row
+from cae.codec.image.picture import read_picture
+from cae.codec.model.distortion import psnr
+from cae.codec.model.rate import rate_row
+from cae.codec.torch_codec import load_codec
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 import cae
 import cae.pillow  # registers the plugin
 from cae.bitstream.container import EXIF, Chunk, Container, pack, unpack
-from cae.codec import ways
+from cae.codec import select
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def saved(tmp_path: Path, photo: np.ndarray) -> Path:
 
 def test_opening_decodes_nothing(saved: Path, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(ways, "load_decoder", lambda *_: pytest.fail("decoded"))
+        patched.setattr(select, "load_decoder", lambda *_: pytest.fail("decoded"))
         image = Image.open(saved)
         assert (image.format, image.mode, image.size) == ("CAE", "RGBA", (200, 120))
         assert image.info["quality"] == pytest.approx(40, abs=0.2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cae.bitstream.tables import TOTAL, ProbabilityTables, quantise_counts
-from cae.codec.quantize import MAX_SYMBOL, Quantizer
+from cae.codec.tile.quantize import MAX_SYMBOL, Quantizer
 
 WIDTH = 6
 SHAPES = [np.exp(-np.abs(np.arange(-WIDTH, WIDTH + 1)) / scale) for scale in (0.2, 0.7, 3.0)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cae.bitstream.errors import InputError
-from cae.codec.config import ModelConfig
+from cae.codec.model.config import ModelConfig
 from cae.codec.training.recipe import (
     DEFAULT,
     FINAL_RATE,

@@ -13,10 +13,9 @@ import numpy.typing as npt
 import pytest
 
 from cae.bitstream.container import unpack
-from cae.codec import files
-from cae.codec.image import Picture
-from cae.codec.installed import find_weights
-from cae.codec.pipeline import load_codec
+from cae.codec.image.picture import Picture
+from cae.codec.model.weights import find_weights
+from cae.codec.torch_codec import load_codec
 
 VECTORS = Path(__file__).parent / "vectors"
 FILES = json.loads((VECTORS / "files.json").read_text(encoding="utf-8"))
@@ -44,7 +43,7 @@ def test_tiles_escapes_and_alpha(
 ) -> None:
     """What no golden file has: several tiles, symbols beyond their tables, filtered rows of alpha."""
     codec = load_codec("cpu")
-    monkeypatch.setattr(files, "DEFAULT_TILE", 1)
+    monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
     analyse = codec.model.analyse_hyper
     monkeypatch.setattr(codec.model, "analyse_hyper", lambda y, row: analyse(y, row) + 700)
     data = codec.encode(Picture(photo, photo[..., 0].copy()), 70)

@@ -11,10 +11,13 @@ import torch
 
 from cae.bitstream.container import Rectangle
 from cae.bitstream.errors import InputError
-from cae.codec import areas, distortion, files, pipeline, refine
-from cae.codec.image import read_picture
-from cae.codec.pipeline import Codec, load_codec
-from cae.codec.quality import rate_row
+from cae.codec import torch_codec
+from cae.codec.encode import refine
+from cae.codec.encode.analysis_windows import analyse
+from cae.codec.image.picture import read_picture
+from cae.codec.model import distortion
+from cae.codec.model.rate import rate_row
+from cae.codec.torch_codec import Codec, load_codec
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -62,7 +65,7 @@ def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> N
     """Each is refined by itself, for its own pixels."""
     pixels = np.tile(photo, (1, 2, 1))[:, :300]
     whole = cost(codec, pixels, codec.encode(read_picture(pixels), 50, effort=4), 50)
-    monkeypatch.setattr(files, "DEFAULT_TILE", 1)
+    monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
     plain, refined = (
         cost(codec, pixels, codec.encode(read_picture(pixels), 50, effort=effort), 50) for effort in (1, 4)
     )
@@ -81,16 +84,16 @@ def test_grey(codec: Codec, photo: Bytes) -> None:
 @pytest.mark.parametrize("quality", [75, 90])
 def test_less_is_missing(codec: Codec, photo: Bytes, quality: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """The decoder's pixels have more of the picture's latents, in each of several tiles."""
-    monkeypatch.setattr(files, "DEFAULT_TILE", 1)
+    monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
     row = rate_row(quality)
     networks = codec.coder.networks
-    wanted = areas.analyse(networks, [photo], row)
+    wanted = analyse(networks, [photo], row)
     deviations = np.sqrt(networks.worth[row]) * networks.unit[row]  # in proportion
     within = np.s_[:, : photo.shape[0] // 16, : photo.shape[1] // 16]  # what is padded is nobody's aim
     missing = []
     for effort in (1, 2, 6):
         decoded = codec.decode(codec.encode(read_picture(photo), quality, effort=effort)).pixels
-        lacks = ((wanted - areas.analyse(networks, [decoded], row)) * deviations)[within]
+        lacks = ((wanted - analyse(networks, [decoded], row)) * deviations)[within]
         places = [np.s_[:, top : top + 4, left : left + 4] for top in (0, 4) for left in (0, 4, 8)]
         missing.append([float(np.linalg.norm(lacks[place])) for place in places])
     plain, once, often = np.array(missing)
@@ -128,7 +131,7 @@ def test_own_pixels_of_a_tile() -> None:
 def test_callers_modes_do_not_matter(photo: Bytes) -> None:
     """A model that is loaded in inference mode works outside of it; autocast does not reach the decoder."""
     picture = read_picture(photo)
-    pipeline._load_codec.cache_clear()
+    torch_codec._load_codec.cache_clear()
     with torch.inference_mode():
         data = load_codec("cpu").encode(picture, 50)
     with torch.autocast("cpu", torch.bfloat16):
@@ -136,7 +139,7 @@ def test_callers_modes_do_not_matter(photo: Bytes) -> None:
         pixels = load_codec("cpu").decode(data).pixels
     assert np.array_equal(load_codec("cpu").decode(data).pixels, pixels)
     assert load_codec("cpu").encode(picture, 50) == data
-    pipeline._load_codec.cache_clear()  # others have one that is like any other
+    torch_codec._load_codec.cache_clear()  # others have one that is like any other
 
 
 def test_effort_out_of_range(codec: Codec, photo: Bytes) -> None:

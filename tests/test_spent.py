@@ -13,8 +13,8 @@ from PIL import Image
 
 import cae as api
 from cae.bitstream.container import unpack
-from cae.codec.pipeline import load_codec
-from cae.codec.spent import spent
+from cae.codec.bit_usage import spent
+from cae.codec.torch_codec import load_codec
 
 Run = Callable[..., CompletedProcess[str]]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import cae
-from cae.codec.config import ROWS
-from cae.codec.target import BYTES_SLOPE, MAX_CODINGS, bracket
+from cae.codec.encode.rate_control import BYTES_SLOPE, MAX_CODINGS, bracket
+from cae.codec.model.config import ROWS
 
 ROW = np.arange(ROWS)
 

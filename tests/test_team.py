@@ -14,7 +14,7 @@ SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 import torch, torch.distributed as dist
-from cae.codec.config import ModelConfig
+from cae.codec.model.config import ModelConfig
 from cae.codec.training.loop import Trainer
 from cae.codec.training.recipe import Recipe, Stage
 from cae.codec.training.team import Team

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 
 from cae.bitstream.errors import CaeError, DecodeMismatchError, LimitError
-from cae.codec.image import Picture, read_picture
-from cae.codec.pipeline import Codec, load_codec
-from cae.codec.together import groups
-from cae.codec.ways import load_light
+from cae.codec.backends.batching import groups
+from cae.codec.image.picture import Picture, read_picture
+from cae.codec.select import load_light
+from cae.codec.torch_codec import Codec, load_codec
 
 Bytes = npt.NDArray[np.uint8]
 Run = Callable[..., CompletedProcess[str]]

@@ -17,19 +17,19 @@ from PIL import Image
 
 from cae.bitstream.errors import InputError
 from cae.bitstream.tables import ProbabilityTables, quantise_counts
-from cae.codec.config import SCALE_MIN, SCALE_STEP, SKIP_SCALE, ModelConfig
+from cae.codec.backends.tensors.checkpoint import load_frozen
 from cae.codec.evaluation.curve import Point
-from cae.codec.image import read_picture
-from cae.codec.pipeline import Codec
-from cae.codec.quantize import Quantizer
-from cae.codec.tensors.checkpoint import load_frozen
-from cae.codec.tensors.model import CompressionModel, coded_bits, laplace_bits, lower_bound, round_by_cost
+from cae.codec.image.picture import read_picture
+from cae.codec.model.config import SCALE_MIN, SCALE_STEP, SKIP_SCALE, ModelConfig
+from cae.codec.tile.quantize import Quantizer
+from cae.codec.torch_codec import Codec
 from cae.codec.training import data as data_module
 from cae.codec.training import health, report, state
 from cae.codec.training import release as release_module
 from cae.codec.training.data import CropSource, Prefetch, list_files, patch_covariance
 from cae.codec.training.loop import Trainer
 from cae.codec.training.loss import rate_distortion
+from cae.codec.training.model.model import CompressionModel, coded_bits, laplace_bits, lower_bound, round_by_cost
 from cae.codec.training.optimizer import set_learning_rate
 from cae.codec.training.recipe import Position, Recipe, Stage, stored
 from cae.codec.training.team import Team

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cae.codec.kernels.instructions import levels
+from cae.codec.backends.kernels.instructions import levels
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = ROOT / "tests" / "elsewhere.c"
@@ -45,7 +45,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip("no C compiler")
     program = tmp_path_factory.mktemp("here") / "elsewhere"
     subprocess.run(["cc", "-O1", "-Wall", "-Wextra", "-o", program, PROGRAM, "-ldl"], check=True)
-    found = find_spec("cae.codec.kernels._kernels")
+    found = find_spec("cae.codec.backends.kernels._kernels")
     assert found
     done = subprocess.run([program, str(found.origin)], capture_output=True, text=True, check=True)
     names, digests = done.stdout.splitlines()
@@ -93,18 +93,18 @@ def test_wheels(wheels: dict[str, Any], tmp_path: Path) -> None:
     wheels["make"](tmp_path, list(names))
     (source,) = tmp_path.glob("*.tar.gz")
     assert source.stat().st_size > 10**6
-    modules = {path.name for path in (ROOT / "codec" / "kernels").glob("*.py")}
+    modules = {path.name for path in (ROOT / "codec" / "backends" / "kernels").glob("*.py")}
     for name, magic in names.items():
         (wheel,) = tmp_path.glob(f"*-py3-none-{name}.whl")
         with zipfile.ZipFile(wheel) as file:
-            room = "cae/codec/kernels/"
+            room = "cae/codec/backends/kernels/"
             found = {path.removeprefix(room) for path in file.namelist() if path.startswith(room)}
             assert found == modules | {"_kernels.so"}
             assert file.read(f"{room}_kernels.so").startswith(magic)
             (about,) = (path for path in file.namelist() if path.endswith(".dist-info/WHEEL"))
             assert f"Tag: py3-none-{name}\n" in file.read(about).decode()
             file.extractall(tmp_path / name)
-    code = "import cae, cae.codec.kernels.instructions as i; print(cae.__file__, *i.levels())"
+    code = "import cae, cae.codec.backends.kernels.instructions as i; print(cae.__file__, *i.levels())"
     installed = tmp_path / "manylinux_2_17_x86_64"
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     done = subprocess.run(

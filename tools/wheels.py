@@ -64,7 +64,7 @@ def make(folder: Path, platforms: Sequence[str]) -> None:
         run(work, [sys.executable, "-m", "wheel", "unpack", "--dest", str(content), str(wheel)])
         (unpacked,) = content.iterdir()
         (about,) = unpacked.glob("*.dist-info/WHEEL")
-        kernels = unpacked / "cae" / "codec" / "kernels"
+        kernels = unpacked / "cae" / "codec" / "backends" / "kernels"
         if any(kernels.glob("_kernels.*")):
             raise SystemExit("a compiler was found where none should be: the wheels would have two libraries")
         for platform in platforms:

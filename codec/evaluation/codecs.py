@@ -23,13 +23,13 @@ from PIL import Image, features
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import InputError, WeightsError
-from ..arrays import Pixels
-from ..config import DEFAULT_EFFORT, ROUNDS
-from ..files import FileCoder
-from ..image import Picture
-from ..installed import find_weights, read_weights
-from ..light.networks import fastest, parse_light
-from ..tensors.checkpoint import parse_frozen
+from ..backends.networks import fastest, parse_light
+from ..backends.tensors.checkpoint import parse_frozen
+from ..codec import FileCoder
+from ..image.picture import Picture
+from ..model.arrays import Pixels
+from ..model.config import DEFAULT_EFFORT, ROUNDS
+from ..model.weights import find_weights, read_weights
 from .protocol import ImageCodec, Scale, UnavailableCodecError
 
 _PERCENT = Scale(0, 100, 1)
@@ -97,11 +97,13 @@ class CaeCodec:
 
 def _code_digest() -> str:
     """A digest of the code that encodes and decodes: what older code measured is not taken for today's."""
-    rooms = [Path(next(iter(importlib.import_module(name).__path__))) for name in ("cae.bitstream", "cae.codec")]
-    rooms += [rooms[-1] / "light", rooms[-1] / "kernels"]
     digest = hashlib.sha256()
-    for path in sorted(path for room in rooms for path in room.iterdir() if path.suffix in (".py", ".so", ".pyd")):
-        digest.update(path.name.encode() + path.read_bytes())
+    for name in ("cae.bitstream", "cae.codec"):
+        folder = Path(next(iter(importlib.import_module(name).__path__)))
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".so", ".pyd")):
+            room = path.relative_to(folder)
+            if room.parts[0] not in ("evaluation", "training"):  # no file depends on those
+                digest.update(room.as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -14,10 +14,10 @@ from PIL import Image
 
 from ...bitstream.container import MAGIC, read_header, unpack
 from ...bitstream.errors import InputError
-from ..arrays import Pixels
-from ..image import Picture, read_picture, to_rgb
-from ..spent import bits_map, spent
-from ..ways import load_decoder
+from ..bit_usage import bits_map, spent
+from ..image.picture import Picture, read_picture, to_rgb
+from ..model.arrays import Pixels
+from ..select import load_decoder
 from .metrics import METRICS
 from .slider import PAGE, SCRIPT, STYLE, SliderImage, slider
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.container import Header, tile_rectangles
-from ..areas import analyse
-from ..files import FileCoder
+from ..codec import FileCoder
+from ..encode.analysis_windows import analyse
 
 
 def estimated_bits(codec: FileCoder, pixels: npt.NDArray[np.uint8], row: int) -> float:

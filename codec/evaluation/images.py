@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from ...bitstream.errors import ImageError, InputError
-from ..arrays import Pixels
-from ..image import read_picture, to_rgb
+from ..image.picture import read_picture, to_rgb
+from ..model.arrays import Pixels
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
-from ..arrays import Pixels
-from ..distortion import psnr
-from ..kernels.threads import set_threads
-from ..workers import begin_worker, end_workers
+from ..machine.threads import set_threads
+from ..machine.workers import begin_worker, end_workers
+from ..model.arrays import Pixels
+from ..model.distortion import psnr
 from .cache import Cache
 from .codecs import make_codec
 from .curve import Point

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..arrays import Pixels
-from ..distortion import LUMA, psnr, psnr_of
+from ..model.arrays import Pixels
+from ..model.distortion import LUMA, psnr, psnr_of
 
 MS_SSIM_SIDE = 176
 """The shortest side that five scales with a window of 11 pixels can be taken of: (11 - 1) * 2^4 < 176."""

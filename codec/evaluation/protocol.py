@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 from ...bitstream.errors import InputError
-from ..arrays import Pixels
+from ..model.arrays import Pixels
 
 
 class UnavailableCodecError(InputError):

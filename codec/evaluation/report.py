@@ -11,8 +11,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..arrays import Pixels
-from ..distortion import psnr
+from ..model.arrays import Pixels
+from ..model.distortion import psnr
 from .anchors import Anchor, drawn
 from .curve import delta
 from .images import TestImage, read_rgb

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ...bitstream.errors import WeightsError
 from ...bitstream.wire import Reader, varint
-from ..arrays import Pixels
+from ..model.arrays import Pixels
 from .protocol import Scale, UnavailableCodecError
 
 MULTIPLE = 64

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..arrays import Pixels
-from ..distortion import LUMA
+from ..model.arrays import Pixels
+from ..model.distortion import LUMA
 from .content import to_bytes
 
 Random = np.random.Generator

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from ..arrays import Pixels
+from ..model.arrays import Pixels
 
 Random = np.random.Generator
 Colour = tuple[int, int, int]

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...bitstream.errors import InputError
-from ..arrays import Pixels
-from ..distortion import LUMA
-from ..image import SUFFIXES, read_picture, to_rgb
+from ..image.picture import SUFFIXES, read_picture, to_rgb
+from ..model.arrays import Pixels
+from ..model.distortion import LUMA
 from . import augment, content
 
 GREY_SHARE = 0.05

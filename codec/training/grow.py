@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ...bitstream.errors import InputError
-from ..config import PATCH, ModelConfig
-from ..tensors.layers import space_to_depth
-from ..tensors.model import CompressionModel
-from ..tensors.transforms import base_step
+from ..model.config import PATCH, ModelConfig
 from .data import CropSource
+from .model.layers import space_to_depth
+from .model.model import CompressionModel
+from .model.transforms import base_step
 
 CROPS, SIDE = 400, 256
 """What the principal components are of, and pixels to a side, or fewer where crops are smaller."""

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..arrays import Pixels
-from ..tensors.layers import DepthwiseBlock, Pointwise, Range
-from ..tensors.model import CompressionModel
+from ..model.arrays import Pixels
+from .model.layers import DepthwiseBlock, Pointwise, Range
+from .model.model import CompressionModel
 
 DEAD = 1e-4
 """A unit is dead where it is open at a smaller share of the positions."""

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from ...bitstream.errors import InputError
-from ..arrays import Pixels
-from ..config import ModelConfig
-from ..freezing.calibration import set_limits
-from ..tensors.model import CompressionModel
+from ..model.arrays import Pixels
+from ..model.config import ModelConfig
 from . import health, report, state
 from .data import CropSource, Prefetch, patch_covariance
+from .freezing.calibration import set_limits
 from .grow import grow
 from .loss import Loss, rate_distortion
+from .model.model import CompressionModel
 from .optimizer import make_optimizers, set_learning_rate
 from .recipe import DECAY, Position, Recipe, stored
 from .signals import StopSignals

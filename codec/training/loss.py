@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..distortion import squared_error
 from ..evaluation.metrics import pytorch_msssim
-from ..tensors.model import CompressionModel, RatedReconstruction
+from ..model.distortion import squared_error
+from .model.model import CompressionModel, RatedReconstruction
 from .recipe import MS_SSIM_WINDOW
 
 RATE_EXPONENT = 0.45

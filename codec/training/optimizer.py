@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from ...bitstream.errors import InputError
-from ..tensors.layers import RANGES, Pointwise
-from ..tensors.model import CompressionModel
+from .model.layers import RANGES, Pointwise
+from .model.model import CompressionModel
 from .recipe import ADAMW, MUON
 
 LINEAR_RATE = 0.05

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...bitstream.errors import InputError
-from ..config import HYPER_PATCH, ModelConfig
+from ..model.config import HYPER_PATCH, ModelConfig
 
 WARM_UP_STEPS = 300
 FINAL_RATE = 0.02

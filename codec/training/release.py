@@ -13,16 +13,16 @@ import torch
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
-from ..arrays import Pixels
-from ..config import ModelConfig
-from ..freezing.freeze import freeze
-from ..image import read_picture
-from ..installed import MANIFEST, find_weights, installed_weights, read_weights
-from ..pipeline import Codec
-from ..tensors.checkpoint import parse_frozen, parse_trained, serialise
-from ..tensors.model import CompressionModel
+from ..backends.tensors.checkpoint import parse_frozen, parse_trained, serialise
+from ..image.picture import read_picture
+from ..model.arrays import Pixels
+from ..model.config import ModelConfig
+from ..model.weights import MANIFEST, find_weights, installed_weights, read_weights
+from ..torch_codec import Codec
 from . import state
 from .data import CropSource
+from .freezing.freeze import freeze
+from .model.model import CompressionModel
 from .validate import BEST
 
 CALIBRATION_CROPS = 256

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from ...bitstream.errors import InputError
-from ..arrays import Pixels
-from ..config import HYPER_PATCH
 from ..evaluation.codecs import make_codec
 from ..evaluation.curve import Point, bd_rate, mean_point
 from ..evaluation.measure import rd_point
-from ..tensors.model import CompressionModel
+from ..model.arrays import Pixels
+from ..model.config import HYPER_PATCH
 from . import report, state
 from .data import decode_image, list_files, read_images
+from .model.model import CompressionModel
 from .plot import JPEG, Curve, write_curves
 
 BEST = "best"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .bitstream.errors import CaeError, InputError
 from .bitstream.limits import DEFAULT_MAX_PIXELS
-from .codec.config import DEFAULT_EFFORT
+from .codec.model.config import DEFAULT_EFFORT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,11 +51,11 @@ def encode(
     Raises CaeError: ImageError, InputError (TargetError for a target out of reach), WeightsError or MemoryLimitError of
     cae.bitstream.errors.
     """
-    from .codec.image import read_picture
-    from .codec.memory import memory_errors
-    from .codec.target import MAX_CODINGS, encode_to_psnr, encode_to_size
-    from .codec.transparency import clear_transparent
-    from .codec.ways import load_encoder
+    from .codec.encode.rate_control import MAX_CODINGS, encode_to_psnr, encode_to_size
+    from .codec.image.picture import read_picture
+    from .codec.image.transparency import clear_transparent
+    from .codec.machine.memory import memory_errors
+    from .codec.select import load_encoder
 
     if target_size is not None and target_psnr is not None:
         raise InputError("give target_size or target_psnr, not both")
@@ -89,8 +89,8 @@ def decode(
     cae.bitstream.errors.
     """
     from .bitstream.container import read_header
-    from .codec.image import to_pil
-    from .codec.ways import load_decoder
+    from .codec.image.picture import to_pil
+    from .codec.select import load_decoder
 
     decoder = load_decoder(device, read_header(data))
     picture = decoder.decode(data, max_pixels=max_pixels, allow_damaged=allow_damaged, region=region, scale=scale)

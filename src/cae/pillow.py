@@ -18,9 +18,9 @@ from PIL import Image, ImageFile
 import cae
 
 from .bitstream.container import ALPHA, MAGIC, unpack
-from .codec.extras import from_chunks
+from .codec.image.chunks import from_chunks
+from .codec.image.metadata import put_metadata
 from .codec.info import describe
-from .codec.metadata import put_metadata
 
 FORMAT = "CAE"
 

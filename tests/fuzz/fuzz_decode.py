@@ -18,9 +18,9 @@ import atheris
 with atheris.instrument_imports(include=["cae"]):
     import cae
     from cae.bitstream.salvage import salvage
-    from cae.codec.image import read_picture
+    from cae.codec.image.picture import read_picture
     from cae.codec.info import info
-    from cae.codec.pipeline import load_codec
+    from cae.codec.torch_codec import load_codec
 
 import numpy as np
 import torch

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from cae.bitstream.container import Chunk, Container, pack, unpack
-from cae.codec.image import read_picture
-from cae.codec.pipeline import load_codec
+from cae.codec.image.picture import read_picture
+from cae.codec.torch_codec import load_codec
 
 CASES = [("colour", (80, 112, 3), 0), ("colour", (80, 112, 3), 50), ("grey", (70, 40), 75), ("rgba", (33, 65, 4), 100)]
 

@@ -1,0 +1,168 @@
+"""What the compiled kernels look like from Python (kernels.h), and which of them this processor can run."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from ctypes import POINTER, Structure, byref, c_char_p, c_float, c_int64, c_void_p
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+import numpy.typing as npt
+
+from ....bitstream.errors import WeightsError
+
+T = TypeVar("T")
+
+VERSION = 4
+"""Of kernels.h."""
+
+
+class Layer(Structure):
+    """A 1x1 convolution."""
+
+    _fields_ = (
+        ("weights", c_void_p),
+        ("bias", c_void_p),
+        ("multiplier", c_void_p),
+        ("order", c_void_p),
+        *((name, c_int64) for name in ("steps", "inputs", "outputs")),
+    )
+
+
+class Block(Structure):
+    """Of layers, one of them depthwise."""
+
+    _fields_ = (
+        ("mix", Layer),
+        ("spatial_weights", c_void_p),
+        ("spatial_bias", c_void_p),
+        ("spatial_multiplier", c_void_p),
+        *((name, Layer) for name in ("project", "value", "gate", "contract")),
+    )
+
+
+class Shape(Structure):
+    """Of a tensor, its channels left out."""
+
+    _fields_ = (("images", c_int64), ("height", c_int64), ("width", c_int64))
+
+
+class Input(Structure):
+    """What a layer takes."""
+
+    _fields_ = (
+        ("data", c_void_p),
+        ("scale", c_void_p),
+        *((name, c_int64) for name in ("kind", "shift", "whole")),
+        ("least", c_float),
+        ("most", c_float),
+        ("offset", c_int64),
+    )
+
+
+class Term(Structure):
+    """A layer and its input."""
+
+    _fields_ = (("layer", POINTER(Layer)), ("input", Input))
+
+
+class Parameters(Structure):
+    """The last layer of the prior for a class of positions, and its tables."""
+
+    _fields_ = (
+        ("means", Layer),
+        ("scales", Layer),
+        ("unit", c_void_p),
+        ("log_unit", c_void_p),
+        ("mean_limit", c_float),
+        ("scale_step", c_float),
+        *((name, c_int64) for name in ("last_row", "down", "right")),
+    )
+
+
+class Cells(Structure):
+    """Which latents a step codes."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("size", "channels")),
+        *((name, c_int64 * 4) for name in ("first", "down", "right")),
+    )
+
+
+class Rounding(Structure):
+    """How latents are rounded."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("unit", "worth", "half_extra", "coded")),
+        ("depth", c_int64),
+        ("most", c_float),
+    )
+
+
+def _kernel(*arguments: Any) -> Any:
+    """The type of a function that works on positions from a begin to an end; what it gives is not 0 if it lacks
+    memory."""
+    return ctypes.CFUNCTYPE(c_int64, *arguments, c_int64, c_int64)
+
+
+_SHAPE = POINTER(Shape)
+_ON_BLOCK = _kernel(POINTER(Block), c_void_p, c_void_p, _SHAPE)
+
+
+class Kernels(Structure):
+    """Those of a level of instructions (kernels.h)."""
+
+    _fields_ = (
+        ("name", c_char_p),
+        ("lanes", c_int64),
+        ("group", c_int64),
+        ("depth", c_int64),
+        ("offset", c_int64),
+        ("order", ctypes.CFUNCTYPE(c_int64, c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p)),
+        ("product", _kernel(POINTER(Term), c_int64, c_void_p, c_void_p)),
+        ("mix", _ON_BLOCK),
+        ("rest", _ON_BLOCK),
+        ("parameters", _kernel(POINTER(Parameters), c_void_p, c_void_p, c_void_p, _SHAPE)),
+        ("samples", _kernel(c_void_p, c_void_p, c_void_p, _SHAPE)),
+        ("with_logs", _kernel(c_void_p, c_void_p, c_void_p, c_int64, c_float, c_float)),
+        ("round", _kernel(POINTER(Rounding), POINTER(Cells), c_void_p, c_void_p, c_void_p, c_void_p, _SHAPE)),
+        ("place", _kernel(POINTER(Cells), c_void_p, c_void_p, c_void_p, _SHAPE)),
+        ("compare", ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_int64, POINTER(c_int64 * 2))),
+    )
+
+
+@functools.cache
+def levels() -> dict[str, Kernels]:
+    """Those that were compiled and that this processor has, the best one first."""
+    found = find_spec(f"{__package__}._kernels")
+    if found is None or found.origin is None:
+        return {}
+    try:
+        function: Any = ctypes.CDLL(found.origin).cae_kernels
+    except (OSError, AttributeError):  # damaged, or of another system
+        return {}
+    function.restype, function.argtypes = POINTER(Kernels), (c_int64, c_int64, POINTER(c_int64))
+    count = c_int64()
+    function(VERSION, -1, byref(count))
+    kernels = (function(VERSION, index, byref(count)) for index in range(count.value))
+    return {each.contents.name.decode(): each.contents for each in kernels if each}
+
+
+def keeping(structure: T, *what: object) -> T:
+    """A structure that keeps what it points to, as ctypes does not."""
+    structure.kept = what  # type: ignore[attr-defined]
+    return structure
+
+
+def address(array: npt.NDArray[Any]) -> c_void_p:
+    """Of numbers without gaps between them. It keeps the array as long as it is there itself."""
+    if not array.flags.c_contiguous:
+        raise ValueError("an array is not contiguous")
+    return array.ctypes.data_as(c_void_p)
+
+
+def check(fits: bool, name: str) -> None:
+    """Before kernels read beyond what there is. Raises WeightsError."""
+    if not fits:
+        raise WeightsError(f"the tensors of {name} have other sizes than what they are applied to")

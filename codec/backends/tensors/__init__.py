@@ -1,0 +1,1 @@
+"""The integer networks in torch, to code by on a GPU."""

@@ -1,0 +1,143 @@
+"""Pictures to .cae files and back: the stages in order, one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Integral
+
+from ..bitstream.container import (
+    DEFAULT_TILE,
+    Container,
+    Header,
+    Tile,
+    is_enough,
+    latent_size,
+    pack,
+    read_header,
+    tile_grid,
+    tile_rectangles,
+    unpack,
+)
+from ..bitstream.errors import ImageSizeError, InputError
+from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
+from .backends.batching import ROOM, Done, groups, padded_pixels
+from .backends.interface import Networks
+from .decode.decoder import Decoder, Progress, check_size, silent
+from .decode.synthesis_windows import WINDOW
+from .encode import refine
+from .image.chunks import to_chunks
+from .image.picture import Picture
+from .machine.memory import memory_errors
+from .model.arrays import Pixels
+from .model.config import DEFAULT_EFFORT, ROUNDS
+from .model.rate import rate_row
+from .tile.coder import TileCoder
+
+
+class FileCoder(Decoder):
+    """Networks that code whole files: of `torch_codec.load_codec`, or of `select.load_light`."""
+
+    coder: TileCoder
+
+    def __init__(self, networks: Networks, fingerprint: bytes, device: str = "cpu") -> None:
+        super().__init__(TileCoder(networks), fingerprint)
+        self.room = ROOM[device]
+
+    def share(self, width: int, height: int) -> float:
+        """How much an image takes of what the networks can take together."""
+        return padded_pixels(width, height) / self.room
+
+    def encode(
+        self, picture: Picture, quality: float, *, effort: int = DEFAULT_EFFORT, progress: Progress = silent
+    ) -> bytes:
+        """A whole file. effort: 1 (fastest) to 9 (smallest file for what it shows).
+
+        Raises InputError for a quality outside 0..100 or an effort outside 1..9, ImageSizeError, MemoryLimitError.
+        """
+        return self._encode([picture], quality, effort, progress)[0]
+
+    def encode_many(self, pictures: Sequence[Picture], quality: float, *, effort: int = DEFAULT_EFFORT) -> list[bytes]:
+        """The file of each picture, the same as `encode` makes. Pictures of equal size go through the networks
+        together, which takes less time where they are small, and on CUDA. Raises as `encode`."""
+        files: dict[int, bytes] = {}
+        shapes = [picture.pixels.shape for picture in pictures]
+        for group in groups(shapes, [int(1 / self.share(width, height)) for height, width, *_ in shapes]):
+            coded = self._encode([pictures[index] for index in group], quality, effort, silent)
+            files.update(zip(group, coded, strict=True))
+        return [files[index] for index in range(len(pictures))]
+
+    def decode_many(
+        self,
+        files: Sequence[bytes],
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        region: tuple[int, int, int, int] | None = None,
+        scale: int = 1,
+    ) -> list[Picture]:
+        """The picture in each file, the same as `decode` gives, which says what the options are. Files of equal size
+        and quality go through the networks together. Raises as `decode`, for any of them."""
+        pictures: dict[int, Picture] = {}
+        headers = [read_header(data) for data in files]
+        for group in groups(headers, [int(1 / self.share(h.width, h.height)) if _is_small(h) else 1 for h in headers]):
+            decoders = self._decoders([files[index] for index in group], max_pixels)
+            for index, decoder in zip(group, decoders, strict=True):
+                pictures[index] = decoder.decode(files[index], max_pixels=max_pixels, region=region, scale=scale)
+        return [pictures[index] for index in range(len(files))]
+
+    def _decoders(self, files: Sequence[bytes], max_pixels: int) -> list[Decoder]:
+        """For each of some files with one header, a decoder whose networks have run for all."""
+        if len(files) == 1:
+            return [self]
+        header, coder = read_header(files[0]), self.coder
+        check_size(header.width, header.height, max_pixels)
+        self.check_weights(header)
+        tiles = [unpack(data).tiles[0] for data in files]
+        with memory_errors():
+            latents = coder.decode(tiles, *latent_size(header), header.row)
+            pixels = coder.networks.synthesise(latents, header.row)
+        together = zip(latents, pixels, strict=True)
+        return [Decoder(Done(coder.halo, coder.channels, *own), self.fingerprint) for own in together]
+
+    def _encode(self, pictures: Sequence[Picture], quality: float, effort: int, progress: Progress) -> list[bytes]:
+        """Of pictures of one shape."""
+        check_effort(effort)
+        row = rate_row(quality)
+        width, height, grey = pictures[0].width, pictures[0].height, pictures[0].grey
+        if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+            raise ImageSizeError(f"{width} x {height} pixels are more than the format allows")
+        header = Header(width, height, grey, row, self.fingerprint, DEFAULT_TILE)
+        files = []
+        with memory_errors():
+            tiles_of_each = self._encode_tiles([picture.pixels for picture in pictures], header, effort, progress)
+            for picture, tiles in zip(pictures, tiles_of_each, strict=True):
+                own = header
+                if not all(map(is_enough, (len(tile.payload) for tile in tiles), tile_rectangles(header))):
+                    # So flat that a decoder would suspect a bomb: tiles of this size are always allowed.
+                    own = replace(header, tile=SAFE_TILE)
+                    (tiles,) = self._encode_tiles([picture.pixels], own, effort, progress)
+                files.append(pack(Container(own, to_chunks(picture), tiles)))
+        return files
+
+    def _encode_tiles(
+        self, images: Sequence[Pixels], header: Header, effort: int, progress: Progress
+    ) -> list[tuple[Tile, ...]]:
+        """All tiles of each image."""
+        done: list[list[Tile]] = []
+        rectangles = tile_rectangles(header)
+        for rectangle in rectangles:
+            done.append(refine.encode(self.coder, images, header, rectangle, effort))
+            progress(len(done), len(rectangles))
+        return list(zip(*done, strict=True))
+
+
+def check_effort(effort: int) -> int:
+    """The effort. Raises InputError where it is none."""
+    if not isinstance(effort, Integral) or not 1 <= effort <= len(ROUNDS):
+        raise InputError(f"the effort is a whole number from 1 to {len(ROUNDS)}, not {effort!r}")
+    return effort
+
+
+def _is_small(header: Header) -> bool:
+    """Whether an image has one tile and one window."""
+    return tile_grid(header) == (1, 1) and max(latent_size(header)) <= WINDOW

@@ -1,0 +1,1 @@
+"""Files to pictures, whole or in part, intact or damaged."""

@@ -1,0 +1,154 @@
+"""Files to pictures: what decoding is beyond the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ...bitstream.container import (
+    LATENT_SIDE,
+    Container,
+    Header,
+    Rectangle,
+    read_header,
+    tile_grid,
+    tile_rectangles,
+    unpack,
+)
+from ...bitstream.errors import CorruptError, DecodeMismatchError, InputError, LimitError, WrongWeightsError
+from ...bitstream.limits import DEFAULT_MAX_PIXELS
+from ...bitstream.salvage import Salvage, salvage
+from ..image.chunks import from_chunks
+from ..image.picture import Picture
+from ..machine.memory import memory_errors
+from ..model.arrays import Latents, Pixels
+from . import synthesis_windows
+from .damage import Damage
+from .region import AT_ORIGIN, Region, Write, check_view, needed_tiles, show, tiles_area, whole
+from .synthesis_windows import TileDecoder
+
+Progress = Callable[[int, int], None]
+"""Called with the number of tiles done and of all tiles, after each."""
+
+
+def silent(done: int, total: int) -> None:
+    """No report of progress."""
+
+
+class Decoder:
+    """What decodes whole files, tile by tile."""
+
+    def __init__(self, coder: TileDecoder, fingerprint: bytes) -> None:
+        self.coder = coder
+        self.fingerprint = fingerprint
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        allow_damaged: bool = False,
+        region: tuple[int, int, int, int] | None = None,
+        scale: int = 1,
+        write: Write | None = None,
+        progress: Progress = silent,
+    ) -> Picture:
+        """The picture in a file.
+
+        max_pixels: an image with more of them is refused before anything is allocated for it. allow_damaged: tiles
+        that are damaged become grey, and metadata or an alpha plane that is damaged is left out; `notes` names them.
+        region: x, y, width and height in pixels of the part that is wanted; only the tiles that it depends on are
+        decoded, and its pixels are those of the whole. scale: 1, 2, 4, 8 or 16 pixels to a side become one, their
+        mean. write: takes the pixels as they are decoded, in rows from the top, and those of the picture are blank.
+        Raises BitstreamError (LimitError for too many pixels), WeightsError, MemoryLimitError, or InputError for a
+        region that is not within the image.
+        """
+        header = read_header(data)
+        check_size(header.width, header.height, max_pixels)
+        if region and len(region) != 4:
+            raise InputError(f"a region is x, y, width and height, not {region}")
+        part = Region(*region) if region else whole(header)
+        check_view(header, part, scale)
+        saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
+        self.check_weights(header)
+        damage = Damage(header, saved.damaged_tiles)
+        tiles = needed_tiles(header, part, self.coder.halo)
+        area = tiles_area(header, *tiles)
+        with memory_errors():
+            bands = self._decode_bands(saved.container, tiles, damage if allow_damaged else None, progress)
+            parts = self._synthesise(header, bands, area, damage)
+            pixels = show(parts, area, part, scale, write)
+            extras = from_chunks(saved.container.chunks, header, saved.damaged_chunks if allow_damaged else None)
+            alpha = extras.alpha if extras.alpha is None else show([extras.alpha], AT_ORIGIN, part, scale)
+        notes = (*damage.notes(), *extras.notes)
+        return Picture(pixels, alpha, extras.icc, extras.exif, extras.xmp, notes)
+
+    def decode_latents(self, container: Container) -> Latents:
+        """The exact part of decoding: the latents of the whole image, the same on every machine."""
+        self.check_weights(container.header)
+        rows, columns = tile_grid(container.header)
+        return np.concatenate(list(self._decode_bands(container, (range(rows), range(columns)), None, silent)))
+
+    def check_weights(self, header: Header) -> None:
+        """Raises WrongWeightsError for a file that was made with other weights."""
+        if header.fingerprint != self.fingerprint:
+            raise WrongWeightsError(
+                f"the file needs weights {header.fingerprint.hex()}, these are {self.fingerprint.hex()}"
+            )
+
+    def _decode_bands(
+        self, container: Container, tiles: tuple[range, range], damage: Damage | None, progress: Progress
+    ) -> Iterator[Latents]:
+        """The latents of one row of tiles after the other.
+
+        tiles: rows and columns of those that are wanted. damage: tiles to be left 0, to which those are added
+        that do not decode; with None they raise.
+        """
+        header = container.header
+        rectangles = tile_rectangles(header)
+        per_row = tile_grid(header)[1]
+        rows, columns = tiles
+        tried = 0
+        for row in rows:
+            indices = [per_row * row + column for column in columns]
+            decoded: list[Latents] = []
+            for index in indices:
+                _, _, height, width = rectangles[index]
+                if damage is None or index not in damage:
+                    try:
+                        decoded.append(self.coder.latents(container.tiles[index], height, width, header.row))
+                    except (CorruptError, DecodeMismatchError):
+                        if damage is None:
+                            raise
+                        damage.add(index)
+                        if damage.is_total():
+                            raise
+                if damage is not None and index in damage:  # before or by now
+                    decoded.append(np.zeros((height, width, self.coder.channels), np.int32))
+                tried += 1
+                progress(tried, len(rows) * len(columns))
+            yield decoded[0] if len(decoded) == 1 else np.concatenate(decoded, axis=1)
+
+    def _synthesise(
+        self, header: Header, bands: Iterator[Latents], area: Rectangle, damage: Damage
+    ) -> Iterator[Pixels]:
+        """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""
+        top, left = LATENT_SIDE * area.top, LATENT_SIDE * area.left
+        for part in synthesis_windows.synthesise(self.coder, bands, header.row, (area.top, area.left), damage.covers):
+            damage.blank(part, top, left)
+            yield _to_grey(part) if header.grey else part
+            top += len(part)
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises LimitError for an image of more pixels."""
+    if width * height > max_pixels:
+        raise LimitError(f"{width} x {height} pixels, at most {max_pixels:,} are accepted")
+
+
+def _to_grey(pixels: Pixels) -> Pixels:
+    """The mean of the three channels, each of which is an estimate of the same value."""
+    # + 1 rounds a third to the nearest integer.
+    grey: Pixels = ((pixels.sum(axis=2, dtype=np.uint16) + 1) // 3).astype(np.uint8)
+    return grey

@@ -1,0 +1,125 @@
+"""Decoding a part of an image, or all of it reduced: which tiles that takes, and their pixels made into the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+
+from ...bitstream.container import LATENT_SIDE, TILE_UNIT, Header, Rectangle, latent_size
+from ...bitstream.errors import InputError
+from ..model.arrays import Pixels
+from ..model.config import SCALES
+
+AT_ORIGIN = Rectangle(0, 0, 0, 0)
+"""Of what `show` takes an area for: where it begins."""
+
+
+Write = Callable[[Pixels], None]
+"""Takes the next rows of an image: uint8 [h, W, 3], or [h, W] for grey."""
+
+
+class Region(NamedTuple):
+    """A part of an image, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+def whole(header: Header) -> Region:
+    """All of the image."""
+    return Region(0, 0, header.width, header.height)
+
+
+def check_view(header: Header, region: Region, scale: int) -> None:
+    """Raises InputError for a region that is empty or not within the image, or another scale than SCALES."""
+    x, y, width, height = region
+    if not all(isinstance(value, Integral) for value in (*region, scale)):
+        raise InputError(f"a region and a scale are whole numbers, not {(*region,)} and {scale!r}")
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > header.width or y + height > header.height:
+        raise InputError(
+            f"the region of {width}x{height} pixels at {x},{y} is not within the {header.width}x{header.height} image"
+        )
+    if scale not in SCALES:
+        raise InputError(f"the scale is one of {', '.join(map(str, SCALES))}, not {scale}")
+
+
+def needed_tiles(header: Header, region: Region, halo: int) -> tuple[range, range]:
+    """The rows and columns of tiles that the pixels of a region depend on; halo: in latent positions."""
+    side = header.tile * TILE_UNIT // LATENT_SIDE
+    sizes = latent_size(header)
+    spans = []
+    for start, length, size in zip((region.y, region.x), (region.height, region.width), sizes, strict=True):
+        first = max(start // LATENT_SIDE - halo, 0)
+        last = min((start + length - 1) // LATENT_SIDE + halo, size - 1)
+        spans.append(range(first // side, last // side + 1))
+    return spans[0], spans[1]
+
+
+def tiles_area(header: Header, rows: range, columns: range) -> Rectangle:
+    """The latents of a block of tiles."""
+    side = header.tile * TILE_UNIT // LATENT_SIDE
+    height, width = latent_size(header)
+    top, left = rows.start * side, columns.start * side
+    return Rectangle(top, left, min(rows.stop * side, height) - top, min(columns.stop * side, width) - left)
+
+
+def show(parts: Iterable[Pixels], area: Rectangle, region: Region, scale: int, write: Write | None = None) -> Pixels:
+    """The region, reduced: uint8 [ceil(H / scale), ceil(W / scale), ...].
+
+    parts: the pixels of an area of latents, in rows from the top. write: takes what is shown, likewise, and a blank
+    image of its shape that needs no memory is returned.
+    """
+    height = -(-region.height // scale)
+    shown: Pixels | None = None
+    top = 0
+    for part in _reduce_parts(_crop_parts(parts, area, region), scale):
+        if shown is None:
+            shape = (height, *part.shape[1:])
+            shown = np.broadcast_to(np.zeros(1, np.uint8), shape) if write else np.empty(shape, np.uint8)
+        if write:
+            write(part)
+        else:
+            shown[top : top + len(part)] = part
+            top += len(part)
+    assert shown is not None  # a region is not empty
+    return shown
+
+
+def _crop_parts(parts: Iterable[Pixels], area: Rectangle, region: Region) -> Iterator[Pixels]:
+    top = LATENT_SIDE * area.top
+    left = region.x - LATENT_SIDE * area.left
+    for part in parts:
+        first, last = max(region.y - top, 0), min(region.y + region.height - top, len(part))
+        if first < last:
+            yield part[first:last, left : left + region.width]
+        top += len(part)
+
+
+def _reduce_parts(parts: Iterable[Pixels], scale: int) -> Iterator[Pixels]:
+    """Means over blocks of scale x scale pixels of an image that comes in rows; the last block of a row or column
+    may be smaller."""
+    rest: Pixels | None = None
+    for part in parts:
+        rest = part if rest is None else np.concatenate([rest, part])
+        ready = len(rest) - len(rest) % scale
+        if ready:
+            yield _reduce(rest[:ready], scale)
+        rest = rest[ready:]
+    if rest is not None and len(rest):
+        yield _reduce(rest, scale)
+
+
+def _reduce(pixels: Pixels, scale: int) -> Pixels:
+    if scale == 1:
+        return pixels
+    starts = [np.arange(0, size, scale) for size in pixels.shape[:2]]
+    sums = np.add.reduceat(np.add.reduceat(pixels.astype(np.uint32), starts[0], axis=0), starts[1], axis=1)
+    sizes = [np.diff(np.append(start, size)) for start, size in zip(starts, pixels.shape[:2], strict=True)]
+    counts = np.multiply.outer(*sizes).reshape(sums.shape[:2] + (1,) * (pixels.ndim - 2))
+    means: Pixels = ((sums + counts // 2) // counts).astype(np.uint8)
+    return means

@@ -1,0 +1,115 @@
+"""Encoding to a wanted size or PSNR: a search over the rows of the rate tables, each trial a whole coding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...bitstream.errors import InputError, TargetError
+from ..image.picture import Picture
+from ..model.config import DEFAULT_EFFORT, ROWS
+from ..model.distortion import psnr
+from ..model.rate import quality_of
+
+if TYPE_CHECKING:
+    from ..codec import FileCoder
+
+MAX_CODINGS = 8
+
+BYTES_SLOPE = 0.018
+"""How much the logarithm of a file's size rises from a row to the next, about: the first guesses step by it."""
+
+PSNR_SLOPE = 0.075
+"""The same of the PSNR, in dB."""
+
+
+class Coded(NamedTuple):
+    """A file, the quality that gave it, how many codings that took, and a remark if the target lies out of reach."""
+
+    data: bytes
+    quality: float
+    codings: int
+    note: str = ""
+
+
+def encode_to_size(codec: FileCoder, picture: Picture, limit: int, effort: int = DEFAULT_EFFORT) -> Coded:
+    """The best file of at most `limit` bytes, metadata and alpha plane among them.
+
+    Raises TargetError if the smallest file is larger. `note` says where the largest one is below 97 % of the limit.
+    """
+    if not 1 <= limit < math.inf:
+        raise InputError(f"a size is at least 1 byte, not {limit}")
+    files: dict[int, bytes] = {}
+
+    def excess(row: int) -> float:
+        files[row] = codec.encode(picture, quality_of(row), effort=effort)
+        return math.log(len(files[row]) / limit)
+
+    below, _ = bracket(excess, BYTES_SLOPE)
+    if below is None:
+        smallest = min(files)
+        raise TargetError(
+            f"{limit:,} bytes cannot be reached: quality {quality_of(smallest):g} takes {len(files[smallest]):,}"
+        )
+    note = ""
+    if below == ROWS - 1 and len(files[below]) < 0.97 * limit:
+        note = f"quality 100 takes only {len(files[below]):,} of {limit:,} bytes"
+    return Coded(files[below], quality_of(below), len(files), note)
+
+
+def encode_to_psnr(codec: FileCoder, picture: Picture, target: float, effort: int = DEFAULT_EFFORT) -> Coded:
+    """The smallest file whose decoded 8-bit pixels have at least this PSNR, in dB.
+
+    Raises TargetError if the best file stays below. `note` says where the smallest one is more than 1 dB above.
+    """
+    if not math.isfinite(target):
+        raise InputError(f"a PSNR is a number of dB, not {target}")
+    files: dict[int, bytes] = {}
+    reached: dict[int, float] = {}
+
+    def excess(row: int) -> float:
+        files[row] = codec.encode(picture, quality_of(row), effort=effort)
+        decoded = codec.decode(files[row], max_pixels=picture.width * picture.height).pixels
+        reached[row] = psnr(picture.pixels, decoded)
+        return reached[row] - target
+
+    _, above = bracket(excess, PSNR_SLOPE)
+    if above is None:
+        best = max(files)
+        raise TargetError(f"{target:g} dB cannot be reached: quality {quality_of(best):g} has {reached[best]:.2f}")
+    note = f"quality 0 has {reached[above]:.2f} dB already" if above == 0 and reached[above] > target + 1 else ""
+    return Coded(files[above], quality_of(above), len(files), note)
+
+
+def bracket(excess: Callable[[int], float], slope: float) -> tuple[int | None, int | None]:
+    """The last row tried with an excess of at most 0 and the first one above it: neighbours, or the row between them
+    was not tried. None stands for an end of the range, whose last row was tried then.
+
+    excess: rises with the row, by about `slope` a row. At most MAX_CODINGS trials: guesses by the slope, then between
+    the two nearest, halving where that creeps; however the curve bends, as many as it takes are left to halve what is
+    left.
+    """
+    low, high = -1, ROWS  # outside the range
+    values: dict[int, float] = {}
+    row = ROWS // 2
+    above: bool | None = None
+    for trial in range(MAX_CODINGS):
+        values[row] = excess(row)
+        was_above, above = above, values[row] > 0
+        low, high = (low, row) if above else (row, high)
+        if high - low == 1:
+            break
+        if low in values and high in values:
+            share = -values[low] / (values[high] - values[low])
+            # Where the last two trials lay on one side, the curve bends, and the share creeps.
+            guess = (low + high) / 2 if above == was_above else low + share * (high - low)
+        else:
+            # A slope that is too steep shows in the next trial. A PSNR may be infinite.
+            guess = row - min(max(values[row] / slope, -ROWS), ROWS) * 2**trial
+        # What lies on either side of the row must not be more than the trials after it can halve down to 2, or to 1
+        # at an end.
+        halved = 2 ** (MAX_CODINGS - 1 - trial)
+        most_below, most_above = halved - (low not in values), halved - (high not in values)
+        row = min(max(round(guess), low + 1, high - most_above), high - 1, low + most_below)
+    return (low if low in values else None), (high if high in values else None)

@@ -1,0 +1,105 @@
+"""Effort: latents chosen for a picture by what the decoder makes of them and what they cost.
+
+The analysis transform and rounding decide on each latent by itself. Here the decoder's answer counts: its pixels are
+analysed as the picture was, and what their latents lack is added (Van Cittert's iteration of 1931, with momentum). In
+turn, latents are corrected so and quantised again by rate and distortion, which is the step that knows what they cost.
+Files stay what they are: any decoder reads them, at the same speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ...bitstream.container import Header, Rectangle, Tile, latent_size
+from ..backends.interface import Networks
+from ..model.arrays import Pixels
+from ..model.config import LATENT_FRACTION, PATCH, ROUNDS
+from ..model.distortion import summed_error
+from ..model.rate import row_rate
+from ..tile.coder import TileCoder
+from .analysis_windows import analyse, cut
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+LUMA_SHARE = 0.8
+"""Of the luma's error in the distortion, beside that of RGB, as in training."""
+
+FIRST_STEP, LARGEST_STEP = 0.6, 1.3
+MOMENTUM = 0.3
+"""A correction is taken 0.6 times at the lowest rate, where quantisation steps are so large that most of it is lost
+again, and more at higher ones, up to 1.3 times; with 0.3 of the one before."""
+
+
+def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, effort: int) -> list[Tile]:
+    """The records of a tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9:
+    the best of an image's rounds, by bits + lambda * squared error."""
+    networks, row, rounds = coder.networks, header.row, ROUNDS[effort - 1]
+    if not rounds:
+        return coder.encode(*coder.quantise(analyse(networks, images, row, area), row))
+    # The pixels of the tile depend on latents as far as the halo around it; those stay what the analysis gives, nearly:
+    # it sees nothing beyond them, which changes sizes by 0.2 % at most, either way. What the tile's own latents do to
+    # pixels around it is left out.
+    outer = _grown(area, networks.halo, Rectangle(0, 0, *latent_size(header)))
+    around = (outer.top, outer.top + outer.height), (outer.left, outer.left + outer.width)
+    original = cut(images, *around)
+    inside = _own(area, outer, images[0].shape)
+    known = networks.analyse(original, row)
+    wanted = _part(known, area, outer)
+    z = networks.analyse_hyper(wanted, row)
+    unit = 1 / (LATENT_FRACTION * networks.unit[row])  # a sixteenth of a step in standard deviations
+    latents = (known / unit).astype(np.int32)
+    shown = original.copy()
+    y, velocity = wanted, np.zeros_like(wanted)
+    momentum, size = np.float32(MOMENTUM), np.float32(min(FIRST_STEP + row_rate(row), LARGEST_STEP))
+    best: list[tuple[float, Tile]] = []
+    for number in range(rounds + 1):
+        steps, decoded = coder.quantise(y, row, z)
+        tiles = coder.encode(steps, decoded)
+        _part(latents, area, outer)[...] = decoded
+        shown[:, *inside] = networks.synthesise(latents, row)[:, *inside]
+        pairs = zip(tiles, shown[:, *inside], original[:, *inside], strict=True)
+        found = [(_cost(networks, row, tile, *pixels), tile) for tile, *pixels in pairs]
+        best = [min(pair, key=itemgetter(0)) for pair in zip(best, found, strict=True)] if best else found
+        if number < rounds:
+            # What decoded latents are, and what their pixels lack, against what was decided on.
+            correction = decoded.astype(np.float32)
+            correction *= unit
+            correction += wanted - _part(networks.analyse(shown, row), area, outer)
+            correction -= y
+            velocity *= momentum
+            velocity += size * correction
+            y = y + velocity
+    return [tile for _, tile in best]
+
+
+def _cost(networks: Networks, row: int, tile: Tile, shown: Pixels, original: Pixels) -> float:
+    """In bits. Pixels: uint8 [H, W, 3]."""
+    error = summed_error(shown, original, LUMA_SHARE, networks.kernels)
+    return 8 * len(tile.payload) + float(networks.rate_weight[row]) * error
+
+
+def _own(area: Rectangle, outer: Rectangle, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The rows and columns that a tile's pixels, padding left out, take in those of the latents around it."""
+    top, left = PATCH * (area.top - outer.top), PATCH * (area.left - outer.left)
+    height = min(PATCH * area.height, shape[0] - PATCH * area.top)
+    width = min(PATCH * area.width, shape[1] - PATCH * area.left)
+    return slice(top, top + height), slice(left, left + width)
+
+
+def _grown(part: Rectangle, margin: int, limits: Rectangle) -> Rectangle:
+    """A rectangle with a margin all round, as far as the limits allow."""
+    top, left = max(part.top - margin, limits.top), max(part.left - margin, limits.left)
+    bottom = min(part.top + part.height + margin, limits.top + limits.height)
+    right = min(part.left + part.width + margin, limits.left + limits.width)
+    return Rectangle(top, left, bottom - top, right - left)
+
+
+def _part(x: npt.NDArray[Scalar], inner: Rectangle, outer: Rectangle) -> npt.NDArray[Scalar]:
+    """The view of a rectangle in what is [B, h, w, C] of another around it."""
+    top, left = inner.top - outer.top, inner.left - outer.left
+    return x[:, top : top + inner.height, left : left + inner.width]

@@ -1,0 +1,241 @@
+"""Image files to pixels and back: everything that knows about modes, bit depths, orientation and metadata.
+
+A `Picture` is what the codec sees: 8-bit grey or RGB, an alpha plane of its own, and the metadata as the
+bytes they are stored as. Whatever a file holds is brought into that form once, here, and each conversion
+leaves one plain line in `notes`.
+
+What is kept and what is not:
+    grey stays grey, colour stays colour, an alpha channel stays one even where it is opaque all over;
+    a transparent colour (PNG tRNS, GIF) and a palette with transparency become an alpha plane;
+    16-bit samples become round(value / 257), so that 0 and 65535 are exactly 0 and 255, and 12-bit ones likewise;
+    CMYK, palette, YCbCr and HSV become RGB; an ICC profile of another colour space than RGB is dropped;
+    the EXIF orientation is applied to the pixels and set to 1 in the EXIF and XMP data;
+    of an animation or a multi-page file the first frame is taken.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from ...bitstream.container import MAGIC
+from ...bitstream.errors import ImageError, ImageSizeError
+from ...bitstream.limits import DEFAULT_MAX_PIXELS
+from .metadata import metadata, orientation, put_metadata, turn
+from .netpbm import map_pixels
+from .samples import Bytes, samples
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"}) | {
+    *(".jp2", ".tga", ".ppm", ".pgm", ".pbm", ".pnm")
+}
+"""What files in a folder are taken for images."""
+
+# ICO, ICNS and BLP files hold another image, whose size Pillow compares to its own limit alone before it decodes it.
+_NESTED = (b"\0\0\1\0", b"icns", b"BLP")
+
+_pillow_limit = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One image in the form the codec takes and gives back.
+
+    pixels: uint8 [H, W, 3] for colour, [H, W] for grey; alpha: uint8 [H, W], not premultiplied, or None. Neither is to
+    be changed.
+    icc, exif (a TIFF structure, without the "Exif" prefix of JPEG) and xmp are the stored bytes, or None.
+    notes: one line for each conversion that reading it took, or each part that was damaged.
+    """
+
+    pixels: Bytes
+    alpha: Bytes | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def grey(self) -> bool:
+        return self.pixels.ndim == 2
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name of the mode: L, LA, RGB or RGBA."""
+        return ("L" if self.grey else "RGB") + ("" if self.alpha is None else "A")
+
+
+def read_picture(
+    source: str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | BinaryIO, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Picture:
+    """The picture in a file (a path, or an open binary file), a PIL image or a uint8 array.
+
+    Arrays are uint8 [H, W] or [H, W, 1] (grey), [H, W, 2] (grey, alpha), [H, W, 3] (RGB) or [H, W, 4] (RGBA).
+    Of a PIL image the current frame is taken, as Pillow shows it: Pillow cuts 16-bit RGB to its high byte, so
+    give the path of such a file for correct rounding. The image itself is not changed.
+
+    Raises ImageError, one line, with the path in front where a path was given; ImageSizeError, before anything is
+    decoded, for an image of more than `max_pixels`.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, Image.Image):
+        return _from_image(source, None, max_pixels)
+    if hasattr(source, "read"):
+        return _from_file(source.read(), max_pixels)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ImageError(f"an image is a path, a binary file, a PIL image or an array, not {type(source).__name__}")
+    try:
+        mapped = map_pixels(Path(source), max_pixels)
+        return _from_file(Path(source).read_bytes(), max_pixels) if mapped is None else Picture(mapped)
+    except OSError as exc:
+        raise ImageError(f"{os.fspath(source)}: {exc.strerror or exc}") from exc
+    except ImageError as exc:
+        raise type(exc)(f"{os.fspath(source)}: {exc}") from exc
+
+
+def to_rgb(pixels: Bytes) -> Bytes:
+    """Grey uint8 [H, W] -> [H, W, 3]; colour as it is."""
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def to_array(picture: Picture) -> Bytes:
+    """uint8 [H, W] (grey), [H, W, 2] (grey, alpha), [H, W, 3] (RGB) or [H, W, 4] (RGBA)."""
+    if picture.alpha is None:
+        return picture.pixels
+    return np.dstack([picture.pixels, picture.alpha])
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """A PIL image of mode L, LA, RGB or RGBA; `info` has icc_profile, exif and xmp if there are any."""
+    image = Image.fromarray(to_array(picture))
+    put_metadata(image, picture.icc, picture.exif, picture.xmp)
+    return image
+
+
+def strip(picture: Picture) -> Picture:
+    """The same without ICC profile, EXIF and XMP."""
+    return replace(picture, icc=None, exif=None, xmp=None)
+
+
+def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
+    if array.dtype != np.uint8:
+        raise ImageError(f"arrays must be uint8, not {array.dtype}")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
+        raise ImageError(f"arrays must be [H, W] or [H, W, 1..4], not {list(array.shape)}")
+    _check_size(array.shape[1], array.shape[0], max_pixels)
+    return _build(array.copy(), None, None, None, ())  # what a caller hands in is the caller's
+
+
+def _from_file(data: bytes, max_pixels: int) -> Picture:
+    if not data:
+        raise ImageError("the file is empty")
+    if data.startswith(MAGIC):
+        raise ImageError("a .cae file already, not an image to be encoded")
+    with _pillow_errors(max_pixels) as is_strict:
+        if data.startswith(_NESTED) and not is_strict:
+            raise ImageSizeError(
+                f"it holds another image, of which cannot be said whether it has {max_pixels:,} pixels at most; "
+                "convert it to PNG first"
+            )
+        image = Image.open(BytesIO(data))
+    if image.format in ("EPS", "IPTC"):
+        raise ImageError("EPS is a program, and IPTC may hold one, which is not run here; convert it to an image first")
+    with image:
+        return _from_image(image, data, max_pixels)
+
+
+def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Picture:
+    """`data`: the bytes of the file where the image was opened from one and not loaded yet."""
+    notes: list[str] = []
+    _check_size(*image.size, max_pixels)
+    with _pillow_errors(max_pixels):
+        # Not how many: to count them takes time by the square of their number.
+        animated = data is not None and getattr(image, "is_animated", False)
+        tile = next(iter(getattr(image, "tile", ())), None)
+        args = tile.args if tile else None
+        rawmode = args[0] if isinstance(args, tuple) and args else args
+        rawmode = rawmode if isinstance(rawmode, str) else ""
+        before = orientation(image)
+        image.load()
+        _check_size(*image.size, max_pixels)  # some formats have another size once they are loaded
+        left_to_do = orientation(image)  # Pillow turns TIFF files itself while loading
+        values, alpha = samples(image, data, rawmode, notes)
+        icc, exif, xmp = metadata(image)
+    if animated:
+        notes.insert(0, "first of several frames taken")
+    if before != 1:
+        notes.append("EXIF orientation applied")
+    if icc and values.ndim == 3 and values.shape[2] >= 3 and icc[16:20] != b"RGB ":
+        icc = None
+        if image.mode != "CMYK":  # there the conversion has its own line
+            notes.append("ICC profile dropped: it is not one for RGB")
+    values = turn(values, left_to_do)
+    if alpha is not None:
+        values = np.dstack([values, turn(alpha, left_to_do)])
+    return _build(values, icc, exif, xmp, tuple(notes))
+
+
+def _build(values: Bytes, icc: bytes | None, exif: bytes | None, xmp: bytes | None, notes: tuple[str, ...]) -> Picture:
+    """Split uint8 [H, W] or [H, W, 1..4] into pixels and alpha."""
+    if values.size == 0:
+        raise ImageError(f"the image has no pixels ({values.shape[1]}x{values.shape[0]})")
+    alpha = None
+    if values.ndim == 3 and values.shape[2] in (2, 4):
+        values, alpha = values[..., :-1], np.array(values[..., -1], order="C")
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    return Picture(np.ascontiguousarray(values), alpha, icc, exif, xmp, notes)
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageSizeError(f"{width} x {height} pixels, at most {max_pixels:,} are accepted")
+
+
+@contextmanager
+def _pillow_errors(max_pixels: int) -> Iterator[bool]:
+    """Turn whatever Pillow raises into an ImageError. Yields whether Pillow itself refuses what is above `max_pixels`.
+
+    Pillow refuses what has more than twice its own limit. That one belongs to all threads of the process: it is raised
+    where it is below ours, and never lowered.
+    """
+    try:
+        with _pillow_limit, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            before = Image.MAX_IMAGE_PIXELS
+            ours = (max_pixels + 1) // 2
+            if before is not None:
+                Image.MAX_IMAGE_PIXELS = max(before, ours)
+            try:
+                yield ours == Image.MAX_IMAGE_PIXELS
+            finally:
+                Image.MAX_IMAGE_PIXELS = before
+    except ImageError:
+        raise
+    except UnidentifiedImageError as exc:
+        raise ImageError("not an image in a format that can be read here") from exc
+    except Image.DecompressionBombError as exc:
+        raise ImageSizeError(f"more than the {max_pixels:,} pixels that are accepted") from exc
+    except MemoryError as exc:
+        raise ImageError("too large for the memory of this machine") from exc
+    except Exception as exc:
+        # Its decoders raise nearly anything on a damaged file: OSError, SyntaxError, struct.error, ...
+        raise ImageError(f"damaged or cut short ({' '.join(str(exc).split()) or type(exc).__name__})") from exc

@@ -1,0 +1,120 @@
+"""The numbers that fix a model's shape, stored with its weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PATCH = 16
+"""Pixels to a side of one latent position."""
+
+HYPER_PATCH = 64
+"""Pixels to a side of one hyper-latent position; images are padded to a multiple of it."""
+
+ROWS = 256
+"""Rows of the rate tables: the file names one of them in a byte."""
+
+ACTIVATION_LIMIT = 1023
+"""Largest magnitude of activations that enter a layer in 11 bits, and of hyper-latents."""
+
+OPERAND_LIMIT, OPERAND_ZERO, OPERAND_STEP = 255, 128, 8
+"""Operands of the narrow layers are whole numbers from 0 to 255; of activations, 128 stands for 0 and 1 for 8."""
+
+LATENT_FRACTION = 16
+"""Decoded latents are whole multiples of 1/16 of a quantisation step."""
+
+SCALES = (1, 2, 4, 8, 16)
+"""How many pixels to a side a decoder can make into one: divisors of a latent position's."""
+
+ROUNDS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
+DEFAULT_EFFORT = 2
+"""How many times an encoder moves the latents (encode/refine.py) at efforts 1 to 9, and the effort where none is asked
+for."""
+
+PNG_COMPRESSION = 2
+"""The default level of PNG files that are decoded to. Against 6, zlib's own, photographs are 3 to 5 % larger and take
+less than a third of the time, which was three times that of decoding itself."""
+
+CONTEXT_CLAMP = 8.0
+"""Latents enter the prior's networks in units of their standard deviation, clamped to this magnitude."""
+
+
+TABLE_ROWS = 64
+SCALE_MIN = 0.16
+SCALE_MAX = 256.0
+SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (TABLE_ROWS - 2)
+"""Row r >= 1 of the scale table stands for the scale SCALE_MIN * exp(SCALE_STEP * (r - 1)), in quantisation steps."""
+
+SKIP_SCALE = SCALE_MIN * math.exp(-SCALE_STEP / 2)
+"""Below this scale a latent has row 0: it is not coded and its symbol is 0. P(symbol != 0) is
+exp(-sqrt(1/2) / scale) before rounding by cost, 0.009 there."""
+
+MAX_WIDTH = 1024
+"""Of any layer: what a configuration asks for is allocated before the tensors of its file are compared with it."""
+
+MAX_DEPTH = 16
+"""Of any row of blocks."""
+
+Number = TypeVar("Number", float, "Tensor")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Widths and depths of the networks, and the range of rates they are trained for.
+
+    `latent_channels` must be a multiple of 4 (the groups of the context). The rate index t in [0, 1]
+    stands for lambda = lambda_low ** (1 - t) * lambda_high ** t, the weight of 255^2 * MSE against bits
+    per pixel. Rate tables are learned at `knots` evenly spaced values of t.
+    """
+
+    latent_channels: int = 400
+    width_8: int = 128
+    width_16: int = 192
+    blocks_8: int = 3
+    blocks_16: int = 2
+    hyper_channels: int = 96
+    prior_width: int = 192
+    context_blocks: int = 1
+    knots: int = 33
+    lambda_low: float = 0.0003
+    lambda_high: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("latent_channels", "width_8", "width_16", "hyper_channels", "prior_width", "knots"):
+            if not (isinstance(getattr(self, name), int) and 2 <= getattr(self, name) <= MAX_WIDTH):
+                raise ValueError(f"{name} must be a whole number from 2 to {MAX_WIDTH}, not {getattr(self, name)}")
+        for name in ("blocks_8", "blocks_16", "context_blocks"):
+            if not (isinstance(getattr(self, name), int) and 1 <= getattr(self, name) <= MAX_DEPTH):
+                raise ValueError(f"{name} must be a whole number from 1 to {MAX_DEPTH}, not {getattr(self, name)}")
+        if self.latent_channels % 4 or self.latent_channels > 576:  # sums of more in the linear synthesis are not exact
+            raise ValueError(f"latent_channels must be a multiple of 4 up to 576, not {self.latent_channels}")
+        if not 0 < self.lambda_low < self.lambda_high:
+            raise ValueError("lambda_low and lambda_high must be positive and rising")
+
+    def rate_weight(self, t: Number) -> Number:
+        """lambda of rate index t in [0, 1], a number or a tensor: the weight of 255^2 * MSE against bits per pixel."""
+        weight: Number = self.lambda_low * (self.lambda_high / self.lambda_low) ** t
+        return weight
+
+    @property
+    def halo(self) -> int:
+        """Latent positions beyond a window that its pixels, or it itself, can depend on: every block reaches one
+        position of its own resolution."""
+        return self.blocks_16 + -(-self.blocks_8 // 2)
+
+    def to_dict(self) -> dict[str, int | float]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, int | float]) -> ModelConfig:
+        """Inverse of `to_dict`; ValueError for a missing or an unknown key."""
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise ValueError(f"model configuration keys differ: {sorted(set(values) ^ names)}")
+        return cls(**values)  # type: ignore[arg-type]

@@ -1,0 +1,157 @@
+"""Which weights are installed, by the manifest of the weights folder, and what is in their files. Without torch.
+
+Their files are mapped into memory, not read: several processes share them, and nothing is copied but what a layer makes
+of its tensors.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import mmap
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...bitstream.container import FINGERPRINT_BYTES
+from ...bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
+from .config import ModelConfig
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 2**20
+
+MAX_BYTES = 2**28
+"""A weights file beyond this is refused before it is read; today's have 26 MB."""
+
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
+"""Of the tensors, by their names in the file."""
+
+Content = bytes | mmap.mmap
+"""Of a weights file."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """path: of a safetensors file; sha256: of its content, in lower-case hexadecimal."""
+
+    path: Path
+    sha256: str
+
+    @property
+    def fingerprint(self) -> bytes:
+        """What a .cae file names them by."""
+        return bytes.fromhex(self.sha256)[:FINGERPRINT_BYTES]
+
+
+@functools.cache
+def weights_folder() -> Path:
+    """The folder of the installed weights."""
+    return Path(str(resources.files("cae.weights")))
+
+
+def installed_weights(folder: Path | None = None) -> tuple[Weights, ...]:
+    """The weights that the manifest of a folder (the installed one if None) lists: first those that new files are
+    written with ("file" and "sha256" of the manifest), then those that only old files need (the same of each object
+    in its list "older", if there is one).
+
+    Raises MissingWeightsError, or WeightsError for a malformed manifest.
+    """
+    folder = folder or weights_folder()
+    path = folder / MANIFEST
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise WeightsError(f"{path} has more than {MAX_MANIFEST_BYTES} bytes")
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(_entry(folder, entry) for entry in (manifest, *manifest.get("older", ())))
+    except OSError as error:
+        raise MissingWeightsError(f"no weights in {folder}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path} is malformed") from error
+
+
+def find_weights(folder: Path | None = None, fingerprint: bytes | None = None) -> Weights:
+    """Those with this fingerprint, or those for new files if None. Raises as above, and WrongWeightsError."""
+    weights = installed_weights(folder)
+    if fingerprint is None:
+        return weights[0]
+    for candidate in weights:
+        if candidate.fingerprint == fingerprint:
+            return candidate
+    names = ", ".join(candidate.fingerprint.hex() for candidate in weights)
+    raise WrongWeightsError(
+        f"the file needs weights {fingerprint.hex()}, which {(folder or weights_folder()) / MANIFEST} does not list; "
+        f"installed: {names}"
+    )
+
+
+def read_weights(weights: Weights) -> Content:
+    """The content of a weights file. Raises MissingWeightsError, or WeightsError if it is not what is listed."""
+    path = weights.path
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise WeightsError(f"{path} has more than {MAX_BYTES:,} bytes")
+        with path.open("rb") as file:
+            try:
+                data: Content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError):  # some network file systems map nothing, and nobody an empty file
+                data = file.read()
+    except OSError as error:
+        raise MissingWeightsError(
+            f"no weights {weights.fingerprint.hex()} in {path.parent}: {path.name}: {error.strerror or error}"
+        ) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != weights.sha256:
+        raise WeightsError(f"{path} is damaged: its SHA-256 is {digest}, the manifest says {weights.sha256}")
+    return data
+
+
+def parse(data: Content, name: str) -> tuple[ModelConfig, dict[str, npt.NDArray[Any]]]:
+    """The configuration and the tensors in the content of a weights file (FORMAT.md, section 8), whose memory they
+    share: they cannot be written to. Raises WeightsError, naming `name`."""
+    content = memoryview(data)
+    start = 8 + int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(bytes(content[8:start]))
+        values: dict[str, Any] = json.loads(header.pop("__metadata__")["config"])
+        tensors = {key: _tensor(content[start:], **entry) for key, entry in header.items()}
+        # One after the other, so that they have no more bytes than the file.
+        places = sorted(tuple(entry["data_offsets"]) for entry in header.values())
+        ends = [0, *(end for _, end in places)]
+        if [begin for begin, _ in places] != ends[:-1] or ends[-1] != len(content) - start:
+            raise ValueError("there are gaps or overlaps between the tensors")
+        return ModelConfig.from_dict(values), tensors
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise WeightsError(f"{name} is not a file of weights: {error}") from error
+
+
+def _tensor(content: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> npt.NDArray[Any]:
+    """Raises ValueError, KeyError or TypeError for what is not there or no tensor."""
+    begin, end = data_offsets
+    if not 0 <= begin <= end <= len(content) or any(size < 0 for size in shape):
+        raise ValueError("a tensor is beyond the end")
+    array = np.frombuffer(content[begin:end], TYPES[dtype]).reshape(shape)
+    if not array.flags.aligned:
+        raise ValueError("a tensor is not aligned")
+    return array
+
+
+def is_installed(fingerprint: bytes) -> bool:
+    """Whether files that name these weights can be decoded here."""
+    try:
+        return any(weights.fingerprint == fingerprint for weights in installed_weights())
+    except WeightsError:
+        return False
+
+
+def _entry(folder: Path, entry: dict[str, Any]) -> Weights:
+    name, digest = entry["file"], entry["sha256"]
+    # A plain name: a manifest cannot point out of its folder.
+    if not re.fullmatch(r"[\w.-]+\.safetensors", name) or not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ValueError(name)
+    return Weights(folder / name, digest)

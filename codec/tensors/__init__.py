@@ -1,1 +1,0 @@
-"""The model in torch: to train it, and to code by it."""

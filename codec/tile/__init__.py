@@ -1,0 +1,1 @@
+"""A tile's latents to symbols to bytes, and back."""

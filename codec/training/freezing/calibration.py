@@ -1,0 +1,147 @@
+"""What a model's activations are on crops: the ranges that training begins with, the means that rounding is made up
+for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ...model.config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
+from ..model.layers import Add, Blocks, ClassPointwise, Depthwise, DepthwiseBlock, Gate, Pointwise, Range, Rectifier
+from ..model.model import CompressionModel
+
+BINS_PER_OCTAVE = 4
+LOWEST = 2.0**-12
+BINS = 24 * BINS_PER_OCTAVE
+"""Magnitudes are counted in bins from 2^-12 to 2^12, on a logarithmic scale."""
+
+PARTS = torch.exp2(-torch.arange(5).double() / 4)[:, None]
+"""Of the largest magnitude, what a range may be."""
+
+RATES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+class Ranges:
+    """Magnitudes of layers' outputs, counted a channel and sign; of a block's inputs as well."""
+
+    def __init__(self) -> None:
+        self._largest: dict[nn.Module, Tensor] = {}
+        self._counts: dict[nn.Module, Tensor] = {}
+
+    def observe(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """A forward hook."""
+        for x in (inputs[0], output) if isinstance(layer, DepthwiseBlock) else (output,):
+            x = x.flatten(0, -2)
+            channels = x.shape[1]
+            bins = ((x.abs() / LOWEST).log2_() * BINS_PER_OCTAVE).clamp_(-1, BINS - 1).floor_().long() + 1
+            bins += (BINS + 1) * (torch.arange(channels) + channels * (x > 0))
+            counts = torch.bincount(bins.flatten(), minlength=2 * channels * (BINS + 1)).reshape(2, channels, -1)
+            largest = torch.stack([-x.amin(0), x.amax(0)]).clamp_(min=0)
+            if layer in self._counts:
+                counts += self._counts[layer]
+                largest = torch.maximum(largest, self._largest[layer])
+            self._counts[layer], self._largest[layer] = counts, largest
+
+    def of(self, *layers: nn.Module, steps: int) -> Tensor:
+        """The range, around zero, that all of the layers' outputs are to have, float64 [C]: of some parts of the
+        largest magnitude, that with the least squared error of clamping and of rounding to `steps` steps."""
+        largest = torch.stack([self._largest[layer] for layer in layers]).amax((0, 1)).double()
+        counts = torch.stack([self._counts[layer] for layer in layers]).sum((0, 1))
+        candidates = _not_nothing(largest) * PARTS
+        errors = _errors(counts, candidates, candidates / steps)
+        return candidates.gather(0, errors.argmin(0, keepdim=True))[0]
+
+    def between(self, layer: nn.Module, steps: int) -> tuple[Tensor, Tensor]:
+        """The same with limits of their own below and above zero: two magnitudes, float64 [C]."""
+        largest = self._largest[layer].double()
+        below = (PARTS * largest[0]).repeat_interleave(len(PARTS), 0)
+        above = (PARTS * largest[1]).repeat(len(PARTS), 1)
+        widths = _not_nothing(below + above)
+        counts = self._counts[layer]
+        errors = _errors(counts[0], below, widths / steps) + _errors(counts[1], above, widths / steps)
+        best = errors.argmin(0, keepdim=True)
+        return below.gather(0, best)[0], widths.gather(0, best)[0] - below.gather(0, best)[0]
+
+
+def _not_nothing(range_: Tensor) -> Tensor:
+    """Dead channels count as small, not as nothing."""
+    return range_.clamp(min=max(float(range_.max()) / 500, LOWEST))
+
+
+def _errors(counts: Tensor, limits: Tensor, steps: Tensor) -> Tensor:
+    """Squared error [..., C] of counted magnitudes [C, 1 + BINS] that are clamped and rounded to multiples of steps."""
+    centres = LOWEST * torch.exp2((torch.arange(BINS) + 0.5) / BINS_PER_OCTAVE).double()
+    beyond = (centres - limits[..., None]).clamp(min=0).square()
+    rounding = torch.minimum(centres.square(), steps[..., None].square() / 12)
+    return (counts[:, 1:] * (beyond + rounding)).sum(-1)
+
+
+@torch.no_grad()
+def set_limits(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> None:
+    """Sets the ranges of a model's activations to those with the least squared error on crops uint8 [S, S, 3]; training
+    moves them from there."""
+    ranges = Ranges()
+    observed = Depthwise | Rectifier | Gate | Add | DepthwiseBlock
+    _run(model, crops, [m.register_forward_hook(ranges.observe) for m in model.modules() if isinstance(m, observed)])
+    for blocks in (part for part in model.modules() if isinstance(part, Blocks)):
+        _set_stream(blocks, blocks.each, ranges)
+        for block in blocks.each:
+            _set(block.rectified, 0, ranges.of(block.rectifier, steps=OPERAND_LIMIT))
+            _set(block.filtered, *ranges.between(block.spatial, steps=OPERAND_LIMIT))
+            _set(block.gated, 0, ranges.of(block.gate, steps=OPERAND_ZERO))
+    # These two share a range.
+    both = [*model.prior.hyper_synthesis.blocks_16.each, *model.prior.context_steps[0].blocks.each]
+    _set_stream(model.prior.hyper_synthesis.blocks_16, both, ranges)
+    model.bound()
+
+
+def _set_stream(blocks: Blocks, each: Sequence[DepthwiseBlock], ranges: Ranges) -> None:
+    layers = [layer for block in each for layer in (block, block.add_spatial)]
+    blocks.log_limit.copy_(ranges.of(*layers, steps=ACTIVATION_LIMIT // OPERAND_STEP).log())
+
+
+def _set(range_: Range, below: Tensor | int, above: Tensor) -> None:
+    least = max(float(above.max()) / 500, LOWEST)  # a side that nothing is on
+    range_.log_high.copy_(above.clamp(min=least).log())
+    if range_.log_below is not None:
+        assert isinstance(below, Tensor)
+        range_.log_below.copy_(below.clamp(min=least).log())
+
+
+class MeanInputs:
+    """Means of what each convolution of a model takes on crops uint8 [S, S, 3]."""
+
+    @torch.no_grad()
+    def __init__(self, model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> None:
+        self._sums: dict[nn.Module, Tensor] = {}
+        self._positions: dict[nn.Module, int] = {}
+        convolutions = Pointwise | ClassPointwise | Depthwise
+        _run(model, crops, [m.register_forward_hook(self._add) for m in model.modules() if isinstance(m, convolutions)])
+
+    def __getitem__(self, layer: nn.Module) -> Tensor:
+        """Of a convolution, float64 [inputs]."""
+        return self._sums[layer] / self._positions[layer]
+
+    def _add(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        x = inputs[0].flatten(0, -2)
+        self._sums[layer] = self._sums.get(layer, 0) + x.double().sum(0)
+        self._positions[layer] = self._positions.get(layer, 0) + len(x)
+
+
+def _run(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]], hooks: Sequence[Any]) -> None:
+    """The model on each crop at several rates, then without the hooks."""
+    training = model.training
+    model.eval()
+    device = model.sigma.device
+    for crop in crops:
+        x = torch.tensor(crop)[None].to(device).float() / 255 - 0.5
+        for t in RATES:
+            model(x, torch.tensor([t], device=device))
+    for hook in hooks:
+        hook.remove()
+    model.train(training)

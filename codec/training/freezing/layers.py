@@ -1,0 +1,167 @@
+"""Layers to integers: weights in units of what their inputs and outputs stand for, rounded and kept small enough for
+exact sums."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from ...backends.tensors.analysis import FinePointwise
+from ...backends.tensors.exact import MAX_EXPONENT, MAX_OUTPUT, MIN_EXPONENT, Integer
+from ...backends.tensors.synthesis import LinearSynthesis
+from ...backends.tensors.twins import IntegerBlock
+from ...model.config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
+from ...model.constants import ACCUMULATOR_LIMIT, HALF, LEVEL_ONE, WEIGHT_LIMIT
+from ..model.layers import Blocks, Depthwise, DepthwiseBlock, Pointwise
+from .calibration import MeanInputs
+
+
+class Operands(NamedTuple):
+    """What stands for 1 in the integers of each channel, float64 [C], beyond what stands for 0, float64 [C] or one
+    number."""
+
+    scale: Tensor
+    zero: Tensor | float
+
+
+def stream_scale(blocks: Blocks) -> Tensor:
+    """Of the activations that a row of blocks adds to, float64 [C]."""
+    return ACTIVATION_LIMIT / blocks.log_limit.double().exp()
+
+
+def freeze_blocks(source: Blocks, target: nn.Sequential, stream: Tensor, means: MeanInputs) -> None:
+    """stream: the scale of the activations that all of them share, float64 [C]."""
+    for block, twin in zip(source.each, target, strict=True):
+        _freeze_block(block, cast(IntegerBlock, twin), stream, means)
+
+
+def _freeze_block(block: DepthwiseBlock, twin: IntegerBlock, stream: Tensor, means: MeanInputs) -> None:
+    inputs = narrowed_scale(stream)
+    scale = OPERAND_LIMIT / block.rectified.limits()[1].double()
+    mixed = Operands(_capped(scale, block.mix.weight, block.mix.bias, inputs), 0)
+    low, high = (limit.double() for limit in block.filtered.limits())
+    scale = _capped(OPERAND_LIMIT / (high - low), block.spatial.weight, block.spatial.bias, mixed)
+    spatial = Operands(scale, OPERAND_LIMIT * -low / (high - low))
+    (value, gate), (value_bias, gate_bias) = block.expand.weight.chunk(2), block.expand.bias.chunk(2)
+    scale = OPERAND_ZERO / block.gated.limits()[1].double()
+    gated = Operands(_capped(scale, value, value_bias, inputs), OPERAND_ZERO)
+    freeze_layer(block.mix, twin.mix, inputs, mixed, means)
+    freeze_layer(block.spatial, twin.spatial, mixed, spatial, means)
+    freeze_layer(block.project, twin.project, spatial, Operands(stream, 0), means)
+    # Values are in operands of what they give with a gate of 1; gates are themselves.
+    for weight, bias, layer, outputs in (
+        (value, value_bias, twin.value, gated.scale),
+        (gate, gate_bias, twin.gate, torch.ones_like(gated.scale)),
+    ):
+        freeze_tensors(weight, bias, layer, inputs, Operands(outputs, 0), means[block.expand])
+    freeze_layer(block.contract, twin.contract, gated, Operands(stream, 0), means)
+
+
+def _capped(scale: Tensor, weight: Tensor, bias: Tensor, inputs: Operands) -> Tensor:
+    """The scale of a layer's outputs, where it would let them go beyond MAX_OUTPUT a smaller one: of channels that are
+    all but dead."""
+    each = (-1,) if weight.ndim == 2 else (-1, 1, 1, 1)  # depthwise: an input for each output
+    largest = (weight.double().abs() / inputs.scale.reshape(each)).flatten(1).sum(1) * OPERAND_LIMIT
+    # Twice, for what makes up for the zeros.
+    return torch.minimum(scale, MAX_OUTPUT / 2 / (largest + bias.double().abs()))
+
+
+def narrowed_scale(stream: Tensor) -> Operands:
+    """Of the operands that `narrow.narrowed` makes of activations of this scale."""
+    return Operands(stream / OPERAND_STEP, OPERAND_ZERO)
+
+
+def freeze_layer(
+    layer: Pointwise | Depthwise, twin: nn.Module, inputs: Operands, outputs: Operands, means: MeanInputs
+) -> None:
+    """A trained layer as its integer twin."""
+    freeze_tensors(layer.weight, layer.bias, twin, inputs, outputs, means[layer])
+
+
+def freeze_tensors(
+    weight: Tensor, bias: Tensor, twin: nn.Module, inputs: Operands, outputs: Operands, mean: Tensor
+) -> None:
+    """Weights in units of outputs / inputs, as integers times the finest power of two that keeps the sums exact. What
+    their rounding adds to the sums of mean inputs, float64 [inputs], is taken from the biases."""
+    assert isinstance(twin, Integer)
+    weight, bias = weight.double(), bias.double() * outputs.scale
+    each = (-1,) + (1,) * (weight.ndim - 1)
+    scale, zero = inputs.scale, torch.as_tensor(inputs.zero, dtype=torch.float64).expand_as(inputs.scale)
+    if weight.ndim == 4:
+        # Depthwise: an input for each output.
+        scale, zero, mean = scale.reshape(each), zero.reshape(each), mean.reshape(each)
+    weight = weight * outputs.scale.reshape(each) / scale
+    axes = twin.input_axes
+    terms = math.prod(weight.shape[axis] for axis in axes)
+    bias = bias + outputs.zero
+    # Rounding adds at most 1/2 to each weight, and what comes of that to the bias.
+    room = (
+        ACCUMULATOR_LIMIT
+        - 2
+        - (OPERAND_LIMIT + zero.max()) * terms / 2
+        - (scale * mean).abs().expand_as(weight).sum(axes) / 2
+    )
+    # The zeros are made up for by the bias.
+    sums = weight.abs().sum(axes) * OPERAND_LIMIT + bias.abs() + (weight * zero).sum(axes).abs()
+    exponent = torch.minimum(room / sums, WEIGHT_LIMIT / weight.abs().amax(axes)).log2().floor()
+    factor = torch.exp2(exponent.clamp(MIN_EXPONENT, MAX_EXPONENT))
+    twin.weight.copy_((weight * factor.reshape(each)).round())
+    rounding = (twin.weight - weight * factor.reshape(each)) * scale * mean
+    # Inputs of 0 and mean inputs must give what they did before.
+    twin.bias.copy_((bias * factor - (twin.weight * zero + rounding).sum(axes)).round())
+    twin.multiplier.copy_(1 / factor)
+    twin.settle()
+
+
+def freeze_linear(layer: Pointwise, twin: LinearSynthesis) -> None:
+    """Latents in eighths of a level to levels."""
+    weight, bias = layer.weight.double(), 255 * layer.bias.double() + 127.5
+    exponent = ((2**15 - HALF) / weight.abs().amax(1)).log2().floor()
+    upper, lower = _halves(weight, exponent)
+    # Where the two add up to more than is exact, the biases' share left aside, a coarser step makes uppers smaller.
+    heavy = (upper.abs() + lower.abs()).sum(1) * OPERAND_LIMIT > 0.95 * ACCUMULATOR_LIMIT
+    exponent -= heavy.double()
+    upper, lower = _halves(weight, exponent)
+    unit = torch.exp2(-exponent) / LEVEL_ONE
+    bias = bias / (unit * HALF)
+    above = (bias / HALF).round()
+    mixed = torch.cat([lower, upper], dim=1)
+    for part, weights, biases, factor in (
+        (twin.top, upper, above - OPERAND_ZERO * upper.sum(1), HALF**2),
+        (twin.middle, mixed, (bias - HALF * above).round() - OPERAND_ZERO * mixed.sum(1), HALF),
+    ):
+        part.weight.copy_(weights)
+        part.bias.copy_(biases)
+        part.multiplier.copy_(unit * factor)
+        part.settle()
+
+
+def freeze_fine(weight: Tensor, bias: Tensor, twin: FinePointwise) -> None:
+    """weight, bias: float64 [outputs, inputs], [outputs], of operands to what the sums are to be."""
+    exponent = ((2**15 - HALF) / weight.abs().amax(1)).log2().floor().clamp(max=MAX_EXPONENT)
+    while True:
+        upper, lower = _halves(weight, exponent)
+        whole = bias * torch.exp2(exponent)
+        above = (whole / HALF).round()
+        heavy = upper.abs().sum(1) * OPERAND_LIMIT + above.abs() > 0.95 * ACCUMULATOR_LIMIT
+        if not heavy.any():
+            break
+        exponent -= heavy.double()
+    for part, weights, biases, factor in (
+        (twin.upper, upper, above, HALF),
+        (twin.lower, lower, (whole - HALF * above).round(), 1),
+    ):
+        part.weight.copy_(weights)
+        part.bias.copy_(biases)
+        part.multiplier.copy_(factor * torch.exp2(-exponent))
+        part.settle()
+
+
+def _halves(weight: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the weights times powers of two: in units of 256, and what is left."""
+    whole = (weight * torch.exp2(exponent)[:, None]).round()
+    upper = (whole / HALF).round()
+    return upper, (whole - HALF * upper).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)

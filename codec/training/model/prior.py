@@ -1,0 +1,108 @@
+"""The prior: hyper-latents and four-step context -> mean and log-scale of every latent.
+
+Latents [B, h, w, M] are coded in four steps. The M channels form four groups of M/4 neighbours; the positions of
+each 2x2 cell form four classes, in the order (0,0) (1,1) (0,1) (1,0). In step s, class k codes group (k - s) mod 4:
+every step codes a quarter of the channels at every position, and what earlier steps decoded surrounds it.
+
+Everything below runs on either arithmetic: float32 while training, exact integers after `freeze`.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ...model.config import ModelConfig
+from ...model.constants import CLASSES, STEPS, group_of
+from .layers import Add, Blocks, ClassPointwise, Pointwise, depth_to_space
+from .transforms import RateTable
+
+
+def to_classes(x: Tensor) -> Tensor:
+    """[B, h, w, C] -> [4, B, h/2, w/2, C]."""
+    return torch.stack([x[:, row::2, column::2] for row, column in CLASSES])
+
+
+def select_step(classes: Tensor, step: int) -> Tensor:
+    """What a step codes: [4, B, h/2, w/2, C] -> [4, B, h/2, w/2, C/4]. Also for tables [4, 1, 1, 1, C]."""
+    size = classes.shape[-1] // 4
+    return torch.stack([classes[k].narrow(-1, group_of(k, step) * size, size) for k in range(4)])
+
+
+def write_step(target: Tensor, values: Tensor, step: int) -> None:
+    """Inverse of `select_step` and `to_classes`, in place: values [4, B, h/2, w/2, C/4] into target [B, h, w, C]."""
+    size = values.shape[-1]
+    for k, (row, column) in enumerate(CLASSES):
+        group = target.narrow(-1, group_of(k, step) * size, size)
+        group[:, row::2, column::2].copy_(values[k])
+
+
+def place_step(values: Tensor, step: int) -> Tensor:
+    """The same as a new tensor, zeros elsewhere; gradients pass."""
+    _, b, h, w, size = values.shape
+    target = values.new_zeros(b, 2 * h, 2 * w, 4 * size)
+    write_step(target, values, step)
+    return target
+
+
+class HyperSynthesis(nn.Module):
+    """Hyper-latents [B, h/4, w/4, Z] -> features [B, h, w, P] for the context steps."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        p = config.prior_width
+        self.enter = Pointwise(config.hyper_channels, 4 * p)
+        self.rate = RateTable(torch.zeros(config.knots, p))
+        self.add_rate = Add()
+        self.blocks_32 = Blocks(1, p)
+        self.up = Pointwise(p, 4 * p)
+        self.blocks_16 = Blocks(1, p)
+
+    def forward(self, z: Tensor, t: Tensor) -> Tensor:
+        features = self.add_rate(self.rate(t), depth_to_space(self.enter(z), 2))
+        features = depth_to_space(self.up(self.blocks_32.narrow(self.blocks_32(features))), 2)
+        result: Tensor = self.blocks_16(features)
+        return result
+
+
+class ContextStep(nn.Module):
+    """Features and the latents known so far -> parameters of the latents coded in one step."""
+
+    def __init__(self, config: ModelConfig, step: int) -> None:
+        super().__init__()
+        p, m = config.prior_width, config.latent_channels
+        if step:
+            self.enter = Pointwise(m, p, gain=0.5)
+            self.add = Add()
+        self.blocks = Blocks(config.context_blocks, p)
+        self.leave = ClassPointwise(p, m // 2, gain=0.1)
+
+    def forward(self, features: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
+        """features: [B, h, w, P]; known: [B, h, w, M], zero where not decoded yet, None in the first step.
+
+        Returns (mean, log_scale), each [4, B, h/2, w/2, M/4]: the mean in standard deviations of the channel and the
+        logarithm of the scale relative to that.
+        """
+        if known is not None:
+            features = self.add(features, self.enter(known))
+        features = self.blocks.narrow(self.blocks(features))
+        mean, log_scale = self.leave(to_classes(features)).chunk(2, dim=-1)
+        return mean, log_scale
+
+
+class Prior(nn.Module):
+    """The decoder's part of the prior: hyper-synthesis and the four context steps."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.hyper_synthesis = HyperSynthesis(config)
+        self.steps = nn.ModuleList(ContextStep(config, step) for step in range(STEPS))
+        # The first step works on the features as they are.
+        self.context_steps[0].blocks.log_limit = self.hyper_synthesis.blocks_16.log_limit
+
+    @property
+    def context_steps(self) -> list[ContextStep]:
+        """The four steps, with their type."""
+        return [cast(ContextStep, step) for step in self.steps]

@@ -1,0 +1,136 @@
+"""Analysis and synthesis transforms: pixels <-> latents in quantisation steps.
+
+Each is a linear 16x16 block transform (it starts as the Karhunen-Loeve transform of the training set) plus a
+correction by a network of depthwise blocks at 1/8 and 1/16 of the resolution. `RateTable` makes one pair of
+transforms serve every rate.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ...model.config import PATCH, ModelConfig
+from ...model.constants import DEVIATION_LIMIT, DEVIATION_ONE
+from .layers import Blocks, Pointwise, depth_to_space, space_to_depth
+
+MAX_REACH = 0.25
+"""The unit of the synthesis' correction at low rates: pixels have a standard deviation of about that much, and a
+correction need not be larger, however large the quantisation steps are."""
+
+
+MOST_DEVIATIONS = DEVIATION_LIMIT / DEVIATION_ONE
+"""Latents enter the synthesis' network limited to so many standard deviations, as there are in its integers."""
+
+
+PIXEL_SCALE = 4
+"""Pixels have a standard deviation of about 1/4; the analysis' correction takes them as large as 1."""
+
+
+class RateTable(nn.Module):
+    """A vector for each rate: learned at evenly spaced knots of the rate index t, linear between them."""
+
+    def __init__(self, initial: Tensor) -> None:
+        """`initial`: float32 [knots, C]."""
+        super().__init__()
+        self.knots = nn.Parameter(initial.clone())
+
+    def forward(self, t: Tensor) -> Tensor:
+        """t: float32 [B] in [0, 1] -> float32 [B, 1, 1, C]."""
+        position = t * (self.knots.shape[0] - 1)
+        low = position.floor().clamp(max=self.knots.shape[0] - 2)
+        weight = (position - low)[:, None]
+        index = low.long()
+        values = self.knots[index] * (1 - weight) + self.knots[index + 1] * weight
+        return values[:, None, None, :]
+
+
+def base_step(config: ModelConfig, t: Tensor) -> Tensor:
+    """The quantisation step that answers lambda(t) at high rates, in units of the pixel range.
+
+    t: float32 [B] -> float32 [B, 1, 1, 1].
+
+    Uniform noise of step^2 / 12 = D where the slope of D(R) of one coefficient is -1 / lambda:
+    D = 3 / (2 ln 2 lambda 255^2), the 3 because MSE is a mean over three colours and bits per pixel are not.
+    """
+    distortion = 3 / (2 * math.log(2) * 255**2) / config.rate_weight(t)
+    return (12 * distortion).sqrt()[:, None, None, None]
+
+
+class Full(nn.Module):
+    """Wraps a 1x1 convolution that stays in float32 when the rest runs in bfloat16."""
+
+    def __init__(self, inner: Pointwise) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            out: Tensor = self.inner(x.float())
+        return out
+
+
+class AnalysisTransform(nn.Module):
+    """Pixels -> latents, each channel in units of its standard deviation on the training set."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        n, wide = config.width_8, config.width_16
+        self.config = config
+        self.linear = Full(Pointwise(3 * PATCH * PATCH, config.latent_channels))
+        self.enter = Full(Pointwise(3 * 64, n))
+        self.gain_8 = RateTable(torch.zeros(config.knots, n))
+        self.blocks_8 = Blocks(config.blocks_8, n)
+        self.down = Pointwise(4 * n, wide)
+        self.gain_16 = RateTable(torch.zeros(config.knots, wide))
+        self.blocks_16 = Blocks(config.blocks_16, wide)
+        self.leave = Full(Pointwise(wide, config.latent_channels, gain=0.0))
+
+    def forward(self, x: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
+        """x: float32 [B, H, W, 3] in -0.5..0.5, H and W multiples of 16; t: float32 [B]; sigma: float32 [M].
+
+        Returns float32 [B, H/16, W/16, M].
+        """
+        linear = self.linear(space_to_depth(x, PATCH))
+        features = self.enter(PIXEL_SCALE * space_to_depth(x, 8)) * self.gain_8(t).exp()
+        features = self.down(space_to_depth(self.blocks_8.limited(self.blocks_8(features)), 2))
+        features = self.blocks_16(features * self.gain_16(t).exp())
+        correction = self.leave(self.blocks_16.limited(features))
+        # Strong channels are hundreds of steps wide at high rates; a correction in standard deviations would shake
+        # them by many steps with every update of the weights.
+        reach = (base_step(self.config, t) / sigma).clamp(max=1)
+        result: Tensor = linear / sigma + correction * reach
+        return result
+
+
+class SynthesisTransform(nn.Module):
+    """Normalised latents -> pixels."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        n, wide = config.width_8, config.width_16
+        self.config = config
+        self.linear = Full(Pointwise(config.latent_channels, 3 * PATCH * PATCH))
+        self.enter = Full(Pointwise(config.latent_channels, wide))
+        self.gain_16 = RateTable(torch.zeros(config.knots, wide))
+        self.blocks_16 = Blocks(config.blocks_16, wide)
+        self.up = Pointwise(wide, 4 * n)
+        self.gain_8 = RateTable(torch.zeros(config.knots, n))
+        self.blocks_8 = Blocks(config.blocks_8, n)
+        self.leave = Full(Pointwise(n, 3 * 64, gain=0.0))
+
+    def forward(self, w: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
+        """w: float32 [B, h, w, M] in standard deviations; t: float32 [B].
+
+        Returns float32 [B, 16h, 16w, 3], about -0.5..0.5.
+        """
+        linear = depth_to_space(self.linear(w * sigma), PATCH)
+        features = self.enter(w.clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)) * self.gain_16(t).exp()
+        features = self.up(self.blocks_16.limited(self.blocks_16(features)))
+        features = self.blocks_8(depth_to_space(features, 2) * self.gain_8(t).exp())
+        correction = depth_to_space(self.leave(self.blocks_8.limited(features)), 8)
+        # What is to be corrected is quantisation noise, at low rates the signal itself.
+        result: Tensor = linear + correction * base_step(self.config, t).clamp(max=MAX_REACH)
+        return result
