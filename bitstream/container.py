@@ -62,7 +62,7 @@ class Header:
 
     width, height: pixels, 1 .. MAX_SIDE, at most MAX_PIXELS together.
     grey: the decoded image has one colour channel instead of three.
-    row: index of the quality, 0 .. 255, a row of the gain tables in the weights.
+    rate_index: index of the quality, 0 .. 255; of the rate tables in the weights it is a row.
     fingerprint: the first FINGERPRINT_BYTES bytes of the SHA-256 that identifies the weights.
     tile: side of a tile in units of TILE_UNIT pixels, 1 .. MAX_TILE.
     """
@@ -70,7 +70,7 @@ class Header:
     width: int
     height: int
     grey: bool
-    row: int
+    rate_index: int
     fingerprint: bytes
     tile: int = DEFAULT_TILE
 
@@ -193,7 +193,7 @@ def read_header(data: bytes) -> Header:
 
 def _pack_header(header: Header, *, has_chunks: bool) -> bytes:
     flags = (_FLAG_GREY if header.grey else 0) | (_FLAG_CHUNKS if has_chunks else 0)
-    fixed = _FIXED.pack(MAGIC, VERSION, flags, header.row, header.tile, header.fingerprint)
+    fixed = _FIXED.pack(MAGIC, VERSION, flags, header.rate_index, header.tile, header.fingerprint)
     return sealed(fixed + varint(header.width) + varint(header.height))
 
 
@@ -274,8 +274,8 @@ def _check_header(header: Header, *, rule: type[CaeError], limit: type[CaeError]
         raise rule(f"an image of {header.width} x {header.height} pixels")
     if max(header.width, header.height) > MAX_SIDE or header.width * header.height > MAX_PIXELS:
         raise limit(f"{header.width} x {header.height} pixels, at most {MAX_SIDE} a side and {MAX_PIXELS} are allowed")
-    if not 0 <= header.row <= 255:
-        raise rule(f"the quality row {header.row} is not in 0 .. 255")
+    if not 0 <= header.rate_index <= 255:
+        raise rule(f"the quality row {header.rate_index} is not in 0 .. 255")
     if not 1 <= header.tile <= MAX_TILE:
         raise rule(f"the tile side {header.tile} is not in 1 .. {MAX_TILE}")
     if len(header.fingerprint) != FINGERPRINT_BYTES:

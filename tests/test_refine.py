@@ -16,7 +16,7 @@ from cae.codec.encode import refine
 from cae.codec.encode.analysis_windows import analyse
 from cae.codec.image.picture import read_picture
 from cae.codec.model import distortion
-from cae.codec.model.rate import rate_row
+from cae.codec.model.rate import rate_index_of
 from cae.codec.torch_codec import Codec, load_codec
 
 Bytes = npt.NDArray[np.uint8]
@@ -37,7 +37,7 @@ def squared_error(difference: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
 def cost(codec: Codec, pixels: Bytes, data: bytes, quality: float) -> float:
     """What an encoder has to make small: bits + lambda * squared error, a pixel."""
     decoded = codec.decode(data).pixels.astype(float)
-    weight = codec.model.config.rate_weight(rate_row(quality) / 255)
+    weight = codec.model.config.rate_weight(rate_index_of(quality) / 255)
     return 8 * len(data) / pixels[..., 0].size + weight * float(squared_error(decoded - pixels).mean())
 
 
@@ -85,10 +85,10 @@ def test_grey(codec: Codec, photo: Bytes) -> None:
 def test_less_is_missing(codec: Codec, photo: Bytes, quality: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """The decoder's pixels have more of the picture's latents, in each of several tiles."""
     monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
-    row = rate_row(quality)
+    row = rate_index_of(quality)
     networks = codec.coder.networks
     wanted = analyse(networks, [photo], row)
-    deviations = np.sqrt(networks.worth[row]) * networks.unit[row]  # in proportion
+    deviations = np.sqrt(networks.rd_weight[row]) * networks.sigma_in_steps[row]  # in proportion
     within = np.s_[:, : photo.shape[0] // 16, : photo.shape[1] // 16]  # what is padded is nobody's aim
     missing = []
     for effort in (1, 2, 6):

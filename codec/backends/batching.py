@@ -39,10 +39,10 @@ class Done:
     known: Latents
     shown: Pixels
 
-    def latents(self, tile: Tile, height: int, width: int, row: int) -> Latents:
+    def latents(self, tile: Tile, height: int, width: int, rate_index: int) -> Latents:
         """Those of the image, [height, width, M]."""
         return self.known
 
-    def pixels(self, latents: Latents, row: int) -> Pixels:
+    def pixels(self, latents: Latents, rate_index: int) -> Pixels:
         """Those of the image, uint8 [16h, 16w, 3]."""
         return self.shown

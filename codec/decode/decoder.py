@@ -117,7 +117,7 @@ class Decoder:
                 _, _, height, width = rectangles[index]
                 if damage is None or index not in damage:
                     try:
-                        decoded.append(self.coder.latents(container.tiles[index], height, width, header.row))
+                        decoded.append(self.coder.latents(container.tiles[index], height, width, header.rate_index))
                     except (CorruptError, DecodeMismatchError):
                         if damage is None:
                             raise
@@ -135,7 +135,9 @@ class Decoder:
     ) -> Iterator[Pixels]:
         """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""
         top, left = LATENT_SIDE * area.top, LATENT_SIDE * area.left
-        for part in synthesis_windows.synthesise(self.coder, bands, header.row, (area.top, area.left), damage.covers):
+        for part in synthesis_windows.synthesise(
+            self.coder, bands, header.rate_index, (area.top, area.left), damage.covers
+        ):
             damage.blank(part, top, left)
             yield _to_grey(part) if header.grey else part
             top += len(part)

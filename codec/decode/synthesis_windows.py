@@ -26,10 +26,10 @@ class TileDecoder(Protocol):
     channels: int
     """Of latents."""
 
-    def latents(self, tile: Tile, height: int, width: int, row: int) -> Latents:
+    def latents(self, tile: Tile, height: int, width: int, rate_index: int) -> Latents:
         """A tile's, [height, width, M]. Raises CorruptError, DecodeMismatchError."""
 
-    def pixels(self, latents: Latents, row: int) -> Pixels:
+    def pixels(self, latents: Latents, rate_index: int) -> Pixels:
         """uint8 [16h, 16w, 3]."""
 
 
@@ -41,15 +41,15 @@ def _kept(area: Rectangle) -> bool:
 def synthesise(
     coder: TileDecoder,
     bands: Iterable[Latents],
-    row: int,
+    rate_index: int,
     origin: tuple[int, int] = (0, 0),
     lost: Callable[[Rectangle], bool] = _kept,
 ) -> Iterator[Pixels]:
     """An area of the padded image from the top to the bottom, in parts uint8 [16n, 16w, 3].
 
-    bands: its latents likewise. No more than a band is kept, with what
-    its neighbours need of it. origin: where in the image they begin, row and column. lost: whether the pixels of some
-    of the image's latents are not wanted; no time is spent on those.
+    bands: its latents likewise. No more than a band is kept, with what its neighbours need of it. origin: where in the
+    image they begin, row and column. lost: whether the pixels of some of the image's latents are not wanted; no time is
+    spent on those.
     """
     halo = coder.halo
     done, left = origin
@@ -63,11 +63,11 @@ def synthesise(
         kept.append(band)
         if ready > 0:
             rows = _joined(kept)
-            yield from _synthesise_rows(coder, rows, above, above + ready, row, (done - above, left), lost)
+            yield from _synthesise_rows(coder, rows, above, above + ready, rate_index, (done - above, left), lost)
             drop = max(above + ready - halo, 0)
             kept, above, done = [rows[drop:]], above + ready - drop, done + ready
     rows = _joined(kept)
-    yield from _synthesise_rows(coder, rows, above, len(rows), row, (done - above, left), lost)
+    yield from _synthesise_rows(coder, rows, above, len(rows), rate_index, (done - above, left), lost)
 
 
 def _synthesise_rows(
@@ -75,7 +75,7 @@ def _synthesise_rows(
     latents: Latents,
     start: int,
     end: int,
-    row: int,
+    rate_index: int,
     origin: tuple[int, int],
     lost: Callable[[Rectangle], bool],
 ) -> Iterator[Pixels]:
@@ -89,7 +89,7 @@ def _synthesise_rows(
                 continue
             before = min(halo, left)
             part = latents[top - above : bottom + halo, left - before : right + halo]
-            shown = coder.pixels(part, row)[PATCH * above :, PATCH * before :]
+            shown = coder.pixels(part, rate_index)[PATCH * above :, PATCH * before :]
             pixels[:, PATCH * left : PATCH * right] = shown[: PATCH * (bottom - top), : PATCH * (right - left)]
         yield pixels
 

@@ -16,7 +16,7 @@ from ..model.arrays import Floats, Pixels
 from ..model.config import HYPER_PATCH, PATCH
 
 
-def analyse(networks: Networks, images: Sequence[Pixels], row: int, area: Rectangle | None = None) -> Floats:
+def analyse(networks: Networks, images: Sequence[Pixels], rate_index: int, area: Rectangle | None = None) -> Floats:
     """The latents of an area of each of B images (all of it if None), in standard deviations: float32 [B, h, w, M].
 
     images: of one shape, uint8 [H, W, 3], or [H, W] for grey. They are padded to multiples of 64 by repeating the last
@@ -30,7 +30,7 @@ def analyse(networks: Networks, images: Sequence[Pixels], row: int, area: Rectan
         for left, right in spans(area.left, area.left + area.width):
             above, before = min(halo, top), min(halo, left)
             part = cut(images, (top - above, min(bottom + halo, height)), (left - before, min(right + halo, width)))
-            y = networks.analyse(part, row)
+            y = networks.analyse(part, rate_index)
             y = y[:, above:, before:][:, : bottom - top, : right - left]
             latents[:, top - area.top : bottom - area.top, left - area.left : right - area.left] = y
     return latents

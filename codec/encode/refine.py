@@ -20,7 +20,7 @@ from ..backends.interface import Networks
 from ..model.arrays import Pixels
 from ..model.config import LATENT_FRACTION, PATCH, ROUNDS
 from ..model.distortion import summed_error
-from ..model.rate import row_rate
+from ..model.rate import rate_of
 from ..tile.coder import TileCoder
 from .analysis_windows import analyse, cut
 
@@ -38,9 +38,9 @@ again, and more at higher ones, up to 1.3 times; with 0.3 of the one before."""
 def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, effort: int) -> list[Tile]:
     """The records of a tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9:
     the best of an image's rounds, by bits + lambda * squared error."""
-    networks, row, rounds = coder.networks, header.row, ROUNDS[effort - 1]
+    networks, rate_index, rounds = coder.networks, header.rate_index, ROUNDS[effort - 1]
     if not rounds:
-        return coder.encode(*coder.quantise(analyse(networks, images, row, area), row))
+        return coder.encode(*coder.quantise(analyse(networks, images, rate_index, area), rate_index))
     # The pixels of the tile depend on latents as far as the halo around it; those stay what the analysis gives, nearly:
     # it sees nothing beyond them, which changes sizes by 0.2 % at most, either way. What the tile's own latents do to
     # pixels around it is left out.
@@ -48,28 +48,28 @@ def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rec
     around = (outer.top, outer.top + outer.height), (outer.left, outer.left + outer.width)
     original = cut(images, *around)
     inside = _own(area, outer, images[0].shape)
-    known = networks.analyse(original, row)
+    known = networks.analyse(original, rate_index)
     wanted = _part(known, area, outer)
-    z = networks.analyse_hyper(wanted, row)
-    unit = 1 / (LATENT_FRACTION * networks.unit[row])  # a sixteenth of a step in standard deviations
-    latents = (known / unit).astype(np.int32)
+    z = networks.analyse_hyper(wanted, rate_index)
+    sixteenth = 1 / (LATENT_FRACTION * networks.sigma_in_steps[rate_index])  # of a step, in standard deviations
+    latents = (known / sixteenth).astype(np.int32)
     shown = original.copy()
     y, velocity = wanted, np.zeros_like(wanted)
-    momentum, size = np.float32(MOMENTUM), np.float32(min(FIRST_STEP + row_rate(row), LARGEST_STEP))
+    momentum, size = np.float32(MOMENTUM), np.float32(min(FIRST_STEP + rate_of(rate_index), LARGEST_STEP))
     best: list[tuple[float, Tile]] = []
     for number in range(rounds + 1):
-        steps, decoded = coder.quantise(y, row, z)
+        steps, decoded = coder.quantise(y, rate_index, z)
         tiles = coder.encode(steps, decoded)
         _part(latents, area, outer)[...] = decoded
-        shown[:, *inside] = networks.synthesise(latents, row)[:, *inside]
+        shown[:, *inside] = networks.synthesise(latents, rate_index)[:, *inside]
         pairs = zip(tiles, shown[:, *inside], original[:, *inside], strict=True)
-        found = [(_cost(networks, row, tile, *pixels), tile) for tile, *pixels in pairs]
+        found = [(_cost(networks, rate_index, tile, *pixels), tile) for tile, *pixels in pairs]
         best = [min(pair, key=itemgetter(0)) for pair in zip(best, found, strict=True)] if best else found
         if number < rounds:
             # What decoded latents are, and what their pixels lack, against what was decided on.
             correction = decoded.astype(np.float32)
-            correction *= unit
-            correction += wanted - _part(networks.analyse(shown, row), area, outer)
+            correction *= sixteenth
+            correction += wanted - _part(networks.analyse(shown, rate_index), area, outer)
             correction -= y
             velocity *= momentum
             velocity += size * correction
@@ -77,10 +77,10 @@ def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rec
     return [tile for _, tile in best]
 
 
-def _cost(networks: Networks, row: int, tile: Tile, shown: Pixels, original: Pixels) -> float:
+def _cost(networks: Networks, rate_index: int, tile: Tile, shown: Pixels, original: Pixels) -> float:
     """In bits. Pixels: uint8 [H, W, 3]."""
     error = summed_error(shown, original, LUMA_SHARE, networks.kernels)
-    return 8 * len(tile.payload) + float(networks.rate_weight[row]) * error
+    return 8 * len(tile.payload) + float(networks.rate_weight[rate_index]) * error
 
 
 def _own(area: Rectangle, outer: Rectangle, shape: tuple[int, ...]) -> tuple[slice, slice]:
