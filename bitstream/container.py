@@ -8,7 +8,6 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +31,7 @@ from .limits import (
     MAX_SIDE,
     MAX_TILE,
 )
+from .rectangle import Rectangle
 from .wire import Reader, sealed, varint
 
 MAGIC = b"\x89cae"  # the first byte is no ASCII, so that no text file passes
@@ -105,19 +105,20 @@ class Container:
     tiles: tuple[Tile, ...]
 
 
-class Rectangle(NamedTuple):
-    """A part of the latents; all in latent positions, of LATENT_SIDE pixels each."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-
 def latent_size(header: Header) -> tuple[int, int]:
     """Rows and columns of latent positions of the padded image: multiples of 4."""
     per_unit = TILE_UNIT // LATENT_SIDE
     return per_unit * -(-header.height // TILE_UNIT), per_unit * -(-header.width // TILE_UNIT)
+
+
+def all_latents(header: Header) -> Rectangle:
+    """All latent positions of the padded image."""
+    return Rectangle(0, 0, *latent_size(header))
+
+
+def tile_side(header: Header) -> int:
+    """Latent positions to a side of a tile."""
+    return header.tile * TILE_UNIT // LATENT_SIDE
 
 
 def tile_grid(header: Header) -> tuple[int, int]:
@@ -127,14 +128,9 @@ def tile_grid(header: Header) -> tuple[int, int]:
 
 
 def tile_rectangles(header: Header) -> list[Rectangle]:
-    """The rectangle of each tile, row by row from the top left; they cover the latents without overlap."""
-    height, width = latent_size(header)
-    side = header.tile * TILE_UNIT // LATENT_SIDE
-    return [
-        Rectangle(top, left, min(side, height - top), min(side, width - left))
-        for top in range(0, height, side)
-        for left in range(0, width, side)
-    ]
+    """The latent positions of each tile, row by row from the top left; they cover the latents without overlap."""
+    side = tile_side(header)
+    return list(all_latents(header).parts(side, side))
 
 
 def is_enough(payload_bytes: int, rectangle: Rectangle) -> bool:

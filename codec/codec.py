@@ -21,10 +21,9 @@ from ..bitstream.container import (
 )
 from ..bitstream.errors import ImageSizeError, InputError
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
-from .backends.batching import ROOM, Done, groups, padded_pixels
+from .backends.batching import ROOM, WINDOW, Done, groups, padded_pixels
 from .backends.interface import Networks
 from .decode.decoder import Decoder, Progress, check_size, silent
-from .decode.synthesis_windows import WINDOW
 from .encode import refine
 from .image.chunks import to_chunks
 from .image.picture import Picture

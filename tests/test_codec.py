@@ -15,8 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cae.bitstream.container import Container, Header, Rectangle, Tile, pack, unpack
+from cae.bitstream.container import Container, Header, Tile, pack, unpack
 from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, WrongWeightsError
+from cae.bitstream.rectangle import Rectangle
 from cae.codec.decode import synthesis_windows
 from cae.codec.encode.analysis_windows import analyse
 from cae.codec.image.metadata import EXIF_PREFIX
@@ -148,7 +149,7 @@ def test_windows_show_no_seam(codec: Codec, photo: Bytes, monkeypatch: pytest.Mo
     latents = codec.coder.quantise(y, 128)[1][0]
     image = np.concatenate(list(synthesis_windows.synthesise(codec.coder, [latents], 128))).astype(int)
     assert image.shape == (384, 448, 3)
-    monkeypatch.setattr(synthesis_windows, "WINDOW", 7)
+    monkeypatch.setattr("cae.codec.backends.batching.WINDOW", 7)
     assert np.array_equal(analyse(codec.coder.networks, [pixels], 128), y)
     area = Rectangle(8, 4, 16, 20)
     assert np.array_equal(analyse(codec.coder.networks, [pixels], 128, area), y[:, 8:24, 4:24])

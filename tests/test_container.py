@@ -18,7 +18,6 @@ from cae.bitstream.container import (
     Chunk,
     Container,
     Header,
-    Rectangle,
     Tile,
     latent_size,
     latents_checksum,
@@ -29,6 +28,7 @@ from cae.bitstream.container import (
     unpack,
 )
 from cae.bitstream.limits import FREE_CELLS, MAX_PIXELS, MAX_SIDE
+from cae.bitstream.rectangle import Rectangle
 from cae.bitstream.wire import Reader, sealed, varint
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "container.json").read_text())

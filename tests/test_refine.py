@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from cae.bitstream.container import Rectangle
 from cae.bitstream.errors import InputError
 from cae.codec import torch_codec
 from cae.codec.encode import refine
@@ -119,13 +118,6 @@ def test_errors_are_those_of_the_decoded_picture(
     assert len(measured) == 3
     assert all(np.array_equal(original, harsh) for _, original in measured)
     assert any(np.array_equal(shown, decoded) for shown, _ in measured)
-
-
-def test_own_pixels_of_a_tile() -> None:
-    """The last one's end where the image does; what is around it comes before them."""
-    area, outer = Rectangle(4, 8, 4, 4), Rectangle(1, 5, 7, 7)
-    assert refine._own(area, outer, (101, 192, 3)) == (slice(48, 48 + 37), slice(48, 48 + 64))
-    assert refine._own(area, area, (128, 190)) == (slice(0, 64), slice(0, 62))
 
 
 def test_callers_modes_do_not_matter(photo: Bytes) -> None:

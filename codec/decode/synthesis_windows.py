@@ -10,12 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
-from ...bitstream.container import Rectangle, Tile
+from ...bitstream.container import Tile
+from ...bitstream.rectangle import Rectangle
+from ..backends import batching
 from ..model.arrays import Latents, Pixels
 from ..model.config import PATCH
-
-WINDOW = 64
-"""Latent positions to a side of a window: 1024 pixels."""
 
 
 class TileDecoder(Protocol):
@@ -59,7 +58,7 @@ def synthesise(
     for band in bands:
         # A row is complete where all that it depends on is there; whole windows of them are worth the halo.
         ready = sum(map(len, kept)) - above - halo + min(halo, len(band))
-        ready -= ready % WINDOW
+        ready -= ready % batching.WINDOW
         kept.append(band)
         if ready > 0:
             rows = _joined(kept)
@@ -80,26 +79,18 @@ def _synthesise_rows(
     lost: Callable[[Rectangle], bool],
 ) -> Iterator[Pixels]:
     """The pixels of the latent rows from `start` to `end`, a row of windows at a time."""
-    width, halo = latents.shape[1], coder.halo
-    for top, bottom in spans(start, end):
-        pixels = np.zeros((PATCH * (bottom - top), PATCH * width, 3), np.uint8)
-        above = min(halo, top)
-        for left, right in spans(0, width):
-            if lost(Rectangle(origin[0] + top, origin[1] + left, bottom - top, right - left)):
-                continue
-            before = min(halo, left)
-            part = latents[top - above : bottom + halo, left - before : right + halo]
-            shown = coder.pixels(part, rate_index)[PATCH * above :, PATCH * before :]
-            pixels[:, PATCH * left : PATCH * right] = shown[: PATCH * (bottom - top), : PATCH * (right - left)]
+    there = Rectangle(0, 0, *latents.shape[:2])
+    for strip in Rectangle(start, 0, end - start, there.width).parts(batching.WINDOW, there.width):
+        pixels = np.zeros((PATCH * strip.height, PATCH * strip.width, 3), np.uint8)
+        for window in batching.windows(strip):
+            if not lost(window.moved(*origin)):
+                outer = window.grown(coder.halo, there)
+                shown = coder.pixels(latents[outer.within(there)], rate_index)
+                own = window.scaled(PATCH)
+                pixels[own.within(strip.scaled(PATCH))] = shown[own.within(outer.scaled(PATCH))]
         yield pixels
 
 
 def _joined(parts: list[Latents]) -> Latents:
     """One below the other; no copy of one alone."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def spans(start: int, end: int) -> Iterator[tuple[int, int]]:
-    """(first, last + 1) of each window along one axis."""
-    for first in range(start, end, WINDOW):
-        yield first, min(first + WINDOW, end)

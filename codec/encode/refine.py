@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from ...bitstream.container import Header, Rectangle, Tile, latent_size
+from ...bitstream.container import Header, Tile, all_latents
+from ...bitstream.rectangle import Rectangle
 from ..backends.interface import Networks
 from ..model.arrays import Pixels
 from ..model.config import LATENT_FRACTION, PATCH, ROUNDS
@@ -23,8 +22,6 @@ from ..model.distortion import summed_error
 from ..model.rate import rate_of
 from ..tile.coder import TileCoder
 from .analysis_windows import analyse, cut
-
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 LUMA_SHARE = 0.8
 """Of the luma's error in the distortion, beside that of RGB, as in training."""
@@ -44,12 +41,12 @@ def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rec
     # The pixels of the tile depend on latents as far as the halo around it; those stay what the analysis gives, nearly:
     # it sees nothing beyond them, which changes sizes by 0.2 % at most, either way. What the tile's own latents do to
     # pixels around it is left out.
-    outer = _grown(area, networks.halo, Rectangle(0, 0, *latent_size(header)))
-    around = (outer.top, outer.top + outer.height), (outer.left, outer.left + outer.width)
-    original = cut(images, *around)
-    inside = _own(area, outer, images[0].shape)
+    outer = area.grown(networks.halo, all_latents(header))
+    original = cut(images, outer)
+    place = area.within(outer)
+    pixels = area.scaled(PATCH).clipped(Rectangle(0, 0, header.height, header.width)).within(outer.scaled(PATCH))
     known = networks.analyse(original, rate_index)
-    wanted = _part(known, area, outer)
+    wanted = known[:, *place]
     z = networks.analyse_hyper(wanted, rate_index)
     sixteenth = 1 / (LATENT_FRACTION * networks.sigma_in_steps[rate_index])  # of a step, in standard deviations
     latents = (known / sixteenth).astype(np.int32)
@@ -60,16 +57,16 @@ def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rec
     for number in range(rounds + 1):
         steps, decoded = coder.quantise(y, rate_index, z)
         tiles = coder.encode(steps, decoded)
-        _part(latents, area, outer)[...] = decoded
-        shown[:, *inside] = networks.synthesise(latents, rate_index)[:, *inside]
-        pairs = zip(tiles, shown[:, *inside], original[:, *inside], strict=True)
-        found = [(_cost(networks, rate_index, tile, *pixels), tile) for tile, *pixels in pairs]
+        latents[:, *place] = decoded
+        shown[:, *pixels] = networks.synthesise(latents, rate_index)[:, *pixels]
+        pairs = zip(tiles, shown[:, *pixels], original[:, *pixels], strict=True)
+        found = [(_cost(networks, rate_index, tile, *pair), tile) for tile, *pair in pairs]
         best = [min(pair, key=itemgetter(0)) for pair in zip(best, found, strict=True)] if best else found
         if number < rounds:
             # What decoded latents are, and what their pixels lack, against what was decided on.
             correction = decoded.astype(np.float32)
             correction *= sixteenth
-            correction += wanted - _part(networks.analyse(shown, rate_index), area, outer)
+            correction += wanted - networks.analyse(shown, rate_index)[:, *place]
             correction -= y
             velocity *= momentum
             velocity += size * correction
@@ -81,25 +78,3 @@ def _cost(networks: Networks, rate_index: int, tile: Tile, shown: Pixels, origin
     """In bits. Pixels: uint8 [H, W, 3]."""
     error = summed_error(shown, original, LUMA_SHARE, networks.kernels)
     return 8 * len(tile.payload) + float(networks.rate_weight[rate_index]) * error
-
-
-def _own(area: Rectangle, outer: Rectangle, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The rows and columns that a tile's pixels, padding left out, take in those of the latents around it."""
-    top, left = PATCH * (area.top - outer.top), PATCH * (area.left - outer.left)
-    height = min(PATCH * area.height, shape[0] - PATCH * area.top)
-    width = min(PATCH * area.width, shape[1] - PATCH * area.left)
-    return slice(top, top + height), slice(left, left + width)
-
-
-def _grown(part: Rectangle, margin: int, limits: Rectangle) -> Rectangle:
-    """A rectangle with a margin all round, as far as the limits allow."""
-    top, left = max(part.top - margin, limits.top), max(part.left - margin, limits.left)
-    bottom = min(part.top + part.height + margin, limits.top + limits.height)
-    right = min(part.left + part.width + margin, limits.left + limits.width)
-    return Rectangle(top, left, bottom - top, right - left)
-
-
-def _part(x: npt.NDArray[Scalar], inner: Rectangle, outer: Rectangle) -> npt.NDArray[Scalar]:
-    """The view of a rectangle in what is [B, h, w, C] of another around it."""
-    top, left = inner.top - outer.top, inner.left - outer.left
-    return x[:, top : top + inner.height, left : left + inner.width]
