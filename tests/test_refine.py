@@ -13,8 +13,8 @@ from cae.bitstream.errors import InputError
 from cae.codec import torch_codec
 from cae.codec.encode import refine
 from cae.codec.encode.analysis_windows import analyse
+from cae.codec.encode.refine import summed_error
 from cae.codec.image.picture import read_picture
-from cae.codec.model import distortion
 from cae.codec.model.rate import rate_index_of
 from cae.codec.torch_codec import Codec, load_codec
 
@@ -110,7 +110,7 @@ def test_errors_are_those_of_the_decoded_picture(
 
     def measure(shown: Bytes, original: Bytes, *options: Any) -> float:
         measured.append((shown.copy(), original.copy()))
-        return distortion.summed_error(shown, original, *options)
+        return summed_error(shown, original, *options)
 
     monkeypatch.setattr(refine, "summed_error", measure)
     harsh = np.where(photo > 128, 255, 0).astype(np.uint8)

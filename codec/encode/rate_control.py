@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from ...bitstream.errors import InputError, TargetError
 from ..image.picture import Picture
 from ..model.config import DEFAULT_EFFORT, ROWS
 from ..model.distortion import psnr
 from ..model.rate import quality_of
-
-if TYPE_CHECKING:
-    from ..codec import FileCoder
 
 MAX_CODINGS = 8
 
@@ -22,6 +19,16 @@ BYTES_SLOPE = 0.018
 
 PSNR_SLOPE = 0.075
 """The same of the PSNR, in dB."""
+
+
+class WholeCodec(Protocol):
+    """Whole files, as of codec.FileCoder."""
+
+    def encode(self, picture: Picture, quality: float, *, effort: int) -> bytes:
+        """A file of a picture."""
+
+    def decode(self, data: bytes, *, max_pixels: int) -> Picture:
+        """The picture in a file."""
 
 
 class Coded(NamedTuple):
@@ -33,7 +40,7 @@ class Coded(NamedTuple):
     note: str = ""
 
 
-def encode_to_size(codec: FileCoder, picture: Picture, limit: int, effort: int = DEFAULT_EFFORT) -> Coded:
+def encode_to_size(codec: WholeCodec, picture: Picture, limit: int, effort: int = DEFAULT_EFFORT) -> Coded:
     """The best file of at most `limit` bytes, metadata and alpha plane among them.
 
     Raises TargetError if the smallest file is larger. `note` says where the largest one is below 97 % of the limit.
@@ -58,7 +65,7 @@ def encode_to_size(codec: FileCoder, picture: Picture, limit: int, effort: int =
     return Coded(files[below], quality_of(below), len(files), note)
 
 
-def encode_to_psnr(codec: FileCoder, picture: Picture, target: float, effort: int = DEFAULT_EFFORT) -> Coded:
+def encode_to_psnr(codec: WholeCodec, picture: Picture, target: float, effort: int = DEFAULT_EFFORT) -> Coded:
     """The smallest file whose decoded 8-bit pixels have at least this PSNR, in dB.
 
     Raises TargetError if the best file stays below. `note` says where the smallest one is more than 1 dB above.

@@ -70,7 +70,7 @@ static void compare(const uint8_t *x, const uint8_t *y, int64_t pixels, int64_t 
     int64_t squares = 0, luma_squares = 0;
     for (const uint8_t *last = x + 3 * pixels, *p = x, *q = y; p < last; p += 3, q += 3) {
         int32_t red = p[0] - q[0], green = p[1] - q[1], blue = p[2] - q[2];
-        int64_t luma = 77 * red + 150 * green + 29 * blue; /* model/distortion.py */
+        int64_t luma = 77 * red + 150 * green + 29 * blue; /* encode/refine.py */
         squares += red * red + green * green + blue * blue;
         luma_squares += luma * luma;
     }
