@@ -95,7 +95,7 @@ def main(image: Path, device: str, rounds: int) -> None:
     pictures = [Picture(np.roll(pixels, 64 * shift, axis=1)) for shift in range(max(TOGETHER))]
     files = [codec.encode(picture, QUALITY, effort=1) for picture in pictures]
     alone = [codec.decode(data).pixels.tobytes() for data in files]
-    row = unpack(files[0]).header.row
+    row = unpack(files[0]).header.rate_index
     print("milliseconds an image, by part of the codec, and in all with transfers and entropy coding")
     for count in TOGETHER:
         own, data = pictures[:count], files[:count]

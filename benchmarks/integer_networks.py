@@ -25,7 +25,7 @@ from cae.codec.model.arrays import Pixels
 from cae.codec.model.config import CONTEXT_CLAMP, OPERAND_ZERO, SCALE_STEP
 from cae.codec.model.constants import DEVIATION_ONE, INPUT_ONE, MEAN_ONE, SCALE_ONE
 from cae.codec.model.distortion import psnr
-from cae.codec.model.rate import row_rate
+from cae.codec.model.rate import rate_of
 from cae.codec.model.weights import weights_folder
 from cae.codec.torch_codec import Codec, load_codec
 from cae.codec.training.model.model import CompressionModel
@@ -41,7 +41,7 @@ class FloatHyperSynthesis(nn.Module):
         self.network = model.prior.hyper_synthesis
 
     def forward(self, z: Tensor, row: Tensor) -> Tensor:
-        out: Tensor = self.network(z.float() - OPERAND_ZERO, torch.tensor([row_rate(int(row))]))
+        out: Tensor = self.network(z.float() - OPERAND_ZERO, torch.tensor([rate_of(int(row))]))
         return out
 
 
@@ -63,7 +63,7 @@ class FloatStep(nn.Module):
 def loss(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> float:
     """How many dB the floating-point synthesis would be nearer to an image, uint8 [H, W, 3]."""
     latents = torch.from_numpy(codec.coder.quantise(analyse(codec.coder.networks, [image], row), row)[1])
-    rate = torch.tensor([row_rate(row)])
+    rate = torch.tensor([rate_of(row)])
     floating = (
         255 * trained.synthesis(latents * codec.model.pixels.deviations[row] / DEVIATION_ONE, rate, trained.sigma)
         + 127.5
@@ -77,7 +77,7 @@ def loss(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> fl
 def analysed(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> tuple[float, float]:
     """By what share the file would be smaller with both analyses in floating point, and how many dB nearer to an image,
     uint8 [H, W, 3] with sides that are multiples of 64."""
-    rate = torch.tensor([row_rate(row)])
+    rate = torch.tensor([rate_of(row)])
     y = analyse(codec.coder.networks, [image], row)
     floating = trained.analysis(torch.from_numpy(image)[None].float() / 255 - 0.5, rate, trained.sigma)
     results = []

@@ -108,7 +108,7 @@ def parts_of(codec: FileCoder, picture: Picture, quality: float) -> dict[str, Ca
     """The parts of decoding and encoding a picture of one tile."""
     data = codec.encode(picture, quality, effort=1)
     container, coder = unpack(data), codec.coder
-    row, rectangle = container.header.row, tile_rectangles(container.header)[0]
+    row, rectangle = container.header.rate_index, tile_rectangles(container.header)[0]
     latents = codec.decode_latents(container)
     y = analyse(coder.networks, [picture.pixels], row)
     (steps,), _ = coder.quantise(y, row)
@@ -122,7 +122,9 @@ def parts_of(codec: FileCoder, picture: Picture, quality: float) -> dict[str, Ca
 
     return {
         "decode": lambda: codec.decode(data).pixels,
-        "  prior": lambda: coder.networks.walk(symbols[0], row, lambda step, mean, rows: symbols[1 + step]),
+        "  prior": lambda: coder.networks.run_context_steps(
+            symbols[0], row, lambda step, mean, rows: symbols[1 + step]
+        ),
         "  entropy decoding": entropy,
         "  synthesis": lambda: list(synthesis_windows.synthesise(coder, [latents], row)),
         "encode, effort 1": lambda: codec.encode(picture, quality, effort=1),

@@ -20,7 +20,7 @@ from cae.bitstream.container import unpack
 from cae.codec.encode.analysis_windows import analyse
 from cae.codec.image.picture import read_picture
 from cae.codec.model.arrays import Pixels
-from cae.codec.model.rate import rate_row
+from cae.codec.model.rate import rate_index_of
 from cae.codec.torch_codec import Codec, load_codec
 
 WIDTH, HEIGHT = 4032, 3024
@@ -30,7 +30,7 @@ def compare(codec: Codec, name: str, pixels: Pixels, quality: float) -> float:
     """Prints a line; the excess of the rate."""
     data = codec.encode(read_picture(pixels), quality, effort=1)
     container = unpack(data)
-    row = rate_row(quality)
+    row = rate_index_of(quality)
     (untiled_tile,) = codec.coder.encode(*codec.coder.quantise(analyse(codec.coder.networks, [pixels], row), row))
     untiled = len(untiled_tile.payload) + len(data) - sum(len(tile.payload) for tile in container.tiles)
     untiled -= 9 * (len(container.tiles) - 1)  # the records of the other tiles

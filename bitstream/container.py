@@ -8,7 +8,6 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +31,7 @@ from .limits import (
     MAX_SIDE,
     MAX_TILE,
 )
+from .rectangle import Rectangle
 from .wire import Reader, sealed, varint
 
 MAGIC = b"\x89cae"  # the first byte is no ASCII, so that no text file passes
@@ -62,7 +62,7 @@ class Header:
 
     width, height: pixels, 1 .. MAX_SIDE, at most MAX_PIXELS together.
     grey: the decoded image has one colour channel instead of three.
-    row: index of the quality, 0 .. 255, a row of the gain tables in the weights.
+    rate_index: index of the quality, 0 .. 255; of the rate tables in the weights it is a row.
     fingerprint: the first FINGERPRINT_BYTES bytes of the SHA-256 that identifies the weights.
     tile: side of a tile in units of TILE_UNIT pixels, 1 .. MAX_TILE.
     """
@@ -70,7 +70,7 @@ class Header:
     width: int
     height: int
     grey: bool
-    row: int
+    rate_index: int
     fingerprint: bytes
     tile: int = DEFAULT_TILE
 
@@ -105,19 +105,20 @@ class Container:
     tiles: tuple[Tile, ...]
 
 
-class Rectangle(NamedTuple):
-    """A part of the latents; all in latent positions, of LATENT_SIDE pixels each."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-
 def latent_size(header: Header) -> tuple[int, int]:
     """Rows and columns of latent positions of the padded image: multiples of 4."""
     per_unit = TILE_UNIT // LATENT_SIDE
     return per_unit * -(-header.height // TILE_UNIT), per_unit * -(-header.width // TILE_UNIT)
+
+
+def all_latents(header: Header) -> Rectangle:
+    """All latent positions of the padded image."""
+    return Rectangle(0, 0, *latent_size(header))
+
+
+def tile_side(header: Header) -> int:
+    """Latent positions to a side of a tile."""
+    return header.tile * TILE_UNIT // LATENT_SIDE
 
 
 def tile_grid(header: Header) -> tuple[int, int]:
@@ -127,14 +128,9 @@ def tile_grid(header: Header) -> tuple[int, int]:
 
 
 def tile_rectangles(header: Header) -> list[Rectangle]:
-    """The rectangle of each tile, row by row from the top left; they cover the latents without overlap."""
-    height, width = latent_size(header)
-    side = header.tile * TILE_UNIT // LATENT_SIDE
-    return [
-        Rectangle(top, left, min(side, height - top), min(side, width - left))
-        for top in range(0, height, side)
-        for left in range(0, width, side)
-    ]
+    """The latent positions of each tile, row by row from the top left; they cover the latents without overlap."""
+    side = tile_side(header)
+    return list(all_latents(header).parts(side, side))
 
 
 def is_enough(payload_bytes: int, rectangle: Rectangle) -> bool:
@@ -193,7 +189,7 @@ def read_header(data: bytes) -> Header:
 
 def _pack_header(header: Header, *, has_chunks: bool) -> bytes:
     flags = (_FLAG_GREY if header.grey else 0) | (_FLAG_CHUNKS if has_chunks else 0)
-    fixed = _FIXED.pack(MAGIC, VERSION, flags, header.row, header.tile, header.fingerprint)
+    fixed = _FIXED.pack(MAGIC, VERSION, flags, header.rate_index, header.tile, header.fingerprint)
     return sealed(fixed + varint(header.width) + varint(header.height))
 
 
@@ -274,8 +270,8 @@ def _check_header(header: Header, *, rule: type[CaeError], limit: type[CaeError]
         raise rule(f"an image of {header.width} x {header.height} pixels")
     if max(header.width, header.height) > MAX_SIDE or header.width * header.height > MAX_PIXELS:
         raise limit(f"{header.width} x {header.height} pixels, at most {MAX_SIDE} a side and {MAX_PIXELS} are allowed")
-    if not 0 <= header.row <= 255:
-        raise rule(f"the quality row {header.row} is not in 0 .. 255")
+    if not 0 <= header.rate_index <= 255:
+        raise rule(f"the quality row {header.rate_index} is not in 0 .. 255")
     if not 1 <= header.tile <= MAX_TILE:
         raise rule(f"the tile side {header.tile} is not in 1 .. {MAX_TILE}")
     if len(header.fingerprint) != FINGERPRINT_BYTES:

@@ -49,7 +49,7 @@ def info(source: Path, as_json: bool, sections: bool, bits: Path | None, max_pix
     brightest = None
     if sections or bits is not None:
         from ..bitstream.container import read_header, unpack
-        from ..codec.bit_usage import bits_map, spent
+        from ..codec.bit_usage import bit_usage, bits_map
         from ..codec.decode.decoder import check_size
         from ..codec.image.picture import read_picture
         from ..codec.image.save import output_format, save_picture
@@ -58,7 +58,7 @@ def info(source: Path, as_json: bool, sections: bool, bits: Path | None, max_pix
         with about(source, BAD_CAE_FILE):
             check_size(result.width, result.height, max_pixels)
         with about(source):
-            found = spent(load_decoder("cpu", read_header(data)), unpack(data))
+            found = bit_usage(load_decoder("cpu", read_header(data)), unpack(data))
         parts = {"hyper": found.hyper / 8} | {f"step {n}": bits / 8 for n, bits in enumerate(found.steps, 1)}
         if bits is not None:
             image, brightest = bits_map(found, result.width, result.height)

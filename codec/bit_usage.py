@@ -17,7 +17,7 @@ COLOURS = ((0, 0, 20), (130, 20, 110), (245, 125, 20), (255, 255, 180))
 """Colours of a map at these shares of the most bits."""
 
 
-class Spent(NamedTuple):
+class BitUsage(NamedTuple):
     """Ideal code lengths under the file's own tables; the payloads are a few bytes longer.
 
     hyper: bits for the hyper-latents; steps: bits for the latents of each of the four steps.
@@ -29,7 +29,7 @@ class Spent(NamedTuple):
     positions: npt.NDArray[np.float64]
 
 
-def spent(codec: FileCoder, container: Container) -> Spent:
+def bit_usage(codec: FileCoder, container: Container) -> BitUsage:
     """Decodes the latents of a file and counts. Raises BitstreamError or WeightsError."""
     header = container.header
     codec.check_weights(header)
@@ -41,27 +41,27 @@ def spent(codec: FileCoder, container: Container) -> Spent:
 
         def watch(
             symbols: npt.NDArray[np.int32],
-            rows: npt.NDArray[np.uint8],
+            scale_indices: npt.NDArray[np.uint8],
             costs: list[npt.NDArray[np.float64]] = costs,
         ) -> None:
-            bits = codec.coder.tables.costs(symbols.reshape(-1), rows.reshape(-1)).reshape(symbols.shape)
+            bits = codec.coder.tables.costs(symbols.reshape(-1), scale_indices.reshape(-1)).reshape(symbols.shape)
             costs.append(bits.sum(-1))
 
-        codec.coder.decode([tile], height, width, header.row, watch)
+        codec.coder.decode([tile], height, width, header.rate_index, watch)
         totals += [cost.sum() for cost in costs]
         hyper = costs[0][0]
         place += (hyper / 16).repeat(4, axis=0).repeat(4, axis=1)
         for cost in costs[1:]:
             for k, (row, column) in enumerate(CLASSES):
                 place[row::2, column::2] += cost[k, 0]
-    return Spent(float(totals[0]), tuple(float(total) for total in totals[1:]), positions)
+    return BitUsage(float(totals[0]), tuple(float(total) for total in totals[1:]), positions)
 
 
-def bits_map(spent: Spent, width: int, height: int) -> tuple[Image.Image, float]:
+def bits_map(usage: BitUsage, width: int, height: int) -> tuple[Image.Image, float]:
     """The positions as an image of the size of the picture, dark where few bits went, and what the brightest colour
     stands for, in bits per pixel: 99.5 % of the positions have less.
     """
-    per_pixel = spent.positions / LATENT_SIDE**2
+    per_pixel = usage.positions / LATENT_SIDE**2
     most = max(float(np.quantile(per_pixel, 0.995)), 1e-6)
     shares = np.minimum(per_pixel / most, 1)
     channels = [np.interp(shares, STOPS, [colour[c] for colour in COLOURS]) for c in range(3)]

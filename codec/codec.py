@@ -21,17 +21,16 @@ from ..bitstream.container import (
 )
 from ..bitstream.errors import ImageSizeError, InputError
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
-from .backends.batching import ROOM, Done, groups, padded_pixels
+from .backends.batching import ROOM, WINDOW, Done, groups, padded_pixels
 from .backends.interface import Networks
 from .decode.decoder import Decoder, Progress, check_size, silent
-from .decode.synthesis_windows import WINDOW
 from .encode import refine
 from .image.chunks import to_chunks
 from .image.picture import Picture
 from .machine.memory import memory_errors
 from .model.arrays import Pixels
 from .model.config import DEFAULT_EFFORT, ROUNDS
-from .model.rate import rate_row
+from .model.rate import rate_index_of
 from .tile.coder import TileCoder
 
 
@@ -94,19 +93,19 @@ class FileCoder(Decoder):
         self.check_weights(header)
         tiles = [unpack(data).tiles[0] for data in files]
         with memory_errors():
-            latents = coder.decode(tiles, *latent_size(header), header.row)
-            pixels = coder.networks.synthesise(latents, header.row)
+            latents = coder.decode(tiles, *latent_size(header), header.rate_index)
+            pixels = coder.networks.synthesise(latents, header.rate_index)
         together = zip(latents, pixels, strict=True)
         return [Decoder(Done(coder.halo, coder.channels, *own), self.fingerprint) for own in together]
 
     def _encode(self, pictures: Sequence[Picture], quality: float, effort: int, progress: Progress) -> list[bytes]:
         """Of pictures of one shape."""
         check_effort(effort)
-        row = rate_row(quality)
+        rate_index = rate_index_of(quality)
         width, height, grey = pictures[0].width, pictures[0].height, pictures[0].grey
         if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
             raise ImageSizeError(f"{width} x {height} pixels are more than the format allows")
-        header = Header(width, height, grey, row, self.fingerprint, DEFAULT_TILE)
+        header = Header(width, height, grey, rate_index, self.fingerprint, DEFAULT_TILE)
         files = []
         with memory_errors():
             tiles_of_each = self._encode_tiles([picture.pixels for picture in pictures], header, effort, progress)

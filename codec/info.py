@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..bitstream.container import ALPHA, EXIF, ICC, TILE_UNIT, VERSION, XMP, Container, unpack
-from .model.rate import quality_of, rate_row
+from .model.rate import quality_of, rate_index_of
 from .model.weights import is_installed
 
 _NAMES = {ALPHA: "alpha", ICC: "icc", EXIF: "exif", XMP: "xmp"}
@@ -38,7 +38,7 @@ class Info:
     def quality(self) -> float:
         """A quality, 0..100, that gives this row: a whole one if there is one."""
         whole = round(quality_of(self.row))
-        return whole if rate_row(whole) == self.row else quality_of(self.row)
+        return whole if rate_index_of(whole) == self.row else quality_of(self.row)
 
     @property
     def bpp(self) -> float:
@@ -69,7 +69,7 @@ def describe(container: Container, file_bytes: int) -> Info:
         width=header.width,
         height=header.height,
         mode=("L" if header.grey else "RGB") + ("A" if "alpha" in chunks else ""),
-        row=header.row,
+        row=header.rate_index,
         tiles=len(container.tiles),
         tile_side=header.tile * TILE_UNIT,
         file_bytes=file_bytes,

@@ -15,14 +15,15 @@ import pytest
 import torch
 from PIL import Image
 
-from cae.bitstream.container import Container, Header, Rectangle, Tile, pack, unpack
+from cae.bitstream.container import Container, Header, Tile, pack, unpack
 from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, WrongWeightsError
+from cae.bitstream.rectangle import Rectangle
 from cae.codec.decode import synthesis_windows
 from cae.codec.encode.analysis_windows import analyse
 from cae.codec.image.metadata import EXIF_PREFIX
 from cae.codec.image.picture import Picture, read_picture
 from cae.codec.model.distortion import psnr
-from cae.codec.model.rate import rate_row
+from cae.codec.model.rate import rate_index_of
 from cae.codec.torch_codec import Codec, load_codec
 
 Bytes = npt.NDArray[np.uint8]
@@ -36,13 +37,13 @@ def codec() -> Codec:
 
 
 def test_qualities_map_to_rising_rows() -> None:
-    rows = [rate_row(quality) for quality in range(101)]
+    rows = [rate_index_of(quality) for quality in range(101)]
     assert rows[0] == 0
     assert rows[-1] == 255
     assert all(a < b for a, b in pairwise(rows))
     for quality in (-1, 100.5, float("nan")):
         with pytest.raises(InputError):
-            rate_row(quality)
+            rate_index_of(quality)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (130, 1), (63, 65), (64, 64), (120, 200)])
@@ -114,7 +115,7 @@ def test_an_orientation_in_the_file_is_ignored(codec: Codec, photo: Bytes) -> No
 def test_file_is_as_long_as_the_model_says(codec: Codec, photo: Bytes) -> None:
     for quality in (0, 50, 100):
         data = codec.encode(read_picture(photo), quality, effort=1)
-        row = rate_row(quality)
+        row = rate_index_of(quality)
         (steps,), latents = codec.coder.quantise(analyse(codec.coder.networks, [photo], row), row)
         estimate = sum(codec.coder.tables.cost_in_bits(*step) for step in steps) / 8
         assert estimate <= len(data) <= 1.01 * estimate + 40
@@ -148,7 +149,7 @@ def test_windows_show_no_seam(codec: Codec, photo: Bytes, monkeypatch: pytest.Mo
     latents = codec.coder.quantise(y, 128)[1][0]
     image = np.concatenate(list(synthesis_windows.synthesise(codec.coder, [latents], 128))).astype(int)
     assert image.shape == (384, 448, 3)
-    monkeypatch.setattr(synthesis_windows, "WINDOW", 7)
+    monkeypatch.setattr("cae.codec.backends.batching.WINDOW", 7)
     assert np.array_equal(analyse(codec.coder.networks, [pixels], 128), y)
     area = Rectangle(8, 4, 16, 20)
     assert np.array_equal(analyse(codec.coder.networks, [pixels], 128, area), y[:, 8:24, 4:24])

@@ -18,7 +18,6 @@ from cae.bitstream.container import (
     Chunk,
     Container,
     Header,
-    Rectangle,
     Tile,
     latent_size,
     latents_checksum,
@@ -29,6 +28,7 @@ from cae.bitstream.container import (
     unpack,
 )
 from cae.bitstream.limits import FREE_CELLS, MAX_PIXELS, MAX_SIDE
+from cae.bitstream.rectangle import Rectangle
 from cae.bitstream.wire import Reader, sealed, varint
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "container.json").read_text())
@@ -36,7 +36,8 @@ HEADER = Header(100, 70, False, 7, b"\x01\x02\x03\x04", 1)
 
 
 def from_fields(fields: dict[str, Any]) -> Container:
-    header = Header(**{**fields["header"], "fingerprint": bytes.fromhex(fields["header"]["fingerprint"])})
+    own = dict(fields["header"])
+    header = Header(rate_index=own.pop("row"), fingerprint=bytes.fromhex(own.pop("fingerprint")), **own)
     chunks = tuple(Chunk(kind.encode("ascii"), bytes.fromhex(data)) for kind, data in fields["chunks"])
     tiles = tuple(Tile(bytes.fromhex(payload), checksum) for payload, checksum in fields["tiles"])
     return Container(header, chunks, tiles)
@@ -179,7 +180,7 @@ def test_lengths_are_checked_before_anything_is_allocated() -> None:
 
 
 def header_of(header: Header) -> bytes:
-    fixed = b"\x89cae\x01" + bytes((header.grey, header.row, header.tile)) + header.fingerprint
+    fixed = b"\x89cae\x01" + bytes((header.grey, header.rate_index, header.tile)) + header.fingerprint
     return sealed(fixed + varint(header.width) + varint(header.height))
 
 
@@ -212,7 +213,7 @@ def test_tiles_partition_the_latents(width: int, height: int, tile: int) -> None
         {"height": -1},
         {"width": MAX_SIDE + 1},
         {"width": MAX_SIDE, "height": MAX_PIXELS // MAX_SIDE + 1},
-        {"row": 256},
+        {"rate_index": 256},
         {"tile": 0},
         {"tile": 256},
         {"fingerprint": b"123"},

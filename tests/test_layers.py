@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from cae.bitstream.rectangle import Rectangle
 from cae.codec.encode.analysis_windows import cut
 from cae.codec.model.config import ModelConfig
 from cae.codec.training.freezing.calibration import Ranges
@@ -71,12 +72,12 @@ def test_halo_covers_the_receptive_field() -> None:
 
 def test_images_are_padded_by_their_last_row_and_column() -> None:
     pixels = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
-    padded = cut([pixels], (0, 4), (0, 4))[0]
+    padded = cut([pixels], Rectangle(0, 0, 4, 4))[0]
     assert padded.shape == (64, 64, 3)
     assert np.array_equal(padded[:3, :5], pixels)
     assert (padded[2:, 4:] == pixels[2, 4]).all()
-    assert np.array_equal(cut([padded], (1, 3), (0, 2))[0], padded[16:48, :32])
-    assert np.array_equal(cut([pixels[..., 0]], (0, 4), (0, 4))[0], np.dstack([padded[..., 0]] * 3))
+    assert np.array_equal(cut([padded], Rectangle(1, 0, 2, 2))[0], padded[16:48, :32])
+    assert np.array_equal(cut([pixels[..., 0]], Rectangle(0, 0, 4, 4))[0], np.dstack([padded[..., 0]] * 3))
 
 
 def bounded(part: Range | Blocks) -> None:

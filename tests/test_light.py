@@ -111,7 +111,7 @@ def test_the_largest_latents(
 def test_networks_agree_on_any_numbers(codec: Codec, light_codec: FileCoder, row: int) -> None:
     """With symbols and hyper-latents from 0 to what only a damaged file has."""
     torchs, lights = codec.coder.networks, light_codec.coder.networks
-    z = np.random.default_rng(8).integers(-200, 201, (1, 3, 4, lights.hyper_rows.shape[1]), np.int32)
+    z = np.random.default_rng(8).integers(-200, 201, (1, 3, 4, lights.hyper_scale_indices.shape[1]), np.int32)
 
     def run(networks: Networks) -> list[npt.NDArray[Any]]:
         rng = np.random.default_rng(9)
@@ -122,7 +122,7 @@ def test_networks_agree_on_any_numbers(codec: Codec, light_codec: FileCoder, row
             scale = 2.0 ** rng.integers(0, 21, means.shape)
             return (rng.normal(size=means.shape) * scale * (rows > 20)).astype(np.int32)
 
-        latents = networks.walk(z, row, resolve)
+        latents = networks.run_context_steps(z, row, resolve)
         return [*seen, latents, networks.synthesise(latents, row)]
 
     for one, other in zip(run(torchs), run(lights), strict=True):
@@ -161,7 +161,7 @@ def test_damage(codec: Codec, light_codec: FileCoder, photo: Bytes) -> None:
     data = codec.encode(read_picture(photo), 50, effort=1)
     (tile,) = unpack(data).tiles
     height, width = -(-photo.shape[0] // 64) * 4, -(-photo.shape[1] // 64) * 4
-    row = unpack(data).header.row
+    row = unpack(data).header.rate_index
     with pytest.raises(DecodeMismatchError):
         light_codec.coder.latents(Tile(tile.payload, tile.latents_checksum ^ 1), height, width, row)
     with pytest.raises(CorruptError):

@@ -27,10 +27,10 @@ from cae.codec.backends.kernels.instructions import VERSION, levels
 from cae.codec.backends.native_layers import LONGEST_RUN, NativeLayers
 from cae.codec.backends.networks import NUMPY
 from cae.codec.backends.numpy_layers import ArrayLayers, Numbers, Tensors
+from cae.codec.encode.refine import summed_error
 from cae.codec.machine import threads
 from cae.codec.model.config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP
 from cae.codec.model.constants import CLASSES, HALF, INPUT_LIMIT, INPUT_ONE, STEPS
-from cae.codec.model.distortion import summed_error
 from cae.codec.select import load_light
 from cae.codec.tile.quantize import Quantizer
 

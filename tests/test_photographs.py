@@ -16,7 +16,7 @@ from cae.codec.evaluation.estimate import estimated_bits
 from cae.codec.evaluation.measure import rd_point
 from cae.codec.image.picture import read_picture
 from cae.codec.model.distortion import psnr
-from cae.codec.model.rate import rate_row
+from cae.codec.model.rate import rate_index_of
 from cae.codec.torch_codec import load_codec
 
 Bytes = npt.NDArray[np.uint8]
@@ -43,7 +43,7 @@ def test_rate_and_distortion(name: str, pixels: Bytes) -> None:
     for quality in (0, 25, 50, 75, 100):
         data = codec.encode(picture, quality, effort=1)
         points.append(Point(8 * len(data) / pixels[..., 0].size, psnr(pixels, codec.decode(data).pixels)))
-        estimate = estimated_bits(codec, pixels, rate_row(quality)) / 8
+        estimate = estimated_bits(codec, pixels, rate_index_of(quality)) / 8
         assert estimate <= len(data) <= estimate + 40
     assert all(a.bpp < b.bpp and a.psnr < b.psnr for a, b in pairwise(points)), name
     jpeg = make_codec("jpeg")

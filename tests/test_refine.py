@@ -9,14 +9,13 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from cae.bitstream.container import Rectangle
 from cae.bitstream.errors import InputError
 from cae.codec import torch_codec
 from cae.codec.encode import refine
 from cae.codec.encode.analysis_windows import analyse
+from cae.codec.encode.refine import summed_error
 from cae.codec.image.picture import read_picture
-from cae.codec.model import distortion
-from cae.codec.model.rate import rate_row
+from cae.codec.model.rate import rate_index_of
 from cae.codec.torch_codec import Codec, load_codec
 
 Bytes = npt.NDArray[np.uint8]
@@ -37,7 +36,7 @@ def squared_error(difference: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
 def cost(codec: Codec, pixels: Bytes, data: bytes, quality: float) -> float:
     """What an encoder has to make small: bits + lambda * squared error, a pixel."""
     decoded = codec.decode(data).pixels.astype(float)
-    weight = codec.model.config.rate_weight(rate_row(quality) / 255)
+    weight = codec.model.config.rate_weight(rate_index_of(quality) / 255)
     return 8 * len(data) / pixels[..., 0].size + weight * float(squared_error(decoded - pixels).mean())
 
 
@@ -85,10 +84,10 @@ def test_grey(codec: Codec, photo: Bytes) -> None:
 def test_less_is_missing(codec: Codec, photo: Bytes, quality: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """The decoder's pixels have more of the picture's latents, in each of several tiles."""
     monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
-    row = rate_row(quality)
+    row = rate_index_of(quality)
     networks = codec.coder.networks
     wanted = analyse(networks, [photo], row)
-    deviations = np.sqrt(networks.worth[row]) * networks.unit[row]  # in proportion
+    deviations = np.sqrt(networks.rd_weight[row]) * networks.sigma_in_steps[row]  # in proportion
     within = np.s_[:, : photo.shape[0] // 16, : photo.shape[1] // 16]  # what is padded is nobody's aim
     missing = []
     for effort in (1, 2, 6):
@@ -111,7 +110,7 @@ def test_errors_are_those_of_the_decoded_picture(
 
     def measure(shown: Bytes, original: Bytes, *options: Any) -> float:
         measured.append((shown.copy(), original.copy()))
-        return distortion.summed_error(shown, original, *options)
+        return summed_error(shown, original, *options)
 
     monkeypatch.setattr(refine, "summed_error", measure)
     harsh = np.where(photo > 128, 255, 0).astype(np.uint8)
@@ -119,13 +118,6 @@ def test_errors_are_those_of_the_decoded_picture(
     assert len(measured) == 3
     assert all(np.array_equal(original, harsh) for _, original in measured)
     assert any(np.array_equal(shown, decoded) for shown, _ in measured)
-
-
-def test_own_pixels_of_a_tile() -> None:
-    """The last one's end where the image does; what is around it comes before them."""
-    area, outer = Rectangle(4, 8, 4, 4), Rectangle(1, 5, 7, 7)
-    assert refine._own(area, outer, (101, 192, 3)) == (slice(48, 48 + 37), slice(48, 48 + 64))
-    assert refine._own(area, area, (128, 190)) == (slice(0, 64), slice(0, 62))
 
 
 def test_callers_modes_do_not_matter(photo: Bytes) -> None:

@@ -1,4 +1,4 @@
-"""Images of equal size that go through the networks together: which, and how the rest of decoding takes them apart."""
+"""How much goes through the networks at a time: large images window by window, small ones of equal size together."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...bitstream.container import Tile
+from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Latents, Pixels
 from ..model.config import HYPER_PATCH
+
+WINDOW = 64
+"""Latent positions to a side of a window: 1024 pixels."""
 
 ROOM = {"cpu": 2**18, "cuda": 2**22}
 """Pixels of images that are taken together, with those that pad them. On a CPU they share what a call costs beside its
 arithmetic, which counts where an image is small, and must stay in the cache; a GPU is idle with few."""
+
+
+def windows(area: Rectangle) -> Iterator[Rectangle]:
+    """The windows of an area of latents, row by row."""
+    return area.parts(WINDOW, WINDOW)
 
 
 def padded_pixels(width: int, height: int) -> int:
@@ -39,10 +48,10 @@ class Done:
     known: Latents
     shown: Pixels
 
-    def latents(self, tile: Tile, height: int, width: int, row: int) -> Latents:
+    def latents(self, tile: Tile, height: int, width: int, rate_index: int) -> Latents:
         """Those of the image, [height, width, M]."""
         return self.known
 
-    def pixels(self, latents: Latents, row: int) -> Pixels:
+    def pixels(self, latents: Latents, rate_index: int) -> Pixels:
         """Those of the image, uint8 [16h, 16w, 3]."""
         return self.shown

@@ -16,12 +16,15 @@ from ..model.arrays import Floats, Latents, Pixels
 from .kernels.instructions import Kernels
 
 Resolve = Callable[[int, Floats, npt.NDArray[np.uint8]], npt.NDArray[np.int32]]
-"""(step, means in sixteenths of a quantisation step, table rows) -> symbols, all three [4, B, h/2, w/2, M/4]: those of
-the four classes of positions (training/model/prior.py)."""
+"""(step, means in sixteenths of a quantisation step, scale indices: rows of the scale table) -> symbols, all three
+[4, B, h/2, w/2, M/4]: those of the four classes of positions (training/model/prior.py)."""
 
 
 class Networks(Protocol):
-    """Networks and tables. Raises WeightsError, from any method, where sums would not be exact."""
+    """Networks and tables. Raises WeightsError, from any method, where sums would not be exact.
+
+    rate_index: 0..255, what a file names its quality by.
+    """
 
     halo: int
     """Latent positions beyond an area that its pixels and latents can depend on."""
@@ -31,26 +34,26 @@ class Networks(Protocol):
     """Compiled ones, for what is done with what the networks give."""
     probabilities: ProbabilityTables
     """Of the entropy coder."""
-    unit: Floats
-    """[256, M]: a channel's standard deviation in quantisation steps, for each row of the rate tables."""
-    worth: Floats
+    sigma_in_steps: Floats
+    """[256, M]: a channel's standard deviation in quantisation steps, for each rate index."""
+    rd_weight: Floats
     """[256, M]: how many bits a squared step of error is worth."""
     rate_weight: npt.NDArray[np.float64]
     """[256]: how many bits the squared error of a pixel is worth."""
-    hyper_rows: npt.NDArray[np.uint8]
-    """[256, Z]: the table rows of hyper-latents."""
+    hyper_scale_indices: npt.NDArray[np.uint8]
+    """[256, Z]: the scale indices of hyper-latents, likewise."""
 
-    def analyse(self, images: Pixels, row: int) -> Floats:
+    def analyse(self, images: Pixels, rate_index: int) -> Floats:
         """uint8 [B, H, W, 3], H and W multiples of 16 -> latents in standard deviations, [B, H/16, W/16, M]."""
 
-    def analyse_hyper(self, y: Floats, row: int) -> npt.NDArray[np.int32]:
+    def analyse_hyper(self, y: Floats, rate_index: int) -> npt.NDArray[np.int32]:
         """Latents in standard deviations, [B, h, w, M] -> hyper-latents, [B, h/4, w/4, Z]."""
 
-    def walk(self, z: npt.NDArray[np.int32], row: int, resolve: Resolve) -> Latents:
+    def run_context_steps(self, z: npt.NDArray[np.int32], rate_index: int, resolve: Resolve) -> Latents:
         """Latents from hyper-latents, step by step: [B, h/4, w/4, Z] -> [B, h, w, M].
 
         The one loop of encoder and decoder: `resolve` gives the symbols of each step, by quantising or by decoding.
         """
 
-    def synthesise(self, latents: Latents, row: int) -> Pixels:
+    def synthesise(self, latents: Latents, rate_index: int) -> Pixels:
         """[B, h, w, M] -> uint8 [B, 16h, 16w, 3]."""

@@ -84,26 +84,26 @@ class NativeLayers:
         return x
 
     def parameters(
-        self, name: str, x: Floats, units: Floats, log_units: Floats
+        self, name: str, x: Floats, sigmas: Floats, log_sigmas: Floats
     ) -> tuple[Floats, npt.NDArray[np.uint8]]:
         images, height, width, channels = x.shape
-        size = units.shape[-1]
+        size = sigmas.shape[-1]
         means = np.empty((len(CLASSES), images, height // 2, width // 2, size), np.float32)
-        rows = np.empty(means.shape, np.uint8)
+        scale_indices = np.empty(means.shape, np.uint8)
         shape, data = byref(Shape(images, height, width)), address(x)
         for k, place in enumerate(CLASSES):
             halves = self._halves(f"{name}.classes.{k}")
             check(all((half.inputs, half.outputs) == (channels, size) for half in halves), name)
-            unit, log_unit = (
+            sigma, log_sigma = (
                 _padded(values, self._pairs(size))
-                for values in (units[k] * np.float32(LATENT_FRACTION / MEAN_ONE), log_units[k])
+                for values in (sigmas[k] * np.float32(LATENT_FRACTION / MEAN_ONE), log_sigmas[k])
             )
-            addresses = unit.ctypes.data, log_unit.ctypes.data
+            addresses = sigma.ctypes.data, log_sigma.ctypes.data
             given = Parameters(*halves, *addresses, MEAN_LIMIT, 1 / SCALE_ONE, TABLE_ROWS - 1, *place)
-            own = byref(keeping(given, halves, unit, log_unit))
-            to = address(means[k]), address(rows[k])
+            own = byref(keeping(given, halves, sigma, log_sigma))
+            to = address(means[k]), address(scale_indices[k])
             in_threads(partial(self._kernels.parameters, own, data, *to, shape), means[k].size // size)
-        return means, rows
+        return means, scale_indices
 
     def with_logs(self, name: str, y: Floats) -> Floats:
         return with_logs(self._kernels, self._tensors.logs(name), y)

@@ -63,9 +63,9 @@ class Tensors:
         """Raises KeyError."""
         return self._tensors[name]
 
-    def row(self, name: str, row: int) -> Floats:
-        """That of a table."""
-        return np.asarray(self._tensors[name][row], np.float32)
+    def row(self, name: str, rate_index: int) -> Floats:
+        """A rate's, of a table."""
+        return np.asarray(self._tensors[name][rate_index], np.float32)
 
     def numbers(self, name: str) -> Numbers:
         """A layer's. Raises WeightsError where its sums would not be exact."""
@@ -119,11 +119,11 @@ class Layers(Protocol):
         """A row of blocks, on contiguous activations [B, h, w, channels], in place."""
 
     def parameters(
-        self, name: str, x: Floats, units: Floats, log_units: Floats
+        self, name: str, x: Floats, sigmas: Floats, log_sigmas: Floats
     ) -> tuple[Floats, npt.NDArray[np.uint8]]:
         """The last layer of a step of the prior, for each class of positions: activations [B, h, w, inputs] -> means
-        in sixteenths of a quantisation step and rows of the probability tables, both [4, B, h/2, w/2, C]. units,
-        log_units: [4, C]."""
+        in sixteenths of a quantisation step and scale indices, uint8, both [4, B, h/2, w/2, C]. sigmas: [4, C],
+        standard deviations in quantisation steps; log_sigmas: [4, C], the same as positions in the scale table."""
 
     def with_logs(self, name: str, y: Floats) -> Floats:
         """Latents in standard deviations to what the hyper-analysis takes: in 16 bits, with the logarithms of their
@@ -189,17 +189,17 @@ class ArrayLayers:
         return x
 
     def parameters(
-        self, name: str, x: Floats, units: Floats, log_units: Floats
+        self, name: str, x: Floats, sigmas: Floats, log_sigmas: Floats
     ) -> tuple[Floats, npt.NDArray[np.uint8]]:
-        means, rows = [], []
+        means, scale_indices = [], []
         for k, (down, right) in enumerate(CLASSES):
             out = self.narrow(f"{name}.classes.{k}", np.ascontiguousarray(x[:, down::2, right::2]))
             mean, log_scale = np.split(out, 2, axis=-1)
-            mean = np.rint(mean * (units[k] * np.float32(LATENT_FRACTION / MEAN_ONE)))
+            mean = np.rint(mean * (sigmas[k] * np.float32(LATENT_FRACTION / MEAN_ONE)))
             means.append(clipped(mean, -MEAN_LIMIT, MEAN_LIMIT))
-            scale = np.rint(log_units[k] + log_scale * np.float32(1 / SCALE_ONE))
-            rows.append(clipped(scale, 0, TABLE_ROWS - 1).astype(np.uint8))
-        return np.stack(means), np.stack(rows)
+            scale = np.rint(log_sigmas[k] + log_scale * np.float32(1 / SCALE_ONE))
+            scale_indices.append(clipped(scale, 0, TABLE_ROWS - 1).astype(np.uint8))
+        return np.stack(means), np.stack(scale_indices)
 
     def with_logs(self, name: str, y: Floats) -> Floats:
         inputs = clipped(np.rint(y * np.float32(INPUT_ONE)), -INPUT_LIMIT, INPUT_LIMIT)

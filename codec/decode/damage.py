@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...bitstream.container import LATENT_SIDE, TILE_UNIT, Header, Rectangle, tile_grid
+from ...bitstream.container import LATENT_SIDE, Header, tile_grid, tile_side
+from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Pixels
 
 GREY = 128
@@ -23,7 +24,7 @@ class Damage:
     def __init__(self, header: Header, tiles: Iterable[int]) -> None:
         """tiles: indices in the order of the file."""
         self._size = header.height, header.width
-        self._side = header.tile * TILE_UNIT // LATENT_SIDE
+        self._side = tile_side(header)
         self._lost = np.zeros(tile_grid(header), bool)
         self._lost.reshape(-1)[list(tiles)] = True
 
@@ -40,11 +41,8 @@ class Damage:
 
     def covers(self, area: Rectangle) -> bool:
         """Whether nothing in an area of latents is intact."""
-        rows, columns = (
-            slice(start // self._side, (start + size - 1) // self._side + 1)
-            for start, size in ((area.top, area.height), (area.left, area.width))
-        )
-        return bool(self._lost[rows, columns].all())
+        tiles = area.covering(self._side)
+        return bool(self._lost[tiles.top : tiles.bottom, tiles.left : tiles.right].all())
 
     def blank(self, pixels: Pixels, top: int, left: int) -> None:
         """Makes lost pixels grey, in place, in a part of the padded image, uint8 [h, w, 3]; where that begins is in

@@ -10,7 +10,6 @@ from ...bitstream.container import (
     LATENT_SIDE,
     Container,
     Header,
-    Rectangle,
     read_header,
     tile_grid,
     tile_rectangles,
@@ -18,6 +17,7 @@ from ...bitstream.container import (
 )
 from ...bitstream.errors import CorruptError, DecodeMismatchError, InputError, LimitError, WrongWeightsError
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
+from ...bitstream.rectangle import Rectangle
 from ...bitstream.salvage import Salvage, salvage
 from ..image.chunks import from_chunks
 from ..image.picture import Picture
@@ -74,7 +74,7 @@ class Decoder:
         self.check_weights(header)
         damage = Damage(header, saved.damaged_tiles)
         tiles = needed_tiles(header, part, self.coder.halo)
-        area = tiles_area(header, *tiles)
+        area = tiles_area(header, tiles)
         with memory_errors():
             bands = self._decode_bands(saved.container, tiles, damage if allow_damaged else None, progress)
             parts = self._synthesise(header, bands, area, damage)
@@ -87,8 +87,8 @@ class Decoder:
     def decode_latents(self, container: Container) -> Latents:
         """The exact part of decoding: the latents of the whole image, the same on every machine."""
         self.check_weights(container.header)
-        rows, columns = tile_grid(container.header)
-        return np.concatenate(list(self._decode_bands(container, (range(rows), range(columns)), None, silent)))
+        tiles = Rectangle(0, 0, *tile_grid(container.header))
+        return np.concatenate(list(self._decode_bands(container, tiles, None, silent)))
 
     def check_weights(self, header: Header) -> None:
         """Raises WrongWeightsError for a file that was made with other weights."""
@@ -98,26 +98,25 @@ class Decoder:
             )
 
     def _decode_bands(
-        self, container: Container, tiles: tuple[range, range], damage: Damage | None, progress: Progress
+        self, container: Container, tiles: Rectangle, damage: Damage | None, progress: Progress
     ) -> Iterator[Latents]:
         """The latents of one row of tiles after the other.
 
-        tiles: rows and columns of those that are wanted. damage: tiles to be left 0, to which those are added
-        that do not decode; with None they raise.
+        tiles: those that are wanted, in the grid of tiles. damage: tiles to be left 0, to which those are added that
+        do not decode; with None they raise.
         """
         header = container.header
         rectangles = tile_rectangles(header)
         per_row = tile_grid(header)[1]
-        rows, columns = tiles
         tried = 0
-        for row in rows:
-            indices = [per_row * row + column for column in columns]
+        for row in range(tiles.top, tiles.bottom):
+            indices = range(per_row * row + tiles.left, per_row * row + tiles.right)
             decoded: list[Latents] = []
             for index in indices:
                 _, _, height, width = rectangles[index]
                 if damage is None or index not in damage:
                     try:
-                        decoded.append(self.coder.latents(container.tiles[index], height, width, header.row))
+                        decoded.append(self.coder.latents(container.tiles[index], height, width, header.rate_index))
                     except (CorruptError, DecodeMismatchError):
                         if damage is None:
                             raise
@@ -127,7 +126,7 @@ class Decoder:
                 if damage is not None and index in damage:  # before or by now
                     decoded.append(np.zeros((height, width, self.coder.channels), np.int32))
                 tried += 1
-                progress(tried, len(rows) * len(columns))
+                progress(tried, tiles.height * tiles.width)
             yield decoded[0] if len(decoded) == 1 else np.concatenate(decoded, axis=1)
 
     def _synthesise(
@@ -135,7 +134,9 @@ class Decoder:
     ) -> Iterator[Pixels]:
         """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""
         top, left = LATENT_SIDE * area.top, LATENT_SIDE * area.left
-        for part in synthesis_windows.synthesise(self.coder, bands, header.row, (area.top, area.left), damage.covers):
+        for part in synthesis_windows.synthesise(
+            self.coder, bands, header.rate_index, (area.top, area.left), damage.covers
+        ):
             damage.blank(part, top, left)
             yield _to_grey(part) if header.grey else part
             top += len(part)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...bitstream.container import LATENT_SIDE, TILE_UNIT, Header, Rectangle, latent_size
+from ...bitstream.container import LATENT_SIDE, Header, all_latents, tile_side
 from ...bitstream.errors import InputError
+from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Pixels
 from ..model.config import SCALES
 
@@ -48,24 +49,15 @@ def check_view(header: Header, region: Region, scale: int) -> None:
         raise InputError(f"the scale is one of {', '.join(map(str, SCALES))}, not {scale}")
 
 
-def needed_tiles(header: Header, region: Region, halo: int) -> tuple[range, range]:
-    """The rows and columns of tiles that the pixels of a region depend on; halo: in latent positions."""
-    side = header.tile * TILE_UNIT // LATENT_SIDE
-    sizes = latent_size(header)
-    spans = []
-    for start, length, size in zip((region.y, region.x), (region.height, region.width), sizes, strict=True):
-        first = max(start // LATENT_SIDE - halo, 0)
-        last = min((start + length - 1) // LATENT_SIDE + halo, size - 1)
-        spans.append(range(first // side, last // side + 1))
-    return spans[0], spans[1]
+def needed_tiles(header: Header, region: Region, halo: int) -> Rectangle:
+    """The tiles that the pixels of a region depend on, in the grid of tiles; halo: in latent positions."""
+    pixels = Rectangle(region.y, region.x, region.height, region.width)
+    return pixels.covering(LATENT_SIDE).grown(halo, all_latents(header)).covering(tile_side(header))
 
 
-def tiles_area(header: Header, rows: range, columns: range) -> Rectangle:
-    """The latents of a block of tiles."""
-    side = header.tile * TILE_UNIT // LATENT_SIDE
-    height, width = latent_size(header)
-    top, left = rows.start * side, columns.start * side
-    return Rectangle(top, left, min(rows.stop * side, height) - top, min(columns.stop * side, width) - left)
+def tiles_area(header: Header, tiles: Rectangle) -> Rectangle:
+    """The latents of tiles, a rectangle of their grid."""
+    return tiles.scaled(tile_side(header)).clipped(all_latents(header))
 
 
 def show(parts: Iterable[Pixels], area: Rectangle, region: Region, scale: int, write: Write | None = None) -> Pixels:

@@ -1,10 +1,10 @@
-"""Encoding to a wanted size or PSNR: a search over the rows of the rate tables, each trial a whole coding."""
+"""Encoding to a wanted size or PSNR: a search over the rate indices, each trial a whole coding."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from ...bitstream.errors import InputError, TargetError
 from ..image.picture import Picture
@@ -12,16 +12,23 @@ from ..model.config import DEFAULT_EFFORT, ROWS
 from ..model.distortion import psnr
 from ..model.rate import quality_of
 
-if TYPE_CHECKING:
-    from ..codec import FileCoder
-
 MAX_CODINGS = 8
 
 BYTES_SLOPE = 0.018
-"""How much the logarithm of a file's size rises from a row to the next, about: the first guesses step by it."""
+"""How much the logarithm of a file's size rises from a rate index to the next, about: the first guesses step by it."""
 
 PSNR_SLOPE = 0.075
 """The same of the PSNR, in dB."""
+
+
+class WholeCodec(Protocol):
+    """Whole files, as of codec.FileCoder."""
+
+    def encode(self, picture: Picture, quality: float, *, effort: int) -> bytes:
+        """A file of a picture."""
+
+    def decode(self, data: bytes, *, max_pixels: int) -> Picture:
+        """The picture in a file."""
 
 
 class Coded(NamedTuple):
@@ -33,7 +40,7 @@ class Coded(NamedTuple):
     note: str = ""
 
 
-def encode_to_size(codec: FileCoder, picture: Picture, limit: int, effort: int = DEFAULT_EFFORT) -> Coded:
+def encode_to_size(codec: WholeCodec, picture: Picture, limit: int, effort: int = DEFAULT_EFFORT) -> Coded:
     """The best file of at most `limit` bytes, metadata and alpha plane among them.
 
     Raises TargetError if the smallest file is larger. `note` says where the largest one is below 97 % of the limit.
@@ -42,9 +49,9 @@ def encode_to_size(codec: FileCoder, picture: Picture, limit: int, effort: int =
         raise InputError(f"a size is at least 1 byte, not {limit}")
     files: dict[int, bytes] = {}
 
-    def excess(row: int) -> float:
-        files[row] = codec.encode(picture, quality_of(row), effort=effort)
-        return math.log(len(files[row]) / limit)
+    def excess(rate_index: int) -> float:
+        files[rate_index] = codec.encode(picture, quality_of(rate_index), effort=effort)
+        return math.log(len(files[rate_index]) / limit)
 
     below, _ = bracket(excess, BYTES_SLOPE)
     if below is None:
@@ -58,7 +65,7 @@ def encode_to_size(codec: FileCoder, picture: Picture, limit: int, effort: int =
     return Coded(files[below], quality_of(below), len(files), note)
 
 
-def encode_to_psnr(codec: FileCoder, picture: Picture, target: float, effort: int = DEFAULT_EFFORT) -> Coded:
+def encode_to_psnr(codec: WholeCodec, picture: Picture, target: float, effort: int = DEFAULT_EFFORT) -> Coded:
     """The smallest file whose decoded 8-bit pixels have at least this PSNR, in dB.
 
     Raises TargetError if the best file stays below. `note` says where the smallest one is more than 1 dB above.
@@ -68,11 +75,11 @@ def encode_to_psnr(codec: FileCoder, picture: Picture, target: float, effort: in
     files: dict[int, bytes] = {}
     reached: dict[int, float] = {}
 
-    def excess(row: int) -> float:
-        files[row] = codec.encode(picture, quality_of(row), effort=effort)
-        decoded = codec.decode(files[row], max_pixels=picture.width * picture.height).pixels
-        reached[row] = psnr(picture.pixels, decoded)
-        return reached[row] - target
+    def excess(rate_index: int) -> float:
+        files[rate_index] = codec.encode(picture, quality_of(rate_index), effort=effort)
+        decoded = codec.decode(files[rate_index], max_pixels=picture.width * picture.height).pixels
+        reached[rate_index] = psnr(picture.pixels, decoded)
+        return reached[rate_index] - target
 
     _, above = bracket(excess, PSNR_SLOPE)
     if above is None:
@@ -83,21 +90,21 @@ def encode_to_psnr(codec: FileCoder, picture: Picture, target: float, effort: in
 
 
 def bracket(excess: Callable[[int], float], slope: float) -> tuple[int | None, int | None]:
-    """The last row tried with an excess of at most 0 and the first one above it: neighbours, or the row between them
-    was not tried. None stands for an end of the range, whose last row was tried then.
+    """The last rate index tried with an excess of at most 0 and the first one above it: neighbours, or the one between
+    them was not tried. None stands for an end of the range, whose last one was tried then.
 
-    excess: rises with the row, by about `slope` a row. At most MAX_CODINGS trials: guesses by the slope, then between
-    the two nearest, halving where that creeps; however the curve bends, as many as it takes are left to halve what is
-    left.
+    excess: rises with the rate index, by about `slope` a step. At most MAX_CODINGS trials: guesses by the slope, then
+    between the two nearest, halving where that creeps; however the curve bends, as many as it takes are left to halve
+    what is left.
     """
     low, high = -1, ROWS  # outside the range
     values: dict[int, float] = {}
-    row = ROWS // 2
+    rate_index = ROWS // 2
     above: bool | None = None
     for trial in range(MAX_CODINGS):
-        values[row] = excess(row)
-        was_above, above = above, values[row] > 0
-        low, high = (low, row) if above else (row, high)
+        values[rate_index] = excess(rate_index)
+        was_above, above = above, values[rate_index] > 0
+        low, high = (low, rate_index) if above else (rate_index, high)
         if high - low == 1:
             break
         if low in values and high in values:
@@ -106,10 +113,10 @@ def bracket(excess: Callable[[int], float], slope: float) -> tuple[int | None, i
             guess = (low + high) / 2 if above == was_above else low + share * (high - low)
         else:
             # A slope that is too steep shows in the next trial. A PSNR may be infinite.
-            guess = row - min(max(values[row] / slope, -ROWS), ROWS) * 2**trial
-        # What lies on either side of the row must not be more than the trials after it can halve down to 2, or to 1
+            guess = rate_index - min(max(values[rate_index] / slope, -ROWS), ROWS) * 2**trial
+        # What lies on either side of it must not be more than the trials after it can halve down to 2, or to 1
         # at an end.
         halved = 2 ** (MAX_CODINGS - 1 - trial)
         most_below, most_above = halved - (low not in values), halved - (high not in values)
-        row = min(max(round(guess), low + 1, high - most_above), high - 1, low + most_below)
+        rate_index = min(max(round(guess), low + 1, high - most_above), high - 1, low + most_below)
     return (low if low in values else None), (high if high in values else None)

@@ -10,24 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from ...bitstream.container import Header, Rectangle, Tile, latent_size
+from ...bitstream.container import Header, Tile, all_latents
+from ...bitstream.rectangle import Rectangle
 from ..backends.interface import Networks
+from ..backends.kernels.coding import compare
+from ..backends.kernels.instructions import Kernels
 from ..model.arrays import Pixels
 from ..model.config import LATENT_FRACTION, PATCH, ROUNDS
-from ..model.distortion import summed_error
-from ..model.rate import row_rate
+from ..model.rate import rate_of
 from ..tile.coder import TileCoder
 from .analysis_windows import analyse, cut
 
-Scalar = TypeVar("Scalar", bound=np.generic)
-
 LUMA_SHARE = 0.8
 """Of the luma's error in the distortion, beside that of RGB, as in training."""
+
+_LUMA_256 = (77, 150, 29)
+"""Shares of red, green and blue in luma, in whole numbers out of 256."""
 
 FIRST_STEP, LARGEST_STEP = 0.6, 1.3
 MOMENTUM = 0.3
@@ -38,38 +39,38 @@ again, and more at higher ones, up to 1.3 times; with 0.3 of the one before."""
 def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, effort: int) -> list[Tile]:
     """The records of a tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9:
     the best of an image's rounds, by bits + lambda * squared error."""
-    networks, row, rounds = coder.networks, header.row, ROUNDS[effort - 1]
+    networks, rate_index, rounds = coder.networks, header.rate_index, ROUNDS[effort - 1]
     if not rounds:
-        return coder.encode(*coder.quantise(analyse(networks, images, row, area), row))
+        return coder.encode(*coder.quantise(analyse(networks, images, rate_index, area), rate_index))
     # The pixels of the tile depend on latents as far as the halo around it; those stay what the analysis gives, nearly:
     # it sees nothing beyond them, which changes sizes by 0.2 % at most, either way. What the tile's own latents do to
     # pixels around it is left out.
-    outer = _grown(area, networks.halo, Rectangle(0, 0, *latent_size(header)))
-    around = (outer.top, outer.top + outer.height), (outer.left, outer.left + outer.width)
-    original = cut(images, *around)
-    inside = _own(area, outer, images[0].shape)
-    known = networks.analyse(original, row)
-    wanted = _part(known, area, outer)
-    z = networks.analyse_hyper(wanted, row)
-    unit = 1 / (LATENT_FRACTION * networks.unit[row])  # a sixteenth of a step in standard deviations
-    latents = (known / unit).astype(np.int32)
+    outer = area.grown(networks.halo, all_latents(header))
+    original = cut(images, outer)
+    place = area.within(outer)
+    pixels = area.scaled(PATCH).clipped(Rectangle(0, 0, header.height, header.width)).within(outer.scaled(PATCH))
+    known = networks.analyse(original, rate_index)
+    wanted = known[:, *place]
+    z = networks.analyse_hyper(wanted, rate_index)
+    sixteenth = 1 / (LATENT_FRACTION * networks.sigma_in_steps[rate_index])  # of a step, in standard deviations
+    latents = (known / sixteenth).astype(np.int32)
     shown = original.copy()
     y, velocity = wanted, np.zeros_like(wanted)
-    momentum, size = np.float32(MOMENTUM), np.float32(min(FIRST_STEP + row_rate(row), LARGEST_STEP))
+    momentum, size = np.float32(MOMENTUM), np.float32(min(FIRST_STEP + rate_of(rate_index), LARGEST_STEP))
     best: list[tuple[float, Tile]] = []
     for number in range(rounds + 1):
-        steps, decoded = coder.quantise(y, row, z)
+        steps, decoded = coder.quantise(y, rate_index, z)
         tiles = coder.encode(steps, decoded)
-        _part(latents, area, outer)[...] = decoded
-        shown[:, *inside] = networks.synthesise(latents, row)[:, *inside]
-        pairs = zip(tiles, shown[:, *inside], original[:, *inside], strict=True)
-        found = [(_cost(networks, row, tile, *pixels), tile) for tile, *pixels in pairs]
+        latents[:, *place] = decoded
+        shown[:, *pixels] = networks.synthesise(latents, rate_index)[:, *pixels]
+        pairs = zip(tiles, shown[:, *pixels], original[:, *pixels], strict=True)
+        found = [(_cost(networks, rate_index, tile, *pair), tile) for tile, *pair in pairs]
         best = [min(pair, key=itemgetter(0)) for pair in zip(best, found, strict=True)] if best else found
         if number < rounds:
             # What decoded latents are, and what their pixels lack, against what was decided on.
             correction = decoded.astype(np.float32)
-            correction *= unit
-            correction += wanted - _part(networks.analyse(shown, row), area, outer)
+            correction *= sixteenth
+            correction += wanted - networks.analyse(shown, rate_index)[:, *place]
             correction -= y
             velocity *= momentum
             velocity += size * correction
@@ -77,29 +78,23 @@ def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rec
     return [tile for _, tile in best]
 
 
-def _cost(networks: Networks, row: int, tile: Tile, shown: Pixels, original: Pixels) -> float:
+def _cost(networks: Networks, rate_index: int, tile: Tile, shown: Pixels, original: Pixels) -> float:
     """In bits. Pixels: uint8 [H, W, 3]."""
     error = summed_error(shown, original, LUMA_SHARE, networks.kernels)
-    return 8 * len(tile.payload) + float(networks.rate_weight[row]) * error
+    return 8 * len(tile.payload) + float(networks.rate_weight[rate_index]) * error
 
 
-def _own(area: Rectangle, outer: Rectangle, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The rows and columns that a tile's pixels, padding left out, take in those of the latents around it."""
-    top, left = PATCH * (area.top - outer.top), PATCH * (area.left - outer.left)
-    height = min(PATCH * area.height, shape[0] - PATCH * area.top)
-    width = min(PATCH * area.width, shape[1] - PATCH * area.left)
-    return slice(top, top + height), slice(left, left + width)
-
-
-def _grown(part: Rectangle, margin: int, limits: Rectangle) -> Rectangle:
-    """A rectangle with a margin all round, as far as the limits allow."""
-    top, left = max(part.top - margin, limits.top), max(part.left - margin, limits.left)
-    bottom = min(part.top + part.height + margin, limits.top + limits.height)
-    right = min(part.left + part.width + margin, limits.left + limits.width)
-    return Rectangle(top, left, bottom - top, right - left)
-
-
-def _part(x: npt.NDArray[Scalar], inner: Rectangle, outer: Rectangle) -> npt.NDArray[Scalar]:
-    """The view of a rectangle in what is [B, h, w, C] of another around it."""
-    top, left = inner.top - outer.top, inner.left - outer.left
-    return x[:, top : top + inner.height, left : left + inner.width]
+def summed_error(x: Pixels, y: Pixels, luma: float, kernels: Kernels | None = None) -> float:
+    """`distortion.squared_error` of the difference of two 8-bit images, uint8 [..., 3], summed up: the same on every
+    machine, since squares of whole numbers are added, exactly up to two megapixels of the largest. kernels: what does
+    it, instead of numpy."""
+    if kernels:
+        squares, luma_squares = map(float, compare(kernels, x, y))
+    else:
+        difference = np.subtract(x, y, dtype=np.float32)
+        # No product of matrices: numpy's threads for those would wait, busily, beside torch's.
+        red, green, blue = (np.float32(share) * difference[..., c] for c, share in enumerate(_LUMA_256))
+        squares, luma_squares = (
+            float(np.square(part, dtype=np.float64).sum()) for part in (difference, red + green + blue)
+        )
+    return (1 - luma) * (squares / 3) + luma * (luma_squares / 256**2)

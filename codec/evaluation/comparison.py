@@ -14,7 +14,7 @@ from PIL import Image
 
 from ...bitstream.container import MAGIC, read_header, unpack
 from ...bitstream.errors import InputError
-from ..bit_usage import bits_map, spent
+from ..bit_usage import bit_usage, bits_map
 from ..image.picture import Picture, read_picture, to_rgb
 from ..model.arrays import Pixels
 from ..select import load_decoder
@@ -53,7 +53,7 @@ def open_version(name: str, data: bytes, maps: bool) -> Version:
     header = read_header(data)
     codec = load_decoder("auto", header)
     seen = _on_white(codec.decode(data))
-    bits = bits_map(spent(codec, unpack(data)), header.width, header.height) if maps else None
+    bits = bits_map(bit_usage(codec, unpack(data)), header.width, header.height) if maps else None
     return Version(name, len(data), *seen, bits)
 
 

@@ -51,7 +51,7 @@ SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (TABLE_ROWS - 2)
 """Row r >= 1 of the scale table stands for the scale SCALE_MIN * exp(SCALE_STEP * (r - 1)), in quantisation steps."""
 
 SKIP_SCALE = SCALE_MIN * math.exp(-SCALE_STEP / 2)
-"""Below this scale a latent has row 0: it is not coded and its symbol is 0. P(symbol != 0) is
+"""Below this scale a latent has scale index 0: it is not coded and its symbol is 0. P(symbol != 0) is
 exp(-sqrt(1/2) / scale) before rounding by cost, 0.009 there."""
 
 MAX_WIDTH = 1024
@@ -67,9 +67,9 @@ Number = TypeVar("Number", float, "Tensor")
 class ModelConfig:
     """Widths and depths of the networks, and the range of rates they are trained for.
 
-    `latent_channels` must be a multiple of 4 (the groups of the context). The rate index t in [0, 1]
-    stands for lambda = lambda_low ** (1 - t) * lambda_high ** t, the weight of 255^2 * MSE against bits
-    per pixel. Rate tables are learned at `knots` evenly spaced values of t.
+    `latent_channels` must be a multiple of 4 (the groups of the context). The rate t in [0, 1] stands for
+    lambda = lambda_low ** (1 - t) * lambda_high ** t, the weight of 255^2 * MSE against bits per pixel. Rate tables are
+    learned at `knots` evenly spaced values of t.
     """
 
     latent_channels: int = 400
@@ -97,7 +97,7 @@ class ModelConfig:
             raise ValueError("lambda_low and lambda_high must be positive and rising")
 
     def rate_weight(self, t: Number) -> Number:
-        """lambda of rate index t in [0, 1], a number or a tensor: the weight of 255^2 * MSE against bits per pixel."""
+        """lambda of rate t in [0, 1], a number or a tensor: the weight of 255^2 * MSE against bits per pixel."""
         weight: Number = self.lambda_low * (self.lambda_high / self.lambda_low) ** t
         return weight
 

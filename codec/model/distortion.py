@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..backends.kernels.coding import compare
-from ..backends.kernels.instructions import Kernels
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -23,28 +20,6 @@ def squared_error(difference: Tensor, luma: float) -> Tensor:
     square of the luma. Differences of grey weigh the same at any share, those of colour less."""
     of_luma = (difference @ difference.new_tensor(LUMA)).square()
     return (1 - luma) * difference.square().mean(-1) + luma * of_luma
-
-
-_LUMA_256 = (77, 150, 29)
-"""The same in whole numbers out of 256."""
-
-
-def summed_error(
-    x: npt.NDArray[np.uint8], y: npt.NDArray[np.uint8], luma: float, kernels: Kernels | None = None
-) -> float:
-    """`squared_error` of the difference of two 8-bit images, uint8 [..., 3], summed up: the same on every machine,
-    since squares of whole numbers are added, exactly up to two megapixels of the largest. kernels: what does it,
-    instead of numpy."""
-    if kernels:
-        squares, luma_squares = map(float, compare(kernels, x, y))
-    else:
-        difference = np.subtract(x, y, dtype=np.float32)
-        # No product of matrices: numpy's threads for those would wait, busily, beside torch's.
-        red, green, blue = (np.float32(share) * difference[..., c] for c, share in enumerate(_LUMA_256))
-        squares, luma_squares = (
-            float(np.square(part, dtype=np.float64).sum()) for part in (difference, red + green + blue)
-        )
-    return (1 - luma) * (squares / 3) + luma * (luma_squares / 256**2)
 
 
 def psnr(original: npt.NDArray[np.uint8], decoded: npt.NDArray[np.uint8]) -> float:

@@ -1,4 +1,4 @@
-"""The quality that users give, and the row of the rate tables that a file holds."""
+"""The quality that users give, and the rate index that a file holds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from ...bitstream.errors import InputError
 from .config import ROWS
 
 
-def rate_row(quality: float) -> int:
-    """Quality 0..100 -> row of the rate tables, 0..255, strictly increasing over whole qualities.
+def rate_index_of(quality: float) -> int:
+    """Quality 0..100 -> rate index, 0..255: a row of the rate tables, strictly increasing over whole qualities.
 
     Raises InputError outside the range.
     """
@@ -16,11 +16,11 @@ def rate_row(quality: float) -> int:
     return round(quality * (ROWS - 1) / 100)
 
 
-def row_rate(row: int) -> float:
-    """The rate index t in [0, 1] of a row of the rate tables."""
-    return row / (ROWS - 1)
+def rate_of(rate_index: int) -> float:
+    """The rate t in [0, 1] of a rate index."""
+    return rate_index / (ROWS - 1)
 
 
-def quality_of(row: int) -> float:
-    """The quality, 0..100, that stands for a row: the inverse of `rate_row`."""
-    return row * 100 / (ROWS - 1)
+def quality_of(rate_index: int) -> float:
+    """The quality, 0..100, that stands for a rate index: the inverse of `rate_index_of`."""
+    return rate_index * 100 / (ROWS - 1)

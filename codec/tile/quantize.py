@@ -47,37 +47,43 @@ class Quantizer:
         self._costs = Costs(extra / np.float32(2), tables.are_coded, MAX_SYMBOL)
 
     def resolve(
-        self, step: int, means: Floats, rows: npt.NDArray[np.uint8], y: Floats, unit: Floats, worth: Floats
+        self,
+        step: int,
+        means: Floats,
+        scale_indices: npt.NDArray[np.uint8],
+        y: Floats,
+        sigma_in_steps: Floats,
+        rd_weight: Floats,
     ) -> npt.NDArray[np.int32]:
-        """The symbols of a step, int32 [4, B, h/2, w/2, M/4], 0 where rows are not coded.
+        """The symbols of a step, int32 [4, B, h/2, w/2, M/4], 0 where the scale is one that is not coded.
 
-        means, in sixteenths of a quantisation step, and rows, of the probability tables: likewise. y: latents in
-        standard deviations, float32 [B, h, w, M]. unit: [M], those in quantisation steps. worth: [M], how many bits a
-        squared step of error is worth.
+        means, in sixteenths of a quantisation step, and scale_indices: likewise. y: latents in standard deviations,
+        float32 [B, h, w, M]. sigma_in_steps: [M], those in quantisation steps. rd_weight: [M], how many bits a squared
+        step of error is worth.
         """
         if self._kernels:
-            return round_latents(self._kernels, self._costs, step, means, rows, y, unit, worth)
+            return round_latents(self._kernels, self._costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
         size = y.shape[-1] // 4
         residual = means * np.float32(-1 / LATENT_FRACTION)
         weight = np.empty((4, 1, 1, 1, size), np.float32)
         for k, (down, right) in enumerate(CLASSES):
             group = slice(group_of(k, step) * size, (group_of(k, step) + 1) * size)
-            residual[k] += y[:, down::2, right::2, group] * unit[group]
-            weight[k] = worth[group]
+            residual[k] += y[:, down::2, right::2, group] * sigma_in_steps[group]
+            weight[k] = rd_weight[group]
         # Most are not coded, so that the rest is best picked out.
-        coded = self._tables.coded(rows)
-        picked = np.broadcast_to(weight, rows.shape).ravel()[coded]
-        symbols = np.zeros(rows.shape, np.int32)
-        symbols.ravel()[coded] = self.quantise(residual.ravel()[coded], rows.ravel()[coded], picked)
+        coded = self._tables.coded(scale_indices)
+        picked = np.broadcast_to(weight, scale_indices.shape).ravel()[coded]
+        symbols = np.zeros(scale_indices.shape, np.int32)
+        symbols.ravel()[coded] = self.quantise(residual.ravel()[coded], scale_indices.ravel()[coded], picked)
         return symbols
 
-    def quantise(self, residual: Floats, rows: npt.NDArray[np.uint8], weight: Floats) -> npt.NDArray[np.int32]:
-        """residual: float32 [n] in steps; rows: uint8 [n], of tables with symbols; weight: float32 [n] -> symbols,
-        int32 [n]."""
+    def quantise(self, residual: Floats, scale_indices: npt.NDArray[np.uint8], weight: Floats) -> npt.NDArray[np.int32]:
+        """residual: float32 [n] in steps; scale_indices: uint8 [n], of scales that are coded; weight: float32 [n] ->
+        symbols, int32 [n]."""
         magnitude = np.abs(residual)
         nearest = np.minimum(np.rint(magnitude), np.float32(MAX_SYMBOL))
         index = np.minimum(nearest, np.float32(_DEPTH)).astype(np.intp)
-        index += rows.astype(np.intp) * (_DEPTH + 1)  # numpy 1.26 would count them in bytes
+        index += scale_indices.astype(np.intp) * (_DEPTH + 1)  # numpy 1.26 would count them in bytes
         threshold = nearest - np.float32(0.5) + self._costs.half_extra.ravel()[index] / weight
         below = (magnitude < threshold) & (nearest <= _DEPTH) & (nearest > 0)
         symbols: npt.NDArray[np.int32] = np.copysign(nearest - below, residual).astype(np.int32)

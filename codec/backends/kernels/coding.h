@@ -25,26 +25,28 @@ static inline int64_t first_latent(const Cells *cells, const Shape *shape, int64
     return ((2 * row + cells->down[k]) * shape->width + 2 * column + cells->right[k]) * cells->channels + cells->first[k];
 }
 
-static int64_t round_to_symbols(const Rounding *rounding, const Cells *cells, const float *means, const uint8_t *rows,
-                                const float *y, int32_t *symbols, const Shape *shape, int64_t begin, int64_t end) {
+static int64_t round_to_symbols(const Rounding *rounding, const Cells *cells, const float *means,
+                                const uint8_t *scale_indices, const float *y, int32_t *symbols, const Shape *shape,
+                                int64_t begin, int64_t end) {
     int64_t of_class = shape->images * (shape->height / 2) * (shape->width / 2), size = cells->size;
     float depth = rounding->depth;
     for (int64_t position = begin; position < end; position++) {
         const float *own = y + first_latent(cells, shape, position), *mean = means + position * size;
-        const float *unit = rounding->unit + position / of_class * size, *worth = rounding->worth + (unit - rounding->unit);
-        const uint8_t *row = rows + position * size;
+        const float *sigma = rounding->sigma_in_steps + position / of_class * size;
+        const float *weight = rounding->rd_weight + position / of_class * size;
+        const uint8_t *index = scale_indices + position * size;
         for (int64_t c = 0; c < size; c++) {
             int32_t *symbol = symbols + position * size + c;
             *symbol = 0;
-            if (!rounding->coded[row[c]]) continue;
-            float residual = mean[c] * (-1.0f / FRACTION) + own[c] * unit[c], magnitude = __builtin_fabsf(residual);
+            if (!rounding->coded[index[c]]) continue;
+            float residual = mean[c] * (-1.0f / FRACTION) + own[c] * sigma[c], magnitude = __builtin_fabsf(residual);
             float near = magnitude < rounding->most ? magnitude : rounding->most;
             /* Beyond 2^23 float32 has no digits below 1, so that this rounds, half to even. */
             near = near + 8388608.0f - 8388608.0f;
             if (near == 0) continue;
             if (near <= depth) {
-                float half_extra = rounding->half_extra[row[c] * (rounding->depth + 1) + (int64_t)near];
-                near -= magnitude < near - 0.5f + half_extra / worth[c];
+                float half_extra = rounding->half_extra[index[c] * (rounding->depth + 1) + (int64_t)near];
+                near -= magnitude < near - 0.5f + half_extra / weight[c];
             }
             *symbol = residual < 0 ? -(int32_t)near : (int32_t)near;
         }
@@ -68,7 +70,7 @@ static void compare(const uint8_t *x, const uint8_t *y, int64_t pixels, int64_t 
     int64_t squares = 0, luma_squares = 0;
     for (const uint8_t *last = x + 3 * pixels, *p = x, *q = y; p < last; p += 3, q += 3) {
         int32_t red = p[0] - q[0], green = p[1] - q[1], blue = p[2] - q[2];
-        int64_t luma = 77 * red + 150 * green + 29 * blue; /* model/distortion.py */
+        int64_t luma = 77 * red + 150 * green + 29 * blue; /* encode/refine.py */
         squares += red * red + green * green + blue * blue;
         luma_squares += luma * luma;
     }

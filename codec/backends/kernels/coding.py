@@ -30,9 +30,9 @@ class Costs(NamedTuple):
     """What rounding by cost looks up."""
 
     half_extra: Floats
-    """[rows of the probability tables, depth + 1]: half the bits that a magnitude costs beyond the one below it."""
+    """[scales, depth + 1]: half the bits that a magnitude costs beyond the one below it."""
     coded: npt.NDArray[np.bool_]
-    """[256]: whether symbols of a row are coded."""
+    """[256]: whether symbols of a scale are coded."""
     most: int
     """Largest magnitude of a symbol."""
 
@@ -42,20 +42,20 @@ def round_latents(
     costs: Costs,
     step: int,
     means: Floats,
-    rows: npt.NDArray[np.uint8],
+    scale_indices: npt.NDArray[np.uint8],
     y: Floats,
-    unit: Floats,
-    worth: Floats,
+    sigma_in_steps: Floats,
+    rd_weight: Floats,
 ) -> npt.NDArray[np.int32]:
     """Symbols of a step, as of quantize.Quantizer.resolve."""
     cells = _cells(step, y.shape, means.shape)
-    check(rows.shape == means.shape and unit.shape == worth.shape == y.shape[-1:], "a step")
-    units, worths = (_of_classes(values, cells) for values in (unit, worth))
+    check(scale_indices.shape == means.shape and sigma_in_steps.shape == rd_weight.shape == y.shape[-1:], "a step")
+    sigmas, weights = (_of_classes(values, cells) for values in (sigma_in_steps, rd_weight))
     half_extra, coded, most = costs
-    addresses = (array.ctypes.data for array in (units, worths, half_extra, coded))
-    rounding = keeping(Rounding(*addresses, half_extra.shape[1] - 1, most), units, worths, costs)
+    addresses = (array.ctypes.data for array in (sigmas, weights, half_extra, coded))
+    rounding = keeping(Rounding(*addresses, half_extra.shape[1] - 1, most), sigmas, weights, costs)
     symbols = np.empty(means.shape, np.int32)
-    arrays = (_given(*pair) for pair in ((means, np.float32), (rows, np.uint8), (y, np.float32)))
+    arrays = (_given(*pair) for pair in ((means, np.float32), (scale_indices, np.uint8), (y, np.float32)))
     work = partial(kernels.round, byref(rounding), byref(cells), *arrays, address(symbols), byref(Shape(*y.shape[:3])))
     in_threads(work, means.size // cells.size)
     return symbols

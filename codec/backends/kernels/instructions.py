@@ -73,11 +73,11 @@ class Parameters(Structure):
     _fields_ = (
         ("means", Layer),
         ("scales", Layer),
-        ("unit", c_void_p),
-        ("log_unit", c_void_p),
+        ("sigma_in_steps", c_void_p),
+        ("log_sigma", c_void_p),
         ("mean_limit", c_float),
         ("scale_step", c_float),
-        *((name, c_int64) for name in ("last_row", "down", "right")),
+        *((name, c_int64) for name in ("last_scale_index", "down", "right")),
     )
 
 
@@ -94,7 +94,7 @@ class Rounding(Structure):
     """How latents are rounded."""
 
     _fields_ = (
-        *((name, c_void_p) for name in ("unit", "worth", "half_extra", "coded")),
+        *((name, c_void_p) for name in ("sigma_in_steps", "rd_weight", "half_extra", "coded")),
         ("depth", c_int64),
         ("most", c_float),
     )

@@ -62,9 +62,9 @@ typedef struct {
    the probability tables. */
 typedef struct {
     Layer means, scales;
-    const float *unit, *log_unit; /* [outputs]; padded to two vectors */
+    const float *sigma_in_steps, *log_sigma; /* [outputs]; padded to two vectors */
     float mean_limit, scale_step;
-    int64_t last_row;
+    int64_t last_scale_index;
     int64_t down, right; /* where in each cell of 2x2 positions they are */
 } Parameters;
 
@@ -79,9 +79,9 @@ typedef struct {
 
 /* How latents are rounded; tile/quantize.py says why. */
 typedef struct {
-    const float *unit, *worth; /* [4][size]: standard deviations in steps, bits that a squared step is worth */
-    const float *half_extra; /* [rows of the probability tables][depth + 1] */
-    const uint8_t *coded; /* [256]: whether symbols of a row are coded, or 0 */
+    const float *sigma_in_steps, *rd_weight; /* [4][size]; rd_weight: bits that a squared step is worth */
+    const float *half_extra; /* [scales][depth + 1] */
+    const uint8_t *coded; /* [256]: whether symbols of a scale are coded, or 0 */
     int64_t depth;
     float most;
 } Rounding;
@@ -110,10 +110,10 @@ typedef struct {
     int64_t (*mix)(const Block *block, const float *x, void *mixed, const Shape *shape, int64_t begin, int64_t end);
     int64_t (*rest)(const Block *block, float *x, const void *mixed, const Shape *shape, int64_t begin, int64_t end);
 
-    /* x: features, float32 [images][height][width][inputs]. means: [images][height / 2][width / 2][outputs]; rows: uint8,
-       likewise. begin, end: positions of these. */
-    int64_t (*parameters)(const Parameters *given, const float *x, float *means, uint8_t *rows, const Shape *shape,
-                       int64_t begin, int64_t end);
+    /* x: features, float32 [images][height][width][inputs]. means: [images][height / 2][width / 2][outputs];
+       scale_indices: uint8, likewise. begin, end: positions of these. */
+    int64_t (*parameters)(const Parameters *given, const float *x, float *means, uint8_t *scale_indices,
+                          const Shape *shape, int64_t begin, int64_t end);
 
     /* Patches of 16x16 pixels, float32 [images][height][width][768], and corrections of 8x8 pixels, [images][2 height]
        [2 width][192], to samples, uint8 [images][16 height][16 width][3], for rows of patches of all images. */
@@ -127,8 +127,8 @@ typedef struct {
                          int64_t begin, int64_t end);
 
     /* Symbols of a step, for positions begin .. end of all its classes. y: latents in standard deviations, float32
-       [images][height][width][channels]; means, rows: what `parameters` gives. */
-    int64_t (*round)(const Rounding *rounding, const Cells *cells, const float *means, const uint8_t *rows,
+       [images][height][width][channels]; means, scale_indices: what `parameters` gives. */
+    int64_t (*round)(const Rounding *rounding, const Cells *cells, const float *means, const uint8_t *scale_indices,
                      const float *y, int32_t *symbols, const Shape *shape, int64_t begin, int64_t end);
 
     /* Symbols and means to latents, int32 [images][height][width][channels], for the same positions. */

@@ -265,8 +265,8 @@ static int64_t product(const Term *terms, int64_t term_count, const float *gain,
     return 0;
 }
 
-static int64_t parameters(const Parameters *given, const float *x, float *means, uint8_t *rows, const Shape *shape,
-                          int64_t begin, int64_t end) {
+static int64_t parameters(const Parameters *given, const float *x, float *means, uint8_t *scale_indices,
+                          const Shape *shape, int64_t begin, int64_t end) {
     int64_t inputs = given->means.inputs, outputs = given->means.outputs, stride = padded(inputs);
     int64_t half_width = shape->width / 2;
     operand *u = scratch(CHUNK * stride);
@@ -289,11 +289,11 @@ static int64_t parameters(const Parameters *given, const float *x, float *means,
                     int64_t output = first + half * LANES, some = outputs - output;
                     if (some <= 0) continue;
                     int64_t to = (start + top + i) * outputs + output;
-                    vf mean = mul(sums[i][half], load(given->unit + output));
+                    vf mean = mul(sums[i][half], load(given->sigma_in_steps + output));
                     mean = clamp(mean, set(-given->mean_limit), set(given->mean_limit));
                     store_some(means + to, to_float(rounded(mean)), some);
-                    vf row = add(load(given->log_unit + output), mul(logs[i][half], set(given->scale_step)));
-                    store_bytes(rows + to, rounded(clamp(row, set(0), set(given->last_row))), some);
+                    vf index = add(load(given->log_sigma + output), mul(logs[i][half], set(given->scale_step)));
+                    store_bytes(scale_indices + to, rounded(clamp(index, set(0), set(given->last_scale_index))), some);
                 }
         }
     }

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ....bitstream.tables import ProbabilityTables
 from ...model.config import LATENT_FRACTION, ROWS, TABLE_ROWS, ModelConfig
 from ...model.constants import INPUT_LIMIT, MEAN_LIMIT, MEAN_ONE, SCALE_ONE, STEPS
-from ...model.rate import row_rate
+from ...model.rate import rate_of as row_rate
 from ...training.model.layers import allocate
 from ...training.model.prior import select_step, write_step
 from .analysis import IntegerAnalysis, IntegerHyperAnalysis

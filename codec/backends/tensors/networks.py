@@ -25,27 +25,27 @@ class TensorNetworks:
         self.kernels = next(iter(levels().values()), None)
         self.probabilities = model.probability_tables()
         tables = (model.unit, model.worth, model.rate_weight, model.hyper_rows)
-        self.unit, self.worth, self.rate_weight, self.hyper_rows = map(_array, tables)
+        self.sigma_in_steps, self.rd_weight, self.rate_weight, self.hyper_scale_indices = map(_array, tables)
 
-    def analyse(self, images: Pixels, row: int) -> Floats:
+    def analyse(self, images: Pixels, rate_index: int) -> Floats:
         """Latents in standard deviations."""
-        return _array(self.model.analyse(self._tensor(images), row))
+        return _array(self.model.analyse(self._tensor(images), rate_index))
 
-    def analyse_hyper(self, y: Floats, row: int) -> npt.NDArray[np.int32]:
+    def analyse_hyper(self, y: Floats, rate_index: int) -> npt.NDArray[np.int32]:
         """Hyper-latents."""
-        return _array(self.model.analyse_hyper(self._tensor(y), row))
+        return _array(self.model.analyse_hyper(self._tensor(y), rate_index))
 
-    def walk(self, z: npt.NDArray[np.int32], row: int, resolve: Resolve) -> Latents:
+    def run_context_steps(self, z: npt.NDArray[np.int32], rate_index: int, resolve: Resolve) -> Latents:
         """Latents from hyper-latents."""
 
         def on_arrays(step: int, mean: Tensor, rows: Tensor) -> Tensor:
             return self._tensor(resolve(step, _array(mean), _array(rows)))
 
-        return _array(self.model.walk(self._tensor(z), row, on_arrays))
+        return _array(self.model.walk(self._tensor(z), rate_index, on_arrays))
 
-    def synthesise(self, latents: Latents, row: int) -> Pixels:
+    def synthesise(self, latents: Latents, rate_index: int) -> Pixels:
         """Pixels."""
-        return _array(self.model.synthesise(self._tensor(latents), row))
+        return _array(self.model.synthesise(self._tensor(latents), rate_index))
 
     def _tensor(self, array: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.model.unit.device)

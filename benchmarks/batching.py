@@ -1,6 +1,6 @@
 """Images of equal size through the networks together, against one after the other: how much time that takes.
 
-    python benchmarks/together.py IMAGE [--device cuda] [--threads 2]
+    python benchmarks/batching.py IMAGE [--device cuda] [--threads 2]
 
 Squares are cut out of IMAGE, as many of each size as are taken together on the device, and encoded at efforts 1 and 2
 and decoded both ways, in turns; the files and pixels have to be the same. Medians of all rounds.

@@ -13,7 +13,7 @@ from PIL import Image
 
 import cae as api
 from cae.bitstream.container import unpack
-from cae.codec.bit_usage import spent
+from cae.codec.bit_usage import bit_usage
 from cae.codec.torch_codec import load_codec
 
 Run = Callable[..., CompletedProcess[str]]
@@ -29,7 +29,7 @@ def half() -> bytes:
 
 def test_bits_add_up_and_lie_where_the_picture_is_rich(half: bytes) -> None:
     container = unpack(half)
-    found = spent(load_codec("cpu"), container)
+    found = bit_usage(load_codec("cpu"), container)
     total = found.hyper + sum(found.steps)
     payload = 8 * sum(len(tile.payload) for tile in container.tiles)
     assert total <= payload <= total + 8 * 16

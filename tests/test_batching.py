@@ -34,11 +34,11 @@ def walks(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     for networks in (codec.coder.networks, load_light().coder.networks):  # the commands take the latter
 
-        def counting(z: Any, *arguments: Any, walk: Callable[..., Any] = networks.walk) -> Any:
+        def counting(z: Any, *arguments: Any, run: Callable[..., Any] = networks.run_context_steps) -> Any:
             seen.append(len(z))
-            return walk(z, *arguments)
+            return run(z, *arguments)
 
-        monkeypatch.setattr(networks, "walk", counting)
+        monkeypatch.setattr(networks, "run_context_steps", counting)
     return seen
 
 
