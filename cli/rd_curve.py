@@ -102,6 +102,7 @@ def rd_curve(
     _check_outputs(report, plot, csv_file, json_file)
     from ..codec.evaluation import anchors as published
     from ..codec.evaluation.cache import default_folder
+    from ..codec.evaluation.export import to_csv, to_json
     from ..codec.evaluation.images import find_images, open_images
     from ..codec.evaluation.measure import MeasurementError, measure, threads_of
     from ..codec.evaluation.summary import Summary
@@ -137,15 +138,16 @@ def rd_curve(
             curves = published.anchors() if anchors is not None else ()
             facts = _facts(jobs, threads)
             if csv_file is not None:
-                _write(csv_file, summary.to_csv())
+                _write(csv_file, to_csv(summary))
             if json_file is not None:
-                _write(json_file, summary.to_json(**facts))
+                _write(json_file, to_json(summary, **facts))
             if plot is not None:
                 from ..codec.evaluation.plot import draw
 
                 _write(plot, draw(summary, plot.suffix.lower().lstrip("."), curves))
             if report is not None:
-                from ..codec.evaluation.report import compare, make_report
+                from ..codec.evaluation.report import make_report
+                from ..codec.evaluation.samples import compare
 
                 rates = [value for name, value in at if name == "bpp"] or [0.5]
                 comparisons = compare(summary, shown, rates, cache, threads)

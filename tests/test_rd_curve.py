@@ -21,7 +21,9 @@ from PIL import Image
 
 from cae.cli import extras
 from cae.codec.evaluation import anchors, measure
-from cae.codec.evaluation.codecs import PillowCodec
+from cae.codec.evaluation.cache import Cache
+from cae.codec.evaluation.codecs import PillowCodec, make_codec
+from cae.codec.evaluation.images import open_images
 
 Run = Callable[..., "CompletedProcess[str]"]
 Bytes = npt.NDArray[np.uint8]
@@ -65,7 +67,7 @@ def test_table(cae: Run, folder: Path) -> None:
     lines = run.stdout.splitlines()
     assert lines[0].startswith("2 images, 200x120 and 80x120. Every image counts the same")
     deltas = lines[lines.index(next(line for line in lines if line.startswith("BD-rate against jpeg"))) :]
-    assert deltas[1].split() == ["codec", "PSNR", "over", "PSNR", "BD-PSNR", "encode", "decode"]
+    assert deltas[1].split() == ["codec", "PSNR", "over", "PSNR", "BD-PSNR", "worst", "encode", "decode"]
     assert deltas[2].split()[:2] == ["jpeg", "+0.0"]
     assert deltas[3].split()[0] == "webp"
     assert float(deltas[3].split()[1]) < -10
@@ -96,17 +98,64 @@ def test_every_point_is_a_real_file(cae: Run, folder: Path, tmp_path: Path) -> N
         assert row["ms-ssim"] == ""  # too small for five scales
         assert float(row["ssimulacra2"]) < 100
         assert 0 < float(row["encode_seconds"]) < 10
+        y, x = int(row["worst_block_y"]), int(row["worst_block_x"])
+        block = np.mean(difference[y : y + 16, x : x + 16] ** 2)
+        assert float(row["worst_block_mse"]) == pytest.approx(block)
+        assert float(row["worst_block"]) == pytest.approx(block / np.mean(difference**2))
+        assert 1 < float(row["block_tail"]) < float(row["worst_block"])
     # Means over the images, each counted once, though one is two and a half times as large.
     for mean in facts["means"]:
         own = [row for row in facts["points"] if (row["codec"], row["quality"]) == (mean["codec"], mean["quality"])]
         assert len(own) == 2
         for name in ("bpp", "psnr"):
             assert mean[name] == pytest.approx((own[0][name] + own[1][name]) / 2)
+        assert mean["block_tail"] == pytest.approx((own[0]["block_tail"] + own[1]["block_tail"]) / 2)
+        worst = max(own, key=lambda row: row["worst_block"])
+        assert mean["worst_block_image"] == worst["image"]
+        for name in ("worst_block", "worst_block_x", "worst_block_y", "worst_block_mse"):
+            assert mean[name] == worst[name]
     assert facts["notes"] == ["MS-SSIM: not taken of 2 images with a side below 176 pixels"]
     assert facts["codecs"][0]["settings"]["subsampling"] == "4:2:0"
     none = {(entry["codec"], entry["metric"]): entry.get("none") for entry in facts["deltas"]}
     assert none["jxl", "ms-ssim"] == "no curve"
     assert none["jxl", "psnr"] is None
+
+
+def test_the_worst_block_of_each_quality_is_shown(
+    cae: Run, folder: Path, photo: Bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a codec that breaks a block of one of the pictures at high qualities."""
+    broken = {make_codec("webp").encode(photo, quality) for quality in (55, 75, 86, 92)}
+    decode = PillowCodec.decode
+
+    def breaking(self: PillowCodec, data: bytes) -> Bytes:
+        pixels = decode(self, data)
+        if data in broken:
+            pixels[32:48, 96:112] = 255 - pixels[32:48, 96:112]
+        return pixels
+
+    monkeypatch.setattr(PillowCodec, "decode", breaking)
+    lines = cae("rd-curve", folder, "--codecs", "jpeg,webp").stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    rows = [line.split() for line in lines[lines.index("webp") + 2 :][:8]]
+    assert [row[-2:] == ["96,32", "wide.png"] for row in rows] == [False] * 4 + [True] * 4
+    assert float(rows[-1][-3].rstrip("x")) > 50 > float(rows[0][-3].rstrip("x"))
+    overall = next(line for line in lines if line.startswith("webp  ")).split()
+    assert overall[-5] == rows[-1][-3]
+
+
+def test_equal_pictures_have_no_worst_block(cae: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (48, 32), "white").save(tmp_path / "white.png")
+    table = tmp_path / "points.csv"
+    run = cae("rd-curve", tmp_path / "white.png", *FAST, "--csv", table, "-o", tmp_path / "report.html")
+    assert (run.returncode, run.stderr) == (0, "")
+    lines = [line for line in run.stdout.splitlines() if "lossless" in line]
+    assert len(lines) >= 8
+    assert all(line.split()[-2:] == ["-", "none"] for line in lines)
+    rows = [row for row in csv.DictReader(io.StringIO(table.read_text())) if not row["psnr"]]
+    assert len(rows) == len(lines)
+    for row in rows:
+        assert (row["worst_block"], row["worst_block_x"], row["worst_block_mse"], row["block_tail"]) == ("", "", "", "")
 
 
 def test_no_overlap_is_said(cae: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +196,27 @@ def test_second_run_measures_only_what_is_new(
     assert cae("rd-curve", folder, *FAST, "--no-cache").returncode == 0
     assert len(encoded) >= 2 * 2 * 8
     assert sorted(cache.rglob("*")) == before
+
+
+def test_results_of_a_version_that_knew_no_blocks_are_measured_again(
+    cae: Run, folder: Path, encoded: list[tuple[str, float]], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (image,), _ = open_images([folder / "wide.png"])
+    codec = measure.load("webp", 1)
+    for quality in codec.qualities:
+        key = measure.point_key(image, codec, quality, measure.threads_of(1))
+        del key["blocks"]
+        old = {"bytes": 9, "encode_seconds": 1, "decode_seconds": 1, "metrics": {"psnr": "40.0"}}
+        Cache(cache).put(key, old)
+    values = cache / "points.json"
+    run = cae("rd-curve", image.path, "--codecs", "webp", "--metrics", "psnr", "--json", values)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert {quality for _, quality in encoded} == set(codec.qualities)
+    assert all(point["bytes"] > 9 and point["worst_block"] > 1 for point in json.loads(values.read_text())["points"])
+    encoded.clear()
+    monkeypatch.setattr(measure, "PERCENTILE", 99.0)  # another definition
+    cae("rd-curve", image.path, "--codecs", "webp", "--metrics", "psnr")
+    assert {quality for _, quality in encoded} == set(codec.qualities)
 
 
 def test_images_without_a_cache_entry_are_known_by_their_pixels(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .blocks import WorstBlock, worst_of
 from .curve import Curve, Delta, Point, delta
 from .images import TestImage
 from .measure import Measurement
@@ -26,7 +24,11 @@ WEIGHTING = (
 
 @dataclass(frozen=True)
 class Mean:
-    """A quality of a codec over all images: mean rate, mean metrics, median times in seconds."""
+    """A quality of a codec over all images: mean rate, mean metrics, median times in seconds.
+
+    worst: the worst block of all images, None if all are as they were; tail: mean over the images of
+    `BlockErrors.tail`, NaN then.
+    """
 
     codec: str
     quality: float
@@ -34,6 +36,8 @@ class Mean:
     metrics: dict[str, float]
     encode_seconds: float
     decode_seconds: float
+    worst: WorstBlock | None
+    tail: float
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,11 @@ class Summary:
             statistics.median(measurement.decode_seconds for measurement in own),
         )
 
+    def worst(self, codec: str) -> WorstBlock | None:
+        """The worst block of a codec at any of its qualities."""
+        own = (measurement for measurement in self.measurements if measurement.codec == codec)
+        return worst_of((measurement.image, measurement.blocks) for measurement in own)
+
     def too_small(self) -> list[str]:
         """A line for each metric that some images are too small for."""
         lines = []
@@ -120,64 +129,6 @@ class Summary:
                 lines.append(f"{METRICS[name].label}: not taken of {images} with a side below {side} pixels")
         return lines
 
-    def to_dict(self, **facts: Any) -> dict[str, Any]:
-        """All of it as JSON values; a number that is not finite is null."""
-        return {
-            **facts,
-            "weighting": WEIGHTING,
-            "notes": self.too_small(),
-            "reference": self.reference,
-            "images": [
-                {"name": image.name, "width": image.width, "height": image.height, "sha256": image.sha256}
-                for image in self.images
-            ],
-            "codecs": [{"name": codec, "settings": self.settings[codec]} for codec in self.codecs],
-            "means": [
-                {"codec": mean.codec, "quality": mean.quality, "bpp": mean.bpp}
-                | {name: finite(value) for name, value in mean.metrics.items()}
-                | {"encode_seconds": mean.encode_seconds, "decode_seconds": mean.decode_seconds}
-                for mean in self.means
-            ],
-            "deltas": [
-                {"codec": codec, "metric": metric}
-                | (
-                    {"none": found}
-                    if isinstance(found, str)
-                    else {"bd_rate": found.rate, "gain": finite(found.gain), "overlap": [found.low, found.high]}
-                )
-                for codec in self.codecs
-                if self.conclusive
-                for metric in self.metrics
-                for found in [self.delta(codec, metric)]
-            ],
-            "points": [self._row(measurement) for measurement in self.measurements],
-        }
-
-    def to_json(self, **facts: Any) -> str:
-        """`to_dict` as text."""
-        return json.dumps(self.to_dict(**facts), indent=1, allow_nan=False) + "\n"
-
-    def to_csv(self) -> str:
-        """A line for each measured point; what is not finite is an empty field."""
-        text = io.StringIO()
-        rows = [self._row(measurement) for measurement in self.measurements]
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
-        return text.getvalue()
-
-    def _row(self, measurement: Measurement) -> dict[str, Any]:
-        return {
-            "image": measurement.image,
-            "codec": measurement.codec,
-            "quality": measurement.quality,
-            "bytes": measurement.bytes,
-            "bpp": measurement.bpp,
-            **{name: finite(value) for name, value in measurement.metrics.items()},
-            "encode_seconds": round(measurement.encode_seconds, 6),
-            "decode_seconds": round(measurement.decode_seconds, 6),
-        }
-
 
 def finite(value: float) -> float | None:
     """The value, None if it is infinite or NaN."""
@@ -185,10 +136,7 @@ def finite(value: float) -> float | None:
 
 
 def _mean(codec: str, quality: float, points: Sequence[Measurement]) -> Mean:
-    metrics = {}
-    for name in points[0].metrics:
-        values = [point.metrics[name] for point in points if not math.isnan(point.metrics[name])]
-        metrics[name] = float(np.mean(values)) if values else math.nan
+    metrics = {name: _mean_of(point.metrics[name] for point in points) for name in points[0].metrics}
     return Mean(
         codec,
         quality,
@@ -196,4 +144,12 @@ def _mean(codec: str, quality: float, points: Sequence[Measurement]) -> Mean:
         metrics,
         statistics.median(point.encode_seconds for point in points),
         statistics.median(point.decode_seconds for point in points),
+        worst_of((point.image, point.blocks) for point in points),
+        _mean_of(point.blocks.tail for point in points if point.blocks),
     )
+
+
+def _mean_of(values: Iterable[float]) -> float:
+    """Of those that are numbers; NaN if none is."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return float(np.mean(numbers)) if numbers else math.nan

@@ -1,0 +1,88 @@
+"""A summary as JSON and CSV: every measured point, means, deltas."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from .blocks import BlockErrors
+from .measure import Measurement
+from .summary import WEIGHTING, Summary, finite
+
+
+def to_dict(summary: Summary, **facts: Any) -> dict[str, Any]:
+    """All of it as JSON values; a number that is not finite is null."""
+    return {
+        **facts,
+        "weighting": WEIGHTING,
+        "notes": summary.too_small(),
+        "reference": summary.reference,
+        "images": [
+            {"name": image.name, "width": image.width, "height": image.height, "sha256": image.sha256}
+            for image in summary.images
+        ],
+        "codecs": [{"name": codec, "settings": summary.settings[codec]} for codec in summary.codecs],
+        "means": [
+            {"codec": mean.codec, "quality": mean.quality, "bpp": mean.bpp}
+            | {name: finite(value) for name, value in mean.metrics.items()}
+            | _block_fields(mean.worst.errors if mean.worst else None)
+            | {"worst_block_image": mean.worst and mean.worst.image, "block_tail": finite(mean.tail)}
+            | {"encode_seconds": mean.encode_seconds, "decode_seconds": mean.decode_seconds}
+            for mean in summary.means
+        ],
+        "deltas": [
+            {"codec": codec, "metric": metric}
+            | (
+                {"none": found}
+                if isinstance(found, str)
+                else {"bd_rate": found.rate, "gain": finite(found.gain), "overlap": [found.low, found.high]}
+            )
+            for codec in summary.codecs
+            if summary.conclusive
+            for metric in summary.metrics
+            for found in [summary.delta(codec, metric)]
+        ],
+        "points": [_row(measurement) for measurement in summary.measurements],
+    }
+
+
+def to_json(summary: Summary, **facts: Any) -> str:
+    """`to_dict` as text."""
+    return json.dumps(to_dict(summary, **facts), indent=1, allow_nan=False) + "\n"
+
+
+def to_csv(summary: Summary) -> str:
+    """A line for each measured point; what is not finite is an empty field."""
+    text = io.StringIO()
+    rows = [_row(measurement) for measurement in summary.measurements]
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _row(measurement: Measurement) -> dict[str, Any]:
+    return {
+        "image": measurement.image,
+        "codec": measurement.codec,
+        "quality": measurement.quality,
+        "bytes": measurement.bytes,
+        "bpp": measurement.bpp,
+        **{name: finite(value) for name, value in measurement.metrics.items()},
+        **_block_fields(measurement.blocks),
+        "block_tail": measurement.blocks and measurement.blocks.tail,
+        "encode_seconds": round(measurement.encode_seconds, 6),
+        "decode_seconds": round(measurement.decode_seconds, 6),
+    }
+
+
+def _block_fields(errors: BlockErrors | None) -> dict[str, Any]:
+    """Of the worst block: nulls where no block has an error."""
+    return {
+        "worst_block": errors and errors.ratio,
+        "worst_block_x": errors and errors.x,
+        "worst_block_y": errors and errors.y,
+        "worst_block_mse": errors and errors.mse,
+    }
