@@ -22,6 +22,7 @@ from .failures import NO_OUTPUT, UNEXPECTED, Failure, about
 from .files import check_output, utf8, write_file
 
 if TYPE_CHECKING:
+    from ..codec.evaluation.equal import Target
     from ..codec.evaluation.images import TestImage
     from ..codec.evaluation.protocol import ImageCodec
 
@@ -44,7 +45,7 @@ def _list_codecs(ctx: click.Context, option: click.Parameter, value: bool) -> No
     ctx.exit()
 
 
-def _partners(ctx: click.Context, option: click.Parameter, words: tuple[str, ...]) -> list[tuple[str, float]]:
+def _pairs(ctx: click.Context, option: click.Parameter, words: tuple[str, ...]) -> list[tuple[str, float]]:
     pairs = []
     for word in words:
         name, _, number = word.partition("=")
@@ -52,10 +53,10 @@ def _partners(ctx: click.Context, option: click.Parameter, words: tuple[str, ...
             value = float(number)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value) or not name or (name == "bpp" and value <= 0):
-            raise click.BadParameter(f"{word} is not of the form bpp=0.5 or psnr=34")
+        if not math.isfinite(value) or not name:
+            raise click.BadParameter(f"{word} is not of the form ssimulacra2=70, psnr=34 or bpp=0.5")
         pairs.append((name, value))
-    return pairs
+    return list(dict.fromkeys(pairs))
 
 
 @click.command("rd-curve")
@@ -69,8 +70,14 @@ def _partners(ctx: click.Context, option: click.Parameter, words: tuple[str, ...
     "--list-codecs", is_flag=True, is_eager=True, expose_value=False, callback=_list_codecs, help="Show them and exit."
 )
 @click.option("--metrics", metavar="A,B,...", help="psnr, psnr-y, ms-ssim, ssimulacra2 (the default: these), ssim.")
-@click.option("--reference", metavar="CODEC", help="BD-rates are against this one.  [default: jpeg, if measured]")
-@click.option("--at", metavar="NAME=VALUE", multiple=True, callback=_partners, help="bpp=0.5 or psnr=34: interpolate.")
+@click.option("--reference", metavar="CODEC", help="All are compared with this one.  [default: jpeg, if measured]")
+@click.option(
+    "--at",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_pairs,
+    help="Sizes at equal quality: ssimulacra2=70, psnr-y=36, ms-ssim=0.98; bpp=0.5: quality at equal size. Repeatable.",
+)
 @click.option("--anchors", type=click.Choice(["kodak"]), help="Published curves behind the measured ones.")
 @click.option("--show", metavar="NAME,...", help="The images that the report compares at equal size; three by default.")
 @click.option(
@@ -106,9 +113,11 @@ def rd_curve(
     from ..codec.evaluation.images import find_images, open_images
     from ..codec.evaluation.measure import MeasurementError, measure, threads_of
     from ..codec.evaluation.summary import Summary
-    from .rd_table import partner_lines, table_lines
+    from .rd_equal import equal_lines
+    from .rd_table import table_lines
 
-    chosen = _choose_metrics(metrics, at)
+    chosen = _choose_metrics(metrics)
+    targets = _check_targets(at, chosen)
     cache, threads = None if no_cache else default_folder(), threads_of(jobs)
     with tempfile.TemporaryDirectory(prefix="cae-") as scratch:
         found, failures = open_images(find_images(images) if images else _demonstration(Path(scratch)))
@@ -131,9 +140,9 @@ def rd_curve(
         try:
             with _progress(quiet) as progress:
                 points = measure(found, qualities, chosen, cache, jobs, progress)
-            summary = Summary(found, list(loaded), settings, chosen, reference, points, bool(images))
+            summary = Summary(found, list(loaded), settings, chosen, reference, points, targets, bool(images))
             if not quiet:
-                for line in [*table_lines(summary), *partner_lines(summary, at)]:
+                for line in [*table_lines(summary), *equal_lines(summary)]:
                     click.echo(line)
             curves = published.anchors() if anchors is not None else ()
             facts = _facts(jobs, threads)
@@ -149,7 +158,7 @@ def rd_curve(
                 from ..codec.evaluation.report import make_report
                 from ..codec.evaluation.samples import compare
 
-                rates = [value for name, value in at if name == "bpp"] or [0.5]
+                rates = [target.value for target in targets if target.name == "bpp"] or [0.5]
                 comparisons = compare(summary, shown, rates, cache, threads)
                 _write(report, make_report(summary, facts, curves, comparisons))
         except MeasurementError as error:
@@ -175,17 +184,27 @@ def _demonstration(folder: Path) -> list[Path]:
     return write_demo(folder)
 
 
-def _choose_metrics(words: str | None, at: Sequence[tuple[str, float]]) -> list[str]:
+def _choose_metrics(words: str | None) -> list[str]:
     from ..codec.evaluation.metrics import DEFAULT, METRICS
 
     chosen = list(dict.fromkeys(words.split(","))) if words else list(DEFAULT)
     for name in chosen:
         if name not in METRICS:
             raise click.UsageError(f"there is no metric {name}; there are {', '.join(METRICS)}")
-    for name, _ in at:
-        if name not in ("bpp", *chosen):
-            raise click.UsageError(f"--at {name}: measured are bpp, {', '.join(chosen)}")
     return chosen
+
+
+def _check_targets(at: Sequence[tuple[str, float]], metrics: Sequence[str]) -> list[Target]:
+    from ..bitstream.errors import InputError
+    from ..codec.evaluation.equal import Target, check_target
+
+    targets = [Target(*pair) for pair in at]
+    for target in targets:
+        try:
+            check_target(target, metrics)
+        except InputError as error:
+            raise click.UsageError(f"--at {error}") from error
+    return targets
 
 
 def _choose_images(words: str | None, found: Sequence[TestImage]) -> list[TestImage]:

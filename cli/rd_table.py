@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from ..codec.evaluation.blocks import BLOCKS, TAIL
 from ..codec.evaluation.metrics import METRICS
 from ..codec.evaluation.summary import WEIGHTING, Mean, Summary
-from .columns import WIDTH, columns, shorten
+from .columns import columns, shorten, wrapped
 
 _IMAGE = 20
 """Characters that the name of an image takes in a table at most."""
@@ -17,12 +16,12 @@ _IMAGE = 20
 
 def table_lines(summary: Summary) -> Iterator[str]:
     """The means of each codec, then deltas and times."""
-    yield from _wrapped(f"{summary.title[0].upper()}{summary.title[1:]}. {WEIGHTING}")
-    yield from _wrapped(f"{BLOCKS} {TAIL}")
+    yield from wrapped(f"{summary.title[0].upper()}{summary.title[1:]}. {WEIGHTING}")
+    yield from wrapped(f"{BLOCKS} {TAIL}")
     yield from summary.too_small()
     yield ""
     for codec in summary.codecs:
-        yield codec
+        yield summary.label(codec)
         yield from _mean_lines(summary.means_of(codec), summary.metrics)
         yield ""
     if not summary.conclusive:
@@ -53,14 +52,15 @@ def _mean_lines(means: Sequence[Mean], metrics: Sequence[str]) -> Iterator[str]:
 def _delta_lines(summary: Summary) -> Iterator[str]:
     names = list(summary.metrics) if summary.conclusive else []
     if names:
-        yield f"BD-rate against {summary.reference}, in percent (negative: smaller files at the same quality)"
+        reference = summary.label(summary.reference)
+        yield f"BD-rate against {reference}, in percent (negative: smaller files at the same quality)"
     heads = ["codec", *(METRICS[name].label for name in names)]
     if names:
         first = METRICS[names[0]].label
         heads += [f"over {first}", f"BD-{first}"]
     rows = []
     for codec in summary.codecs:
-        row = [codec]
+        row = [summary.label(codec)]
         for name in names:
             found = summary.delta(codec, name)
             row.append(found if isinstance(found, str) else f"{found.rate:+.1f}")
@@ -75,27 +75,6 @@ def _delta_lines(summary: Summary) -> Iterator[str]:
         row += [_times(worst.errors.ratio) if worst else "none", *map(_milliseconds, summary.times(codec))]
         rows.append(row)
     yield from columns([*heads, "worst", "encode", "decode"], rows)
-
-
-def partner_lines(summary: Summary, at: Sequence[tuple[str, float]]) -> Iterator[str]:
-    """What each codec has at a rate, or what rate it takes for a value of a metric; interpolated."""
-    width = max(len(codec) for codec in summary.codecs) + 2
-    for name, value in at:
-        yield ""
-        yield f"At {'bpp' if name == 'bpp' else METRICS[name].axis} = {value:g}, interpolated:"
-        for codec in summary.codecs:
-            words = []
-            for partner, found in summary.partner(codec, name, value).items():
-                axis = "bpp" if partner == "bpp" else METRICS[partner].axis
-                digits = 3 if partner == "bpp" else 2
-                words.append(
-                    f"{axis} {_number(found, digits) if math.isfinite(found) else 'outside what was measured'}"
-                )
-            yield f"  {codec:{width}}{'   '.join(words)}"
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _number(value: float, digits: int, sign: str = "") -> str:

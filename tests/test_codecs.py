@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from PIL import Image
 
 from cae.bitstream.errors import InputError, WeightsError
 from cae.codec.distortion import psnr
 from cae.codec.evaluation import zoo
-from cae.codec.evaluation.codecs import CODECS, make_codec
+from cae.codec.evaluation.codecs import CODECS, TUNES, make_codec
 from cae.codec.evaluation.protocol import UnavailableCodecError
 from cae.codec.installed import weights_folder
 
@@ -56,9 +59,35 @@ def test_default_qualities_cover_the_usual_rates() -> None:
 def test_options_change_the_settings() -> None:
     assert make_codec("avif:speed=3").settings["speed"] == 3
     assert make_codec("avif").settings["speed"] == 6
+    assert make_codec("avif").settings["tune"] == "iq"
+    both = make_codec("avif:speed=9:tune=psnr").settings
+    assert (both["speed"], both["tune"]) == (9, "psnr")
     assert make_codec("jpeg").settings != make_codec("jpeg-444").settings
     # The number of threads is no part of what is in the files.
     assert make_codec("avif", 2).settings == make_codec("avif", 1).settings
+
+
+def test_the_tune_of_avif_is_in_the_files(photo: Bytes) -> None:
+    files = {tune: make_codec(f"avif:speed=9:tune={tune}").encode(photo, 40) for tune in TUNES}
+    assert len(set(files.values())) == len(TUNES)
+    buffer = io.BytesIO()
+    Image.fromarray(photo).save(buffer, "AVIF", quality=40, speed=9, subsampling="4:4:4", advanced={"tune": "psnr"})
+    assert files["psnr"] == buffer.getvalue()
+    assert make_codec("avif:speed=9").encode(photo, 40) == files["iq"]
+
+
+def test_a_library_that_does_not_know_the_tune(monkeypatch: pytest.MonkeyPatch) -> None:
+    save = Image.Image.save
+
+    def without(self: Image.Image, *arguments: Any, **options: Any) -> None:
+        if options.get("advanced") == {"tune": "iq"}:
+            raise ValueError("Failed to encode image: Invalid codec-specific option")
+        save(self, *arguments, **options)
+
+    monkeypatch.setattr(Image.Image, "save", without)
+    with pytest.raises(UnavailableCodecError, match="the AVIF library of this Pillow has no tune iq"):
+        make_codec("avif")
+    make_codec("avif:tune=psnr")
 
 
 def test_own_weights_from_a_folder_or_a_file(photo: Bytes, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A summary as JSON and CSV: every measured point, means, deltas."""
+"""A summary as JSON and CSV: every measured point, means, deltas, codecs at equal quality."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from .blocks import BlockErrors
+from .equal import Size, Target, sizes, sizes_of_image, values_at
 from .measure import Measurement
 from .summary import WEIGHTING, Summary, finite
 
@@ -44,8 +45,33 @@ def to_dict(summary: Summary, **facts: Any) -> dict[str, Any]:
             for metric in summary.metrics
             for found in [summary.delta(codec, metric)]
         ],
+        "at": [_at(summary, target) for target in summary.at],
         "points": [_row(measurement) for measurement in summary.measurements],
     }
+
+
+def _at(summary: Summary, target: Target) -> dict[str, Any]:
+    if target.name == "bpp":
+        values = values_at(summary, target.value)
+        rows = [
+            {"codec": codec} | {name: finite(value) for name, value in found.items()} for codec, found in values.items()
+        ]
+        return {"bpp": target.value, "codecs": rows}
+    return {
+        "metric": target.name,
+        "value": target.value,
+        "codecs": [{"codec": codec, **_size(size)} for codec, size in sizes(summary, target).items()],
+        "images": [
+            {"image": image.name, "codec": codec, **_size(size)}
+            for image in summary.images
+            for codec, size in sizes_of_image(summary, image.name, target).items()
+        ],
+    }
+
+
+def _size(size: Size) -> dict[str, Any]:
+    none = {"none": size.none} if size.none else {}
+    return {"bpp": finite(size.bpp), "percent": finite(size.percent), **none}
 
 
 def to_json(summary: Summary, **facts: Any) -> str:

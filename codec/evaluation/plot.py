@@ -44,7 +44,7 @@ def draw(summary: Summary, kind: str, anchors: Sequence[Anchor] = ()) -> bytes:
                 markersize=5 if own else 3.5,
                 linewidth=3 if own else 1.5,
                 color=colour[codec],
-                label=codec,
+                label=summary.label(codec),
                 zorder=5 if own else 4,
             )
         if metric == "psnr":
@@ -62,7 +62,12 @@ def draw(summary: Summary, kind: str, anchors: Sequence[Anchor] = ()) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
     order = sorted(summary.codecs, key=is_own, reverse=True)
     figure.legend(
-        [handles[codec] for codec in order], order, loc="outside lower center", ncols=8, frameon=False, fontsize=11
+        [handles[codec] for codec in order],
+        [summary.label(codec) for codec in order],
+        loc="outside lower center",
+        ncols=8,
+        frameon=False,
+        fontsize=11,
     )
     buffer = io.BytesIO()
     # No date in it: the same figures give the same file.

@@ -13,6 +13,7 @@ from .anchors import Anchor, drawn
 from .blocks import BlockErrors
 from .measure import Measurement
 from .metrics import METRICS
+from .report_equal import equal_section
 from .report_tables import anchor_table, codec_table, worst_table
 from .samples import Comparison, show
 from .slider import PAGE, SCRIPT, STYLE
@@ -29,13 +30,14 @@ def make_report(
         title=escape(f"{summary.title[0].upper()}{summary.title[1:]}"),
         style=(PAGE / "report.css").read_text(encoding="utf-8") + STYLE,
         notes="".join(f"<p class=note>{escape(line)}.</p>" for line in summary.too_small()),
+        equal=equal_section(summary),
         table=codec_table(summary),
         blocks=worst_table(summary),
         anchors=anchor_table(summary, anchors),
         comparisons="".join(map(show, comparisons)),
         weighting=escape(WEIGHTING),
         settings="".join(
-            f"<li><b>{escape(codec)}</b>: "
+            f"<li><b>{escape(summary.label(codec))}</b>: "
             + escape(", ".join(f"{key} {value}" for key, value in summary.settings[codec].items()))
             for codec in summary.codecs
         ),
@@ -68,7 +70,7 @@ def _chart_data(summary: Summary, anchors: Sequence[Anchor]) -> dict[str, Any]:
         "images": [image.name for image in summary.images],
         "codecs": [
             {
-                "name": codec,
+                "name": summary.label(codec),
                 "colour": colour[codec],
                 "own": is_own(codec),
                 "mean": [

@@ -16,7 +16,6 @@ from .summary import Summary
 def codec_table(summary: Summary) -> str:
     """Deltas (if the images are worth them), the worst block and times of each codec."""
     names = list(summary.metrics) if summary.conclusive else []
-    colour = colours(summary.codecs)
     heads = [f"BD-rate<br>{METRICS[name].label}" for name in names]
     if names:
         heads += [f"over<br>{METRICS[names[0]].label}", f"BD-{METRICS[names[0]].label}"]
@@ -28,24 +27,22 @@ def codec_table(summary: Summary) -> str:
             if isinstance(found, str):
                 cells.append(f"<td class=quiet>{found}")
             else:
-                better = "better" if found.rate < -0.5 else "worse" if found.rate > 0.5 else ""
                 overlap = f"over {found.low:.1f} to {found.high:.1f}"
-                cells.append(f'<td class="{better}" title="{overlap}">{_signed(found.rate, 1)} %')
+                cells.append(f'<td class="{verdict(found.rate)}" title="{overlap}">{signed(found.rate, 1)} %')
         if deltas:
             first = deltas[0]
             cells += (
                 ["<td>", "<td>"]
                 if isinstance(first, str)
-                else [f"<td>{first.low:.1f}&ndash;{first.high:.1f}", f"<td>{_signed(first.gain, 2)}"]
+                else [f"<td>{first.low:.1f}&ndash;{first.high:.1f}", f"<td>{signed(first.gain, 2)}"]
             )
         cells.append(_worst_cell(summary, codec))
         cells += [f"<td>{1000 * seconds:,.{0 if seconds >= 0.01 else 1}f} ms" for seconds in summary.times(codec)]
-        name = f'<th scope=row><i style="background:{colour[codec]}"></i>{escape(codec)}'
-        rows.append(f"<tr{' class=own' if is_own(codec) else ''}>{name}{''.join(cells)}")
+        rows.append(codec_head(summary, codec) + "".join(cells))
     head = "".join(f"<th scope=col>{text}" for text in ["codec", *heads, "worst<br>block", "encode", "decode"])
     caption = (
-        f"BD-rate against {escape(summary.reference)}: mean difference in file size at equal quality over the range "
-        "that both curves cover; negative is smaller. Times are medians for a file."
+        f"BD-rate against {escape(summary.label(summary.reference))}: mean difference in file size at equal quality "
+        "over the range that both curves cover; negative is smaller. Times are medians for a file."
         if names
         else "No BD-rates: images made on the spot say nothing about photographs. Times are medians for a file."
     )
@@ -62,10 +59,8 @@ def _worst_cell(summary: Summary, codec: str) -> str:
 
 def worst_table(summary: Summary) -> str:
     """Where each codec's error is largest, at each quality."""
-    colour = colours(summary.codecs)
     rows = []
     for mean in summary.means:
-        name = f'<th scope=row><i style="background:{colour[mean.codec]}"></i>{escape(mean.codec)}'
         cells = [f"{mean.quality:g}", f"{mean.bpp:.3f}"]
         if mean.worst is None:
             cells += ["", "none", "", "", ""]
@@ -75,7 +70,7 @@ def worst_table(summary: Summary) -> str:
             cells.append(escape(mean.worst.image))
         *numbers, image = cells
         row = "".join(f"<td>{cell}" for cell in numbers) + f"<td class=source>{image}"
-        rows.append(f"<tr{' class=own' if is_own(mean.codec) else ''}>{name}{row}")
+        rows.append(codec_head(summary, mean.codec) + row)
     heads = ["codec", "quality", "bpp", f"{PERCENTILE} %", "worst<br>block", "its PSNR,<br>dB", "at x,y"]
     head = "".join(f"<th scope=col>{text}" for text in heads) + "<th scope=col class=source>of"
     return (
@@ -91,18 +86,31 @@ def anchor_table(summary: Summary, anchors: Sequence[Anchor]) -> str:
     reference = summary.curve(summary.reference, "psnr")
     found = sorted(((delta(reference, anchor.curve), anchor) for anchor in anchors), key=lambda pair: pair[0].rate)
     rows = "".join(
-        f"<tr><th scope=row>{escape(anchor.codec)}<td>{_signed(result.rate, 1)} %"
+        f"<tr><th scope=row>{escape(anchor.codec)}<td>{signed(result.rate, 1)} %"
         f"<td>{result.low:.1f}&ndash;{result.high:.1f}<td class=source>{escape(anchor.source)}"
         for result, anchor in found
     )
     return (
         "<details><summary>Published results on these images</summary><div class=wide><table><thead><tr>"
         "<th scope=col>codec<th scope=col>BD-rate<br>PSNR<th scope=col>over<br>PSNR<th scope=col class=source>source"
-        f"<tbody>{rows}</table></div><p class=note>Against {escape(summary.reference)} as measured here. Not measured "
-        "by this command: the points are those that each source gives for the same images.</p></details>"
+        f"<tbody>{rows}</table></div><p class=note>Against {escape(summary.label(summary.reference))} as measured "
+        "here. Not measured by this command: the points are those that each source gives for the same images.</p>"
+        "</details>"
     )
 
 
-def _signed(value: float, digits: int) -> str:
+def codec_head(summary: Summary, codec: str) -> str:
+    """The beginning of a codec's row."""
+    colour = colours(summary.codecs)[codec]
+    own = " class=own" if is_own(codec) else ""
+    return f'<tr{own}><th scope=row><i style="background:{colour}"></i>{escape(summary.label(codec))}'
+
+
+def verdict(percent: float) -> str:
+    """The class of a difference in size: half a percent is none."""
+    return "better" if percent < -0.5 else "worse" if percent > 0.5 else ""
+
+
+def signed(value: float, digits: int) -> str:
     """With a minus sign that is as wide as a plus."""
     return "&ndash;" if value != value else f"{value:+.{digits}f}".replace("-", "&minus;")

@@ -1,4 +1,4 @@
-"""From measured points to what is reported: means, curves, deltas, partner values, times."""
+"""From measured points to what is reported: means, curves, deltas, times."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from .blocks import WorstBlock, worst_of
 from .curve import Curve, Delta, Point, delta
+from .equal import Target
 from .images import TestImage
 from .measure import Measurement
 from .metrics import METRICS
@@ -44,7 +45,8 @@ class Mean:
 class Summary:
     """All that was measured; `codecs` are in the order asked for, `settings` by codec.
 
-    conclusive: whether the images are worth a conclusion; if not, no deltas are given out.
+    at: where codecs are compared at equal quality or equal rate. conclusive: whether the images are worth a conclusion;
+    if not, no deltas are given out.
     """
 
     images: Sequence[TestImage]
@@ -53,6 +55,7 @@ class Summary:
     metrics: Sequence[str]
     reference: str
     measurements: Sequence[Measurement]
+    at: Sequence[Target] = ()
     conclusive: bool = True
     means: Sequence[Mean] = field(init=False)
 
@@ -72,27 +75,23 @@ class Summary:
         to_curve = METRICS[metric].curve
         return Curve(Point(mean.bpp, to_curve(mean.metrics[metric])) for mean in self.means_of(codec))
 
+    def curve_of_image(self, codec: str, metric: str, image: str) -> Curve:
+        """The same of one image, by its name."""
+        to_curve = METRICS[metric].curve
+        own = (point for point in self.measurements if (point.codec, point.image) == (codec, image))
+        return Curve(Point(point.bpp, to_curve(point.metrics[metric])) for point in own)
+
+    def label(self, codec: str) -> str:
+        """The codec as it is listed: what it is asked for by, and what of AVIF's options decides most."""
+        tune = self.settings[codec].get("tune")
+        return codec if tune is None or "tune=" in codec else f"{codec} (tune {tune})"
+
     def delta(self, codec: str, metric: str) -> Delta | str:
         """Bjontegaard deltas against the reference, or why there are none."""
         try:
             return delta(self.curve(self.reference, metric), self.curve(codec, metric))
         except ValueError as error:
             return "no overlap" if "overlap" in str(error) else "no curve"
-
-    def partner(self, codec: str, name: str, value: float) -> dict[str, float]:
-        """At a rate (name "bpp") all metrics, at a value of a metric the rate; NaN outside what was measured."""
-        found = {}
-        for metric in self.metrics if name == "bpp" else [name]:
-            try:
-                curve = self.curve(codec, metric)
-            except ValueError:
-                found[metric if name == "bpp" else "bpp"] = math.nan
-                continue
-            if name == "bpp":
-                found[metric] = curve.value_at(value)
-            else:
-                found["bpp"] = curve.rate_at(value)
-        return found
 
     @property
     def title(self) -> str:
