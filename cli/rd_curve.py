@@ -155,8 +155,8 @@ def rd_curve(
 
                 _write(plot, draw(summary, plot.suffix.lower().lstrip("."), curves))
             if report is not None:
+                from ..codec.evaluation.equal_size import compare
                 from ..codec.evaluation.report import make_report
-                from ..codec.evaluation.samples import compare
 
                 rates = [target.value for target in targets if target.name == "bpp"] or [0.5]
                 comparisons = compare(summary, shown, rates, cache, threads)

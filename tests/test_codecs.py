@@ -16,7 +16,7 @@ from PIL import Image
 
 from cae.bitstream.errors import InputError, WeightsError
 from cae.codec.distortion import psnr
-from cae.codec.evaluation import zoo
+from cae.codec.evaluation import codecs, zoo
 from cae.codec.evaluation.codecs import CODECS, TUNES, make_codec
 from cae.codec.evaluation.protocol import UnavailableCodecError
 from cae.codec.installed import weights_folder
@@ -88,6 +88,24 @@ def test_a_library_that_does_not_know_the_tune(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(UnavailableCodecError, match="the AVIF library of this Pillow has no tune iq"):
         make_codec("avif")
     make_codec("avif:tune=psnr")
+
+
+def test_the_settings_know_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever room of the codec a module is in; those of training and evaluation aside."""
+    for name in ("bitstream/wire.py", "codec/coder.py", "codec/rooms/deep/one.py", "codec/evaluation/cache.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    packages = {
+        f"cae.{name}": types.SimpleNamespace(__path__=[str(tmp_path / name)]) for name in ("bitstream", "codec")
+    }
+    monkeypatch.setattr(codecs.importlib, "import_module", packages.__getitem__)
+    digests = [codecs._code_digest()]
+    for name in ("codec/evaluation/cache.py", "bitstream/wire.py", "codec/coder.py", "codec/rooms/deep/one.py"):
+        (tmp_path / name).write_text("2")
+        digests.append(codecs._code_digest())
+    assert digests[1] == digests[0]
+    assert len(set(digests)) == 4
 
 
 def test_own_weights_from_a_folder_or_a_file(photo: Bytes, tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from PIL import Image
 from cae.cli.main import main
 from cae.codec.evaluation.blocks import BlockErrors
 from cae.codec.evaluation.codecs import make_codec
+from cae.codec.evaluation.equal_size import _frame
 from cae.codec.evaluation.images import TestImage, open_images
 from cae.codec.evaluation.measure import largest_within
-from cae.codec.evaluation.samples import _frame
 from cae.codec.evaluation.slider import SCRIPT, STYLE, SliderImage, slider
 
 Bytes = npt.NDArray[np.uint8]

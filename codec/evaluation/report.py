@@ -11,11 +11,11 @@ from typing import Any
 
 from .anchors import Anchor, drawn
 from .blocks import BlockErrors
+from .equal_size import Comparison, show
 from .measure import Measurement
 from .metrics import METRICS
 from .report_equal import equal_section
 from .report_tables import anchor_table, codec_table, worst_table
-from .samples import Comparison, show
 from .slider import PAGE, SCRIPT, STYLE
 from .style import ANCHOR, DASHES, colours, is_own
 from .summary import WEIGHTING, Mean, Summary, finite
