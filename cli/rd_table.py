@@ -7,17 +7,28 @@ from collections.abc import Iterator, Sequence
 
 from ..codec.evaluation.blocks import BLOCKS, TAIL
 from ..codec.evaluation.metrics import METRICS
-from ..codec.evaluation.summary import WEIGHTING, Mean, Summary
-from .columns import columns, shorten, wrapped
+from ..codec.evaluation.summary import WEIGHTING, Mean, Summary, title_of
+from .columns import WIDTH, columns, shorten, wrapped
+from .rd_equal import equal_lines
 
 _IMAGE = 20
 """Characters that the name of an image takes in a table at most."""
 
 
-def table_lines(summary: Summary) -> Iterator[str]:
-    """The means of each codec, then deltas and times."""
-    yield from wrapped(f"{summary.title[0].upper()}{summary.title[1:]}. {WEIGHTING}")
+def table_lines(summaries: Sequence[Summary]) -> Iterator[str]:
+    """What was measured, and how; then for each summary its tables."""
+    title = title_of(summaries)
+    yield from wrapped(f"{title[0].upper()}{title[1:]}. {WEIGHTING}")
     yield from wrapped(f"{BLOCKS} {TAIL}")
+    for summary in summaries:
+        if summary.group:
+            yield from ("", summary.title, min(len(summary.title), WIDTH) * "=")
+        yield from _lines(summary)
+        yield from equal_lines(summary)
+
+
+def _lines(summary: Summary) -> Iterator[str]:
+    """The means of each codec, then deltas and times."""
     yield from summary.too_small()
     yield ""
     for codec in summary.codecs:

@@ -1,4 +1,4 @@
-"""The pictures of a report: images in files of equal size, under a slider."""
+"""Images in files of equal size, under a slider: the pictures of a report."""
 
 from __future__ import annotations
 
@@ -97,9 +97,10 @@ def show(comparison: Comparison) -> str:
             f"<td>{f'{file.errors.ratio:.1f}x' if file.errors else 'none'}"
             f"<td>{f'{file.errors.x},{file.errors.y}' if file.errors else ''}<td class=source>{remark}"
         )
+    name = f"{image.group}: {image.name}" if image.group else image.name
     shown = "" if whole else f" Shown is the middle, {width}x{height} pixels; the files are of the whole image."
     return (
-        f"<section class=comparison><h3>{escape(image.name)} at {comparison.bpp:g} bits per pixel</h3>"
+        f"<section class=comparison><h3>{escape(name)} at {comparison.bpp:g} bits per pixel</h3>"
         + slider(pictures, width, height, left=2 if len(pictures) > 2 else 0, right=1, framed=FRAMED)
         + f"<details><summary>Files of at most {comparison.target:,} bytes</summary><div class=wide><table><thead><tr>"
         "<th scope=col>codec<th scope=col>quality<th scope=col>bytes<th scope=col>bpp<th scope=col>PSNR, dB"

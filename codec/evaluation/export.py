@@ -1,10 +1,11 @@
-"""A summary as JSON and CSV: every measured point, means, deltas, codecs at equal quality."""
+"""Summaries as JSON and CSV: every measured point, means, deltas, codecs at equal quality."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from .blocks import BlockErrors
@@ -13,18 +14,27 @@ from .measure import Measurement
 from .summary import WEIGHTING, Summary, finite
 
 
-def to_dict(summary: Summary, **facts: Any) -> dict[str, Any]:
-    """All of it as JSON values; a number that is not finite is null."""
-    return {
+def to_dict(summaries: Sequence[Summary], **facts: Any) -> dict[str, Any]:
+    """All of it as JSON values; a number that is not finite is null. What was measured of groups is under "groups"."""
+    first = summaries[0]
+    common = {
         **facts,
         "weighting": WEIGHTING,
+        "reference": first.reference,
+        "codecs": [{"name": codec, "settings": first.settings[codec]} for codec in first.codecs],
+    }
+    if not first.group:
+        return common | _results(first)
+    return common | {"groups": [{"group": summary.group, **_results(summary)} for summary in summaries]}
+
+
+def _results(summary: Summary) -> dict[str, Any]:
+    return {
         "notes": summary.too_small(),
-        "reference": summary.reference,
         "images": [
             {"name": image.name, "width": image.width, "height": image.height, "sha256": image.sha256}
             for image in summary.images
         ],
-        "codecs": [{"name": codec, "settings": summary.settings[codec]} for codec in summary.codecs],
         "means": [
             {"codec": mean.codec, "quality": mean.quality, "bpp": mean.bpp}
             | {name: finite(value) for name, value in mean.metrics.items()}
@@ -74,15 +84,19 @@ def _size(size: Size) -> dict[str, Any]:
     return {"bpp": finite(size.bpp), "percent": finite(size.percent), **none}
 
 
-def to_json(summary: Summary, **facts: Any) -> str:
+def to_json(summaries: Sequence[Summary], **facts: Any) -> str:
     """`to_dict` as text."""
-    return json.dumps(to_dict(summary, **facts), indent=1, allow_nan=False) + "\n"
+    return json.dumps(to_dict(summaries, **facts), indent=1, allow_nan=False) + "\n"
 
 
-def to_csv(summary: Summary) -> str:
-    """A line for each measured point; what is not finite is an empty field."""
+def to_csv(summaries: Sequence[Summary]) -> str:
+    """A line for each measured point, with its group if it has one; what is not finite is an empty field."""
     text = io.StringIO()
-    rows = [_row(measurement) for measurement in summary.measurements]
+    rows = [
+        ({"group": summary.group} if summary.group else {}) | _row(measurement)
+        for summary in summaries
+        for measurement in summary.measurements
+    ]
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)

@@ -15,14 +15,14 @@ from .summary import Summary
 NONE = "&mdash;"
 
 
-def equal_section(summary: Summary) -> str:
+def equal_tables(summary: Summary) -> str:
     """Tables of all that was asked for; nothing if nothing was."""
     targets = [target for target in summary.at if target.name != "bpp"]
     rates = [target.value for target in summary.at if target.name == "bpp"]
     parts = [_sizes(summary, targets)] if targets else []
     parts += [_images(summary, target) for target in targets]
     parts += [_values(summary, bpp) for bpp in rates]
-    return f"<section><h2>At equal quality</h2>{''.join(parts)}</section>" if parts else ""
+    return "".join(parts)
 
 
 def _sizes(summary: Summary, targets: Sequence[Target]) -> str:

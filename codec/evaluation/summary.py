@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,8 @@ class Mean:
 class Summary:
     """All that was measured; `codecs` are in the order asked for, `settings` by codec.
 
-    at: where codecs are compared at equal quality or equal rate. conclusive: whether the images are worth a conclusion;
-    if not, no deltas are given out.
+    group: the kind of images that it is of, "" if kinds are not told apart. at: where codecs are compared at equal
+    quality or equal rate. conclusive: whether the images are worth a conclusion; if not, no deltas are given out.
     """
 
     images: Sequence[TestImage]
@@ -57,6 +57,7 @@ class Summary:
     measurements: Sequence[Measurement]
     at: Sequence[Target] = ()
     conclusive: bool = True
+    group: str = ""
     means: Sequence[Mean] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +97,11 @@ class Summary:
     @property
     def title(self) -> str:
         """What was measured, in a line."""
+        return f"{self.group}: {self.extent}" if self.group else self.extent
+
+    @property
+    def extent(self) -> str:
+        """The number of images and their sizes."""
         sizes = sorted({(image.width, image.height) for image in self.images}, reverse=True)
         size = " and ".join(f"{width}x{height}" for width, height in sizes)
         if len(sizes) > 2:
@@ -127,6 +133,24 @@ class Summary:
                 images = "1 image" if count == 1 else f"{count} images"
                 lines.append(f"{METRICS[name].label}: not taken of {images} with a side below {side} pixels")
         return lines
+
+
+def by_group(summary: Summary) -> list[Summary]:
+    """A summary of each kind of images; that of all alone where kinds are not told apart."""
+    summaries = []
+    for group in dict.fromkeys(image.group for image in summary.images):
+        images = [image for image in summary.images if image.group == group]
+        names = {image.name for image in images}
+        points = [point for point in summary.measurements if point.image in names]
+        summaries.append(replace(summary, images=images, measurements=points, group=group))
+    return summaries
+
+
+def title_of(summaries: Sequence[Summary]) -> str:
+    """What all of them are about, in a line."""
+    if len(summaries) == 1:
+        return summaries[0].title
+    return f"{sum(len(summary.images) for summary in summaries)} images in {len(summaries)} groups"
 
 
 def finite(value: float) -> float | None:

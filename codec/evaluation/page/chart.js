@@ -25,11 +25,12 @@
   }
 
   function draw() {
-    const image = Number(document.getElementById("image").value);
+    const [group, image] = document.getElementById("image").value.split(" ").map(Number); // image -1: the means
     const log = document.getElementById("log").checked;
-    const codecs = data.codecs.map((codec) => ({
+    const curves = data.groups[group].curves;
+    const codecs = data.codecs.map((codec, index) => ({
       ...codec,
-      points: (image < 0 ? codec.mean : codec.images[image]).filter((point) => point[2 + metric] !== null).sort((a, b) => a[1] - b[1]),
+      points: (image < 0 ? curves[index].mean : curves[index].images[image]).filter((point) => point[2 + metric] !== null).sort((a, b) => a[1] - b[1]),
     }));
     const shown = codecs.filter((codec) => !hidden.has(codec.name) && codec.points.length);
     const width = Math.max(320, Math.round(chart.clientWidth)), height = width < 600 ? 340 : 460;
@@ -139,7 +140,11 @@
     button.append(dot, codec.name);
   }
   const select = document.getElementById("image");
-  [`mean of ${data.images.length}`, ...data.images].forEach((name, index) => select.append(new Option(name, index - 1)));
+  for (const [group, { name, images }] of data.groups.entries()) {
+    const list = name ? Object.assign(document.createElement("optgroup"), { label: name }) : select;
+    [`mean of ${images.length}${name && " "}${name}`, ...images].forEach((text, index) => list.append(new Option(text, `${group} ${index - 1}`)));
+    if (name) select.append(list);
+  }
   select.addEventListener("change", draw);
   document.getElementById("log").addEventListener("change", draw);
   new ResizeObserver(draw).observe(chart.parentElement);
