@@ -22,9 +22,10 @@ def shorten(text: str, width: int) -> str:
     return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"
 
 
-def wrapped(text: str) -> list[str]:
-    """Prose as lines of WIDTH characters at most, but for longer words."""
-    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+def wrapped(text: str, indent: int = 0) -> list[str]:
+    """Prose as lines of WIDTH characters at most, but for longer words; indent: of all but the first."""
+    spaces = " " * indent
+    return textwrap.wrap(text, WIDTH, subsequent_indent=spaces, break_long_words=False, break_on_hyphens=False)
 
 
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

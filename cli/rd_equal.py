@@ -34,7 +34,10 @@ def _size_lines(summary: Summary, targets: Sequence[Target]) -> Iterator[str]:
     yield from wrapped(f"{head}. Interpolated on the curves of the means; {NONE} outside what was measured.")
     found = [sizes(summary, target) for target in targets]
     rows = [
-        [summary.label(codec), *(_size(size[codec], codec == summary.reference) for size in found)]
+        [
+            summary.label(codec),
+            *(_size(size[codec], summary.conclusive and codec != summary.reference) for size in found),
+        ]
         for codec in summary.codecs
     ]
     yield from columns(["codec", *map(str, targets)], rows)
@@ -43,10 +46,10 @@ def _size_lines(summary: Summary, targets: Sequence[Target]) -> Iterator[str]:
             yield from wrapped(f"{reference} has no size at {target}: no differences there.")
 
 
-def _size(size: Size, is_reference: bool) -> str:
+def _size(size: Size, compared: bool) -> str:
     if size.none:
         return f"{NO_CURVE if size.none == NO_CURVE else NONE:>5} {'':>9}"
-    percent = "" if is_reference else NONE if math.isnan(size.percent) else f"{size.percent:+.1f} %"
+    percent = "" if not compared else NONE if math.isnan(size.percent) else f"{size.percent:+.1f} %"
     return f"{size.bpp:.3f} {percent:>9}"
 
 

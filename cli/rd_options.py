@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .columns import wrapped
 from .extras import check_evaluation
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def list_codecs(ctx: click.Context, option: click.Parameter, value: bool) -> Non
                 make_codec(name)
         except CaeError as error:
             note = f" [not here: {error}]"
-        click.echo(f"{name:10} {line}{note}")
+        click.echo("\n".join(wrapped(f"{name:10} {line}{note}", indent=11)))
     ctx.exit()
 
 

@@ -133,7 +133,7 @@ def test_the_table() -> None:
 def test_without_a_conclusion_there_are_no_differences() -> None:
     lines = list(equal_lines(summary(Target("psnr", 31), conclusive=False)))
     assert "%" not in "".join(lines)
-    assert next(line for line in lines if line.startswith("jpeg")).split()[1] == "0.750"
+    assert next(line for line in lines if line.startswith("jpeg")).split() == ["jpeg", "0.750"]
     assert all(math.isnan(size.percent) for size in sizes(summary(conclusive=False), Target("psnr", 31)).values())
 
 
