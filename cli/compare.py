@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .columns import columns
 from .extras import check_evaluation
 from .failures import BAD_CAE_FILE, BAD_IMAGE, NO_OUTPUT, about
 from .files import check_output, utf8, write_file
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     help="Write a page to look at them: sliders, differences, and for .cae files where the bits went.",
 )
 def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
-    """Measure what each FILE (.cae or any image) has lost against the image ORIGINAL.
+    """Measure what each FILE (.cae or any image) has lost against the image ORIGINAL, and where most of it was lost.
 
     Transparent images are measured on white.
     """
     check_evaluation("compare")
-    from ..codec.evaluation.comparison import check_sizes, make_page, table
+    from ..codec.evaluation.blocks import ERROR
+    from ..codec.evaluation.comparison import check_sizes, make_page, table, worst_blocks
 
     if page is not None:
         check_suffix(page, ".html", ".htm")
@@ -44,16 +46,16 @@ def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
         versions.append(_open(path, maps=page is not None))
         check_sizes(first, versions[-1])
     heads, rows = table(first, versions)
-    widths = [max(len(line[column]) for line in [heads, *rows]) for column in range(len(heads))]
-    for line in [heads, *rows]:
-        cells = [
-            line[0].ljust(widths[0]),
-            *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)),
-        ]
-        click.echo("  ".join(cells).rstrip())
+    worst = worst_blocks(first, versions)
+    places = [
+        [version.name, *(errors.row() if errors else ("-", "-", "-", "none"))]
+        for version, errors in zip(versions, worst, strict=True)
+    ]
+    for line in [*columns(heads, rows), "", *columns(["worst block of", "x", "y", "PSNR", ERROR], places)]:
+        click.echo(line)
     if page is not None:
         with about(page, NO_OUTPUT):
-            write_file(page, utf8(make_page(first, versions, heads, rows)))
+            write_file(page, utf8(make_page(first, versions, heads, rows, worst)))
 
 
 def _open(path: Path, maps: bool) -> Version:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,42 +19,7 @@ from . import options
 from .extras import check_evaluation
 from .failures import NO_OUTPUT, UNEXPECTED, Failure, about
 from .files import check_output, utf8, write_file
-
-if TYPE_CHECKING:
-    from ..codec.evaluation.images import TestImage
-    from ..codec.evaluation.protocol import ImageCodec
-
-
-def _list_codecs(ctx: click.Context, option: click.Parameter, value: bool) -> None:
-    if not value or ctx.resilient_parsing:
-        return
-    check_evaluation("rd-curve")
-    from ..bitstream.errors import CaeError
-    from ..codec.evaluation.codecs import CODECS, DEFAULT, make_codec
-
-    for name, line in CODECS.items():
-        note = " [default]" if name in DEFAULT else ""
-        try:
-            if not name.startswith("zoo"):
-                make_codec(name)
-        except CaeError as error:
-            note = f" [not here: {error}]"
-        click.echo(f"{name:10} {line}{note}")
-    ctx.exit()
-
-
-def _partners(ctx: click.Context, option: click.Parameter, words: tuple[str, ...]) -> list[tuple[str, float]]:
-    pairs = []
-    for word in words:
-        name, _, number = word.partition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value) or not name or (name == "bpp" and value <= 0):
-            raise click.BadParameter(f"{word} is not of the form bpp=0.5 or psnr=34")
-        pairs.append((name, value))
-    return pairs
+from .rd_options import check_targets, choose_images, choose_metrics, list_codecs, load_codecs, pairs
 
 
 @click.command("rd-curve")
@@ -66,11 +30,18 @@ def _partners(ctx: click.Context, option: click.Parameter, words: tuple[str, ...
 @click.option("--plot", metavar="F.png|svg", type=options.FILE, help="The curves as a picture.")
 @click.option("--codecs", metavar="A,B,...", help="Which to measure, with their options; see --list-codecs.")
 @click.option(
-    "--list-codecs", is_flag=True, is_eager=True, expose_value=False, callback=_list_codecs, help="Show them and exit."
+    "--list-codecs", is_flag=True, is_eager=True, expose_value=False, callback=list_codecs, help="Show them and exit."
 )
 @click.option("--metrics", metavar="A,B,...", help="psnr, psnr-y, ms-ssim, ssimulacra2 (the default: these), ssim.")
-@click.option("--reference", metavar="CODEC", help="BD-rates are against this one.  [default: jpeg, if measured]")
-@click.option("--at", metavar="NAME=VALUE", multiple=True, callback=_partners, help="bpp=0.5 or psnr=34: interpolate.")
+@click.option("--reference", metavar="CODEC", help="All are compared with this one.  [default: jpeg, if measured]")
+@click.option(
+    "--at",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=pairs,
+    help="Sizes at equal quality: ssimulacra2=70, psnr-y=36, ms-ssim=0.98; bpp=0.5: quality at equal size. Repeatable.",
+)
+@click.option("--group", is_flag=True, help="Tables for each sub-folder of IMAGES by itself: kinds of images apart.")
 @click.option("--anchors", type=click.Choice(["kodak"]), help="Published curves behind the measured ones.")
 @click.option("--show", metavar="NAME,...", help="The images that the report compares at equal size; three by default.")
 @click.option(
@@ -88,6 +59,7 @@ def rd_curve(
     metrics: str | None,
     reference: str | None,
     at: list[tuple[str, float]],
+    group: bool,
     anchors: str | None,
     show: str | None,
     jobs: int,
@@ -100,25 +72,29 @@ def rd_curve(
     """
     check_evaluation("rd-curve")
     _check_outputs(report, plot, csv_file, json_file)
+    if group and (anchors is not None or not images):
+        raise click.UsageError("--group takes images of your own, and no --anchors: those are of all images together")
     from ..codec.evaluation import anchors as published
     from ..codec.evaluation.cache import default_folder
+    from ..codec.evaluation.export import to_csv, to_json
     from ..codec.evaluation.images import find_images, open_images
     from ..codec.evaluation.measure import MeasurementError, measure, threads_of
-    from ..codec.evaluation.summary import Summary
-    from .rd_table import partner_lines, table_lines
+    from ..codec.evaluation.summary import Summary, by_group
+    from .rd_table import table_lines
 
-    chosen = _choose_metrics(metrics, at)
+    chosen = choose_metrics(metrics)
+    targets = check_targets(at, chosen)
     cache, threads = None if no_cache else default_folder(), threads_of(jobs)
     with tempfile.TemporaryDirectory(prefix="cae-") as scratch:
-        found, failures = open_images(find_images(images) if images else _demonstration(Path(scratch)))
+        found, failures = open_images(find_images(images, group) if images else _demonstration(Path(scratch)), group)
         for line in failures:
             click.echo(f"cae: {line}; skipped", err=True)
         if not found:
             raise Failure("none of the images can be read", UNEXPECTED)
         if anchors is not None:
             published.check_images(image.sha256 for image in found)
-        shown = _choose_images(show, found)
-        loaded = _load_codecs(codecs, threads)
+        shown = choose_images(show, found)
+        loaded = load_codecs(codecs, threads)
         reference = reference or ("jpeg" if "jpeg" in loaded else next(iter(loaded)))
         if reference not in loaded:
             raise click.UsageError(f"the reference {reference} is not among the codecs {', '.join(loaded)}")
@@ -130,26 +106,27 @@ def rd_curve(
         try:
             with _progress(quiet) as progress:
                 points = measure(found, qualities, chosen, cache, jobs, progress)
-            summary = Summary(found, list(loaded), settings, chosen, reference, points, bool(images))
-            if not quiet:
-                for line in [*table_lines(summary), *partner_lines(summary, at)]:
-                    click.echo(line)
+            measured = Summary(found, list(loaded), settings, chosen, reference, points, targets, bool(images))
+            summaries = by_group(measured)
+            for line in table_lines(summaries) if not quiet else ():
+                click.echo(line)
             curves = published.anchors() if anchors is not None else ()
             facts = _facts(jobs, threads)
             if csv_file is not None:
-                _write(csv_file, summary.to_csv())
+                _write(csv_file, to_csv(summaries))
             if json_file is not None:
-                _write(json_file, summary.to_json(**facts))
+                _write(json_file, to_json(summaries, **facts))
             if plot is not None:
                 from ..codec.evaluation.plot import draw
 
-                _write(plot, draw(summary, plot.suffix.lower().lstrip("."), curves))
+                _write(plot, draw(summaries, plot.suffix.lower().lstrip("."), curves))
             if report is not None:
-                from ..codec.evaluation.report import compare, make_report
+                from ..codec.evaluation.equal_size import compare
+                from ..codec.evaluation.report import make_report
 
-                rates = [value for name, value in at if name == "bpp"] or [0.5]
-                comparisons = compare(summary, shown, rates, cache, threads)
-                _write(report, make_report(summary, facts, curves, comparisons))
+                rates = [target.value for target in targets if target.name == "bpp"] or [0.5]
+                comparisons = compare(measured, shown, rates, cache, threads)
+                _write(report, make_report(summaries, facts, curves, comparisons))
         except MeasurementError as error:
             raise Failure(str(error), UNEXPECTED) from error
     if failures:
@@ -171,49 +148,6 @@ def _demonstration(folder: Path) -> list[Path]:
     from ..codec.evaluation.demo import write_demo
 
     return write_demo(folder)
-
-
-def _choose_metrics(words: str | None, at: Sequence[tuple[str, float]]) -> list[str]:
-    from ..codec.evaluation.metrics import DEFAULT, METRICS
-
-    chosen = list(dict.fromkeys(words.split(","))) if words else list(DEFAULT)
-    for name in chosen:
-        if name not in METRICS:
-            raise click.UsageError(f"there is no metric {name}; there are {', '.join(METRICS)}")
-    for name, _ in at:
-        if name not in ("bpp", *chosen):
-            raise click.UsageError(f"--at {name}: measured are bpp, {', '.join(chosen)}")
-    return chosen
-
-
-def _choose_images(words: str | None, found: Sequence[TestImage]) -> list[TestImage]:
-    """Those of the report: asked for by name, or three spread over the set."""
-    if words is None:
-        return [found[index] for index in sorted({len(found) // 6, len(found) // 2, 5 * len(found) // 6})]
-    chosen = []
-    for word in words.split(","):
-        matching = [image for image in found if word in (image.name, Path(image.name).stem)]
-        if not matching:
-            raise click.UsageError(f"--show {word}: no image of that name")
-        chosen.append(matching[0])
-    return chosen
-
-
-def _load_codecs(words: str | None, threads: int) -> dict[str, ImageCodec]:
-    """Asked for by name: each must be here. By default: those that are, with a line about others."""
-    from ..codec.evaluation.codecs import DEFAULT
-    from ..codec.evaluation.measure import load
-    from ..codec.evaluation.protocol import UnavailableCodecError
-
-    loaded = {}
-    for word in dict.fromkeys(words.split(",")) if words else DEFAULT:
-        try:
-            loaded[word] = load(word, threads)
-        except UnavailableCodecError as error:
-            if words:
-                raise
-            click.echo(f"cae: {error}; left out", err=True)
-    return loaded
 
 
 @contextmanager

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from PIL import Image
 
 from cae.bitstream.errors import InputError, WeightsError
-from cae.codec.evaluation import zoo
-from cae.codec.evaluation.codecs import CODECS, make_codec
+from cae.codec.evaluation import codecs, zoo
+from cae.codec.evaluation.codecs import CODECS, TUNES, make_codec
 from cae.codec.evaluation.protocol import UnavailableCodecError
 from cae.codec.model.distortion import psnr
 from cae.codec.model.weights import weights_folder
@@ -56,9 +59,53 @@ def test_default_qualities_cover_the_usual_rates() -> None:
 def test_options_change_the_settings() -> None:
     assert make_codec("avif:speed=3").settings["speed"] == 3
     assert make_codec("avif").settings["speed"] == 6
+    assert make_codec("avif").settings["tune"] == "iq"
+    both = make_codec("avif:speed=9:tune=psnr").settings
+    assert (both["speed"], both["tune"]) == (9, "psnr")
     assert make_codec("jpeg").settings != make_codec("jpeg-444").settings
     # The number of threads is no part of what is in the files.
     assert make_codec("avif", 2).settings == make_codec("avif", 1).settings
+
+
+def test_the_tune_of_avif_is_in_the_files(photo: Bytes) -> None:
+    files = {tune: make_codec(f"avif:speed=9:tune={tune}").encode(photo, 40) for tune in TUNES}
+    assert len(set(files.values())) == len(TUNES)
+    buffer = io.BytesIO()
+    Image.fromarray(photo).save(buffer, "AVIF", quality=40, speed=9, subsampling="4:4:4", advanced={"tune": "psnr"})
+    assert files["psnr"] == buffer.getvalue()
+    assert make_codec("avif:speed=9").encode(photo, 40) == files["iq"]
+
+
+def test_a_library_that_does_not_know_the_tune(monkeypatch: pytest.MonkeyPatch) -> None:
+    save = Image.Image.save
+
+    def without(self: Image.Image, *arguments: Any, **options: Any) -> None:
+        if options.get("advanced") == {"tune": "iq"}:
+            raise ValueError("Failed to encode image: Invalid codec-specific option")
+        save(self, *arguments, **options)
+
+    monkeypatch.setattr(Image.Image, "save", without)
+    with pytest.raises(UnavailableCodecError, match="the AVIF library of this Pillow has no tune iq"):
+        make_codec("avif")
+    make_codec("avif:tune=psnr")
+
+
+def test_the_settings_know_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever room of the codec a module is in; those of training and evaluation aside."""
+    for name in ("bitstream/wire.py", "codec/coder.py", "codec/rooms/deep/one.py", "codec/evaluation/cache.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    packages = {
+        f"cae.{name}": types.SimpleNamespace(__path__=[str(tmp_path / name)]) for name in ("bitstream", "codec")
+    }
+    monkeypatch.setattr(codecs.importlib, "import_module", packages.__getitem__)
+    digests = [codecs._code_digest()]
+    for name in ("codec/evaluation/cache.py", "bitstream/wire.py", "codec/coder.py", "codec/rooms/deep/one.py"):
+        (tmp_path / name).write_text("2")
+        digests.append(codecs._code_digest())
+    assert digests[1] == digests[0]
+    assert len(set(digests)) == 4
 
 
 def test_own_weights_from_a_folder_or_a_file(photo: Bytes, tmp_path: Path) -> None:

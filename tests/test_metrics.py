@@ -70,6 +70,12 @@ def test_too_small_images_have_no_value() -> None:
     assert math.isnan(decibels(math.nan))
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_from_a_curve_back_to_the_value(name: str) -> None:
+    for value in (0.31, 0.9, 0.999):
+        assert METRICS[name].from_curve(METRICS[name].curve(value)) == pytest.approx(value)
+
+
 def test_bd_rate_of_a_constant_factor() -> None:
     anchor = [Point(0.1 * 2**k, 25 + 3 * k) for k in range(6)]
     assert bd_rate(anchor, anchor) == pytest.approx(0)

@@ -21,7 +21,9 @@ from PIL import Image
 
 from cae.cli import extras
 from cae.codec.evaluation import anchors, measure
-from cae.codec.evaluation.codecs import PillowCodec
+from cae.codec.evaluation.cache import Cache
+from cae.codec.evaluation.codecs import PillowCodec, make_codec
+from cae.codec.evaluation.images import open_images
 
 Run = Callable[..., "CompletedProcess[str]"]
 Bytes = npt.NDArray[np.uint8]
@@ -60,18 +62,15 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
 
 
 def test_table(cae: Run, folder: Path) -> None:
-    run = cae("rd-curve", folder, *FAST, "--at", "bpp=1", "--at", "psnr=30", "--at", "psnr=90")
+    run = cae("rd-curve", folder, *FAST)
     assert (run.returncode, run.stderr) == (0, "")
     lines = run.stdout.splitlines()
     assert lines[0].startswith("2 images, 200x120 and 80x120. Every image counts the same")
     deltas = lines[lines.index(next(line for line in lines if line.startswith("BD-rate against jpeg"))) :]
-    assert deltas[1].split() == ["codec", "PSNR", "over", "PSNR", "BD-PSNR", "encode", "decode"]
+    assert deltas[1].split() == ["codec", "PSNR", "over", "PSNR", "BD-PSNR", "worst", "encode", "decode"]
     assert deltas[2].split()[:2] == ["jpeg", "+0.0"]
     assert deltas[3].split()[0] == "webp"
     assert float(deltas[3].split()[1]) < -10
-    assert "At bpp = 1, interpolated:" in lines
-    assert "At PSNR (RGB), dB = 90, interpolated:" in lines
-    assert lines[-1].endswith("bpp outside what was measured")
 
 
 def test_every_point_is_a_real_file(cae: Run, folder: Path, tmp_path: Path) -> None:
@@ -96,17 +95,64 @@ def test_every_point_is_a_real_file(cae: Run, folder: Path, tmp_path: Path) -> N
         assert row["ms-ssim"] == ""  # too small for five scales
         assert float(row["ssimulacra2"]) < 100
         assert 0 < float(row["encode_seconds"]) < 10
+        y, x = int(row["worst_block_y"]), int(row["worst_block_x"])
+        block = np.mean(difference[y : y + 16, x : x + 16] ** 2)
+        assert float(row["worst_block_mse"]) == pytest.approx(block)
+        assert float(row["worst_block"]) == pytest.approx(block / np.mean(difference**2))
+        assert 1 < float(row["block_tail"]) < float(row["worst_block"])
     # Means over the images, each counted once, though one is two and a half times as large.
     for mean in facts["means"]:
         own = [row for row in facts["points"] if (row["codec"], row["quality"]) == (mean["codec"], mean["quality"])]
         assert len(own) == 2
         for name in ("bpp", "psnr"):
             assert mean[name] == pytest.approx((own[0][name] + own[1][name]) / 2)
+        assert mean["block_tail"] == pytest.approx((own[0]["block_tail"] + own[1]["block_tail"]) / 2)
+        worst = max(own, key=lambda row: row["worst_block"])
+        assert mean["worst_block_image"] == worst["image"]
+        for name in ("worst_block", "worst_block_x", "worst_block_y", "worst_block_mse"):
+            assert mean[name] == worst[name]
     assert facts["notes"] == ["MS-SSIM: not taken of 2 images with a side below 176 pixels"]
     assert facts["codecs"][0]["settings"]["subsampling"] == "4:2:0"
     none = {(entry["codec"], entry["metric"]): entry.get("none") for entry in facts["deltas"]}
     assert none["jxl", "ms-ssim"] == "no curve"
     assert none["jxl", "psnr"] is None
+
+
+def test_the_worst_block_of_each_quality_is_shown(
+    cae: Run, folder: Path, photo: Bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a codec that breaks a block of one of the pictures at high qualities."""
+    broken = {make_codec("webp").encode(photo, quality) for quality in (55, 75, 86, 92)}
+    decode = PillowCodec.decode
+
+    def breaking(self: PillowCodec, data: bytes) -> Bytes:
+        pixels = decode(self, data)
+        if data in broken:
+            pixels[32:48, 96:112] = 255 - pixels[32:48, 96:112]
+        return pixels
+
+    monkeypatch.setattr(PillowCodec, "decode", breaking)
+    lines = cae("rd-curve", folder, "--codecs", "jpeg,webp").stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    rows = [line.split() for line in lines[lines.index("webp") + 2 :][:8]]
+    assert [row[-2:] == ["96,32", "wide.png"] for row in rows] == [False] * 4 + [True] * 4
+    assert float(rows[-1][-3].rstrip("x")) > 50 > float(rows[0][-3].rstrip("x"))
+    overall = next(line for line in lines if line.startswith("webp  ")).split()
+    assert overall[-5] == rows[-1][-3]
+
+
+def test_equal_pictures_have_no_worst_block(cae: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (48, 32), "white").save(tmp_path / "white.png")
+    table = tmp_path / "points.csv"
+    run = cae("rd-curve", tmp_path / "white.png", *FAST, "--csv", table, "-o", tmp_path / "report.html")
+    assert (run.returncode, run.stderr) == (0, "")
+    lines = [line for line in run.stdout.splitlines() if "lossless" in line]
+    assert len(lines) >= 8
+    assert all(line.split()[-2:] == ["-", "none"] for line in lines)
+    rows = [row for row in csv.DictReader(io.StringIO(table.read_text())) if not row["psnr"]]
+    assert len(rows) == len(lines)
+    for row in rows:
+        assert (row["worst_block"], row["worst_block_x"], row["worst_block_mse"], row["block_tail"]) == ("", "", "", "")
 
 
 def test_no_overlap_is_said(cae: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +193,27 @@ def test_second_run_measures_only_what_is_new(
     assert cae("rd-curve", folder, *FAST, "--no-cache").returncode == 0
     assert len(encoded) >= 2 * 2 * 8
     assert sorted(cache.rglob("*")) == before
+
+
+def test_results_of_a_version_that_knew_no_blocks_are_measured_again(
+    cae: Run, folder: Path, encoded: list[tuple[str, float]], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (image,), _ = open_images([folder / "wide.png"])
+    codec = measure.load("webp", 1)
+    for quality in codec.qualities:
+        key = measure.point_key(image, codec, quality, measure.threads_of(1))
+        del key["blocks"]
+        old = {"bytes": 9, "encode_seconds": 1, "decode_seconds": 1, "metrics": {"psnr": "40.0"}}
+        Cache(cache).put(key, old)
+    values = cache / "points.json"
+    run = cae("rd-curve", image.path, "--codecs", "webp", "--metrics", "psnr", "--json", values)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert {quality for _, quality in encoded} == set(codec.qualities)
+    assert all(point["bytes"] > 9 and point["worst_block"] > 1 for point in json.loads(values.read_text())["points"])
+    encoded.clear()
+    monkeypatch.setattr(measure, "PERCENTILE", 99.0)  # another definition
+    cae("rd-curve", image.path, "--codecs", "webp", "--metrics", "psnr")
+    assert {quality for _, quality in encoded} == set(codec.qualities)
 
 
 def test_images_without_a_cache_entry_are_known_by_their_pixels(
@@ -217,9 +284,20 @@ def test_an_unreadable_image_is_skipped(cae: Run, folder: Path) -> None:
         (["--codecs", "avif:speed=11"], 2, "from 0 to 10"),
         (["--codecs", "cae:weights=EMPTY"], 5, "no weights in"),
         (["--metrics", "vmaf"], 2, "there is no metric vmaf"),
-        (["--at", "bpp"], 2, "bpp=0.5"),
-        (["--at", "bpp=-1"], 2, "bpp=0.5"),
-        (["--at", "ssim=0.9"], 2, "measured are bpp, psnr"),
+        (["--at", "bpp"], 2, "bpp is not of the form ssimulacra2=70, psnr=34 or bpp=0.5"),
+        (["--at", "=3"], 2, "=3 is not of the form"),
+        (["--at", "psnr=34", "--at", "psnr=high"], 2, "psnr=high is not of the form"),
+        (["--at", "psnr=inf"], 2, "psnr=inf is not of the form"),
+        (["--at", "bpp=-1"], 2, "--at bpp=-1: a rate is more than 0 bits per pixel"),
+        (["--at", "vmaf=90"], 2, "--at vmaf=90: there is no metric vmaf; there are bpp, psnr, "),
+        (
+            ["--at", "ssim=0.9"],
+            2,
+            "--at ssim=0.9: measured are bpp, psnr, psnr-y, ms-ssim, ssimulacra2; --metrics takes",
+        ),
+        (["--at", "ms-ssim=17"], 2, "--at ms-ssim=17: MS-SSIM is below 1"),
+        (["--at", "psnr=34", "--reference", "vvc"], 2, "the reference vvc is not among the codecs jpeg, webp"),
+        (["--codecs", "avif:tune=best"], 2, "the tune is one of iq, psnr, ssim, ssimulacra2"),
         (["--codecs", "webp", "--reference", "jpeg"], 2, "jpeg is not among the codecs webp"),
         (["--show", "that.png"], 2, "no image of that name"),
         (["--anchors", "kodak"], 2, "among these 1 images are 0 of them"),
@@ -293,7 +371,9 @@ def test_names_that_are_not_text(cae: Run, folder: Path, tmp_path: Path) -> None
 def test_list_codecs(cae: Run) -> None:
     run = cae("rd-curve", "--list-codecs")
     assert run.returncode == 0
-    names = [line.split()[0] for line in run.stdout.splitlines()]
+    lines = run.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    names = [line.split()[0] for line in lines if not line.startswith(" ")]
     assert names == ["jpeg", "jpeg-444", "webp", "avif", "avif-420", "jpeg2000", "jxl", "cae", "zoo:MODEL"]
     assert run.stdout.count("[default]") == 6
 

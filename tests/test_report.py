@@ -15,8 +15,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cae.cli.main import main
+from cae.codec.evaluation.blocks import BlockErrors
 from cae.codec.evaluation.codecs import make_codec
-from cae.codec.evaluation.images import open_images
+from cae.codec.evaluation.equal_size import _frame
+from cae.codec.evaluation.images import TestImage, open_images
 from cae.codec.evaluation.measure import largest_within
 from cae.codec.evaluation.slider import SCRIPT, STYLE, SliderImage, slider
 
@@ -127,12 +129,22 @@ def test_the_page_in_a_browser(browser: Any, page: Path, width: int) -> None:
     assert browser.execute_script("return document.querySelector('[data-layer=left] img').src") != before
     assert "bytes" in browser.find_element(By.CSS_SELECTOR, "[data-note=right]").text
 
+    # The right picture's worst block has a frame, the original none.
+    assert browser.execute_script("return [...document.querySelectorAll('.slider-frame')].map((f) => f.hidden)") == [
+        True,
+        False,
+    ]
+    assert re.match(r"x \d+, y \d+: ", browser.find_element(By.CSS_SELECTOR, "[data-frame-note=right]").text)
+    assert len(browser.find_elements(By.CSS_SELECTOR, "details tbody tr")) == 4 * 8 + 4  # worst blocks, and files
+
     # The chart: a tip under the pointer, another metric, a curve less.
     chart = browser.find_element(By.ID, "chart")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", chart)
     circle = browser.find_elements(By.CSS_SELECTOR, "#chart circle")[9]
     ActionChains(browser).move_to_element(circle).perform()
-    assert "bpp" in browser.find_element(By.ID, "tip").text
+    tip = browser.find_element(By.ID, "tip").text
+    assert "bpp" in tip
+    assert "worst block" in tip
     label = "return document.querySelector('#chart svg').getAttribute('aria-label')"
     assert browser.execute_script(label) == "rate against PSNR (RGB), dB"
     browser.find_elements(By.CSS_SELECTOR, "#metrics button")[1].click()
@@ -141,7 +153,7 @@ def test_the_page_in_a_browser(browser: Any, page: Path, width: int) -> None:
     browser.find_elements(By.CSS_SELECTOR, "#legend button")[0].click()
     assert browser.execute_script("return document.querySelectorAll('#chart circle').length") == count - 8
     browser.execute_script(
-        "const s = document.getElementById('image'); s.value = 0; s.dispatchEvent(new Event('change'))"
+        "const s = document.getElementById('image'); s.selectedIndex = 1; s.dispatchEvent(new Event('change'))"
     )
     assert browser.get_log("browser") == []
 
@@ -160,6 +172,23 @@ def test_a_slider_of_anything(browser: Any, tmp_path: Path) -> None:
     assert browser.get_log("browser") == []
     with pytest.raises(ValueError, match="two pictures"):
         slider(pictures[:1], 30, 20)
+
+
+def test_a_frame_only_where_the_block_is_shown(tmp_path: Path) -> None:
+    """Of a large image a piece of the middle is shown: 800 rows and 1310 columns of 1000 by 1638."""
+    image = TestImage("large.png", tmp_path, 1638, 1000, "")
+    piece = (100, 164, 800, 1310)
+    for x, y, expected in (
+        (160, 96, (-4, -4, 16, 16)),  # its corner is seen
+        (144, 96, None),
+        (800, 496, (636, 396, 16, 16)),
+        (1632, 496, None),
+        (800, 992, None),
+    ):
+        frame = _frame(BlockErrors(5, x, y, 25, 2), image, piece)
+        assert (frame and frame[:4]) == expected
+        assert frame is None or frame.note.startswith(f"x {x}, y {y}: ")
+    assert _frame(None, image, piece) is None
 
 
 def test_equal_size_is_the_largest_that_fits(tmp_path: Path, photo: Bytes) -> None:

@@ -3,7 +3,7 @@
 A codec is asked for by a word, its options behind colons:
 
     jpeg  jpeg-444  webp  avif  avif-420  jpeg2000  jxl  cae  zoo:MODEL
-    avif:speed=4    cae:effort=9    cae:weights=PATH    zoo:mbt2018-mean:weights=PATH
+    avif:speed=4    avif:tune=psnr    cae:effort=9    cae:weights=PATH    zoo:mbt2018-mean:weights=PATH
 
 To add one, write a class with what `protocol.ImageCodec` has and give its name a line in `CODECS` and `make_codec`.
 """
@@ -37,7 +37,10 @@ _PERCENT = Scale(0, 100, 1)
 
 @dataclass(frozen=True)
 class PillowCodec:
-    """A format that Pillow writes; `options` are those of its `save`, `feature` is Pillow's name of the library."""
+    """A format that Pillow writes; `options` are those of its `save`, `feature` is Pillow's name of the library.
+
+    advanced: options that Pillow hands on to libaom, for AVIF.
+    """
 
     name: str
     format: str
@@ -45,16 +48,21 @@ class PillowCodec:
     options: dict[str, Any]
     qualities: tuple[float, ...]
     scale: Scale = _PERCENT
+    advanced: dict[str, str] = field(default_factory=dict)
     runtime: dict[str, Any] = field(default_factory=dict)
     """Options that change how fast the files are written, not what is in them."""
 
     @property
     def settings(self) -> dict[str, Any]:
         library = str(features.version(self.feature)) if self.feature in features.get_supported() else self.feature
-        return {**self.options, "format": self.format, "library": library, "pillow": version("pillow")}
+        return {**self.options, **self.advanced, "format": self.format, "library": library, "pillow": version("pillow")}
 
     def encode(self, image: Pixels, quality: float) -> bytes:
-        setting = {"quality_layers": [quality]} if self.format == "JPEG2000" else {"quality": round(quality)}
+        setting: dict[str, Any] = (
+            {"quality_layers": [quality]} if self.format == "JPEG2000" else {"quality": round(quality)}
+        )
+        if self.advanced:
+            setting["advanced"] = self.advanced
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, self.format, **self.options, **self.runtime, **setting)
         return buffer.getvalue()
@@ -95,20 +103,28 @@ class CaeCodec:
         return self._codec.decode(data).pixels
 
 
+_NOT_CODING = ("evaluation", "training")
+"""Parts of cae.codec that files and pixels do not depend on."""
+
+
 def _code_digest() -> str:
     """A digest of the code that encodes and decodes: what older code measured is not taken for today's."""
     digest = hashlib.sha256()
     for name in ("cae.bitstream", "cae.codec"):
-        folder = Path(next(iter(importlib.import_module(name).__path__)))
-        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".so", ".pyd")):
-            room = path.relative_to(folder)
-            if room.parts[0] not in ("evaluation", "training"):  # no file depends on those
-                digest.update(room.as_posix().encode() + path.read_bytes())
+        room = Path(next(iter(importlib.import_module(name).__path__)))
+        for path in sorted(path for path in room.rglob("*") if path.suffix in (".py", ".so", ".pyd")):
+            within = path.relative_to(room)
+            if within.parts[0] not in _NOT_CODING:
+                digest.update(within.as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 _JPEG = {"optimize": True, "progressive": True}
 _AVIF_QUALITIES = (10, 20, 30, 40, 52, 64, 77, 89)
+TUNES = ("iq", "psnr", "ssim", "ssimulacra2")
+"""What libaom can be made to do best at."""
+# The default of libavif 1.4, to the byte; named, so that what is measured does not depend on the library's version.
+_TUNE = {"tune": "iq"}
 _WAVELET = {"quality_mode": "dB", "irreversible": True, "mct": 1}
 
 _PILLOW = {
@@ -127,8 +143,8 @@ _PILLOW = {
             Scale(1, 100, 1),
         ),
         PillowCodec("webp", "WEBP", "webp", {"method": 6}, (0, 3, 12, 30, 55, 75, 86, 92)),
-        PillowCodec("avif", "AVIF", "avif", {"speed": 6, "subsampling": "4:4:4"}, _AVIF_QUALITIES),
-        PillowCodec("avif-420", "AVIF", "avif", {"speed": 6, "subsampling": "4:2:0"}, _AVIF_QUALITIES),
+        PillowCodec("avif", "AVIF", "avif", {"speed": 6, "subsampling": "4:4:4"}, _AVIF_QUALITIES, advanced=_TUNE),
+        PillowCodec("avif-420", "AVIF", "avif", {"speed": 6, "subsampling": "4:2:0"}, _AVIF_QUALITIES, advanced=_TUNE),
         PillowCodec(
             "jpeg2000", "JPEG2000", "jpg_2000", _WAVELET, (24, 26, 28, 30.5, 33, 35.5, 38, 41), Scale(15, 60, 0.25)
         ),
@@ -140,7 +156,7 @@ CODECS = {
     "jpeg": "JPEG, Pillow, 4:2:0, optimised, progressive",
     "jpeg-444": "JPEG without chroma subsampling",
     "webp": "WebP, Pillow, method 6",
-    "avif": "AVIF, Pillow, 4:4:4, speed 6; avif:speed=N for others, 0 (slowest) to 10",
+    "avif": f"AVIF, Pillow, 4:4:4, speed 6, tune iq; avif:speed=0 (slowest) to 10, avif:tune={', '.join(TUNES[1:])}",
     "avif-420": "AVIF with chroma subsampling, 4:2:0",
     "jpeg2000": "JPEG 2000, Pillow, 9/7 wavelet; its quality is a PSNR in dB",
     "jxl": "JPEG XL, pillow-jxl-plugin, effort 7",
@@ -151,7 +167,7 @@ CODECS = {
 
 DEFAULT = ("jpeg", "webp", "jpeg2000", "jxl", "avif", "cae")
 
-_OPTIONS = {"avif": ("speed",), "avif-420": ("speed",), "cae": ("weights", "effort"), "zoo": ("weights",)}
+_OPTIONS = {"avif": ("speed", "tune"), "avif-420": ("speed", "tune"), "cae": ("weights", "effort"), "zoo": ("weights",)}
 
 
 def make_codec(spec: str, threads: int = 1) -> ImageCodec:
@@ -186,10 +202,10 @@ def make_codec(spec: str, threads: int = 1) -> ImageCodec:
         from .zoo import ZooCodec  # which imports this module
 
         return ZooCodec(spec, model, path)
-    return _pillow_codec(name, spec, options.get("speed", ""), threads)
+    return _pillow_codec(name, spec, options, threads)
 
 
-def _pillow_codec(name: str, spec: str, speed: str, threads: int) -> PillowCodec:
+def _pillow_codec(name: str, spec: str, chosen: dict[str, str], threads: int) -> PillowCodec:
     codec = replace(_PILLOW[name], name=spec)
     if codec.format == "JXL":
         try:
@@ -202,7 +218,15 @@ def _pillow_codec(name: str, spec: str, speed: str, threads: int) -> PillowCodec
         raise UnavailableCodecError(f"codec {spec}: this Pillow was built without {codec.format}")
     if codec.format != "AVIF":
         return codec
-    if speed and speed not in map(str, range(11)):
+    speed, tune = chosen.get("speed", str(codec.options["speed"])), chosen.get("tune", codec.advanced["tune"])
+    if speed not in map(str, range(11)):
         raise InputError(f"codec {spec}: the speed is a whole number from 0 to 10")
-    options = codec.options | {"speed": int(speed or codec.options["speed"])}
-    return replace(codec, options=options, runtime={"max_threads": threads})
+    if tune not in TUNES:
+        raise InputError(f"codec {spec}: the tune is one of {', '.join(TUNES)}")
+    options = codec.options | {"speed": int(speed)}
+    codec = replace(codec, options=options, advanced={"tune": tune}, runtime={"max_threads": threads})
+    try:
+        codec.encode(np.zeros((1, 1, 3), np.uint8), 50)
+    except ValueError as error:
+        raise UnavailableCodecError(f"codec {spec}: the AVIF library of this Pillow has no tune {tune}") from error
+    return codec

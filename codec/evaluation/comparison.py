@@ -18,8 +18,9 @@ from ..bit_usage import bit_usage, bits_map
 from ..image.picture import Picture, read_picture, to_rgb
 from ..model.arrays import Pixels
 from ..select import load_decoder
+from .blocks import BLOCKS, FRAMED, BlockErrors, block_errors
 from .metrics import METRICS
-from .slider import PAGE, SCRIPT, STYLE, SliderImage, slider
+from .slider import PAGE, SCRIPT, STYLE, Frame, SliderImage, slider
 
 GAIN = 8
 """Differences are shown so many times as large: errors of a few levels are hard to see."""
@@ -85,30 +86,43 @@ def table(original: Version, versions: Sequence[Version]) -> tuple[list[str], li
     return heads, rows
 
 
+def worst_blocks(original: Version, versions: Sequence[Version]) -> list[BlockErrors | None]:
+    """Of each version; None for one that equals the original."""
+    return [block_errors(original.pixels, version.pixels) for version in versions]
+
+
 def make_page(
-    original: Version, versions: Sequence[Version], heads: Sequence[str], rows: Sequence[Sequence[str]]
+    original: Version,
+    versions: Sequence[Version],
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    worst: Sequence[BlockErrors | None],
 ) -> str:
-    """A page that needs no network: `table`, and a slider over all pictures, differences and maps."""
+    """A page that needs no network: `table`, and a slider over all pictures, differences and maps, with a frame around
+    the worst block of each version (`worst_blocks`)."""
     height, width = original.pixels.shape[:2]
+    frames = [Frame(*errors.rectangle(width, height), str(errors)) if errors else None for errors in worst]
     pictures = [SliderImage.lossless(original.name, f"{original.bytes:,} bytes", original.pixels)]
-    for version in versions:
-        pictures.append(SliderImage.lossless(version.name, f"{version.bytes:,} bytes", version.pixels))
-    for version in versions:
+    for version, frame in zip(versions, frames, strict=True):
+        pictures.append(SliderImage.lossless(version.name, f"{version.bytes:,} bytes", version.pixels, frame))
+    for version, frame in zip(versions, frames, strict=True):
         error = np.abs(original.pixels.astype(np.int16) - version.pixels)
         shown = np.minimum(GAIN * error, 255).astype(np.uint8)
-        pictures.append(SliderImage.lossless(f"difference of {version.name}", f"absolute, x{GAIN}", shown))
+        pictures.append(SliderImage.lossless(f"difference of {version.name}", f"absolute, x{GAIN}", shown, frame))
         if version.bits:
             picture, most = version.bits
             note = f"brightest: {most:.2f} bits per pixel"
-            pictures.append(SliderImage.lossless(f"bits of {version.name}", note, np.asarray(picture)))
+            pictures.append(SliderImage.lossless(f"bits of {version.name}", note, np.asarray(picture), frame))
+    blocks = [[f"{errors.ratio:.1f}x", f"{errors.x},{errors.y}"] if errors else ["none", ""] for errors in worst]
     cells = "".join(
-        f"<tr><th scope=row>{escape(row[0])}" + "".join(f"<td>{value}" for value in row[1:]) for row in rows
+        f"<tr><th scope=row>{escape(row[0])}" + "".join(f"<td>{value}" for value in [*row[1:], *block])
+        for row, block in zip(rows, [["", ""], *blocks], strict=True)
     )
-    head = "".join(f"<th scope=col>{escape(text)}" for text in heads)
+    head = "".join(f"<th scope=col>{escape(text)}" for text in [*heads, "worst block", "at x,y"])
     return Template((PAGE / "compare.html").read_text(encoding="utf-8")).substitute(
         title=escape(original.name),
         style=(PAGE / "report.css").read_text(encoding="utf-8") + STYLE,
-        slider=slider(pictures, width, height),
-        table=f"<div class=wide><table><thead><tr>{head}<tbody>{cells}</table></div>",
+        slider=slider(pictures, width, height, framed=FRAMED),
+        table=f"<div class=wide><table><thead><tr>{head}<tbody>{cells}</table></div><p class=note>{BLOCKS}</p>",
         script=SCRIPT,
     )

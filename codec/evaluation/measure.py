@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..machine.threads import set_threads
 from ..machine.workers import begin_worker, end_workers
 from ..model.arrays import Pixels
 from ..model.distortion import psnr
+from .blocks import PERCENTILE, SIDE, BlockErrors, block_errors
 from .cache import Cache
 from .codecs import make_codec
 from .curve import Point
@@ -35,7 +36,10 @@ class MeasurementError(Exception):
 
 @dataclass(frozen=True)
 class Measurement:
-    """A point: an image at a quality of a codec. bytes: of the whole file; seconds: of wall time, warm."""
+    """A point: an image at a quality of a codec.
+
+    bytes: of the whole file; seconds: of wall time, warm; blocks: where the error is, None if there is none.
+    """
 
     image: str
     codec: str
@@ -45,6 +49,7 @@ class Measurement:
     encode_seconds: float
     decode_seconds: float
     metrics: dict[str, float]
+    blocks: BlockErrors | None
 
     @property
     def bpp(self) -> float:
@@ -161,7 +166,8 @@ def _has_metrics(task: Task, value: dict[str, Any]) -> bool:
 def _to_measurement(task: Task, quality: float, value: dict[str, Any]) -> Measurement:
     chosen = {name: float(value["metrics"][name]) for name in task.metrics}
     times = (value["encode_seconds"], value["decode_seconds"])
-    return Measurement(task.image.name, task.spec, quality, task.image.pixels, value["bytes"], *times, chosen)
+    blocks = None if value["blocks"] is None else BlockErrors(**value["blocks"])
+    return Measurement(task.image.name, task.spec, quality, task.image.pixels, value["bytes"], *times, chosen, blocks)
 
 
 @functools.cache
@@ -180,6 +186,7 @@ def point_key(image: TestImage, codec: ImageCodec, quality: float, threads: int)
         "quality": quality,
         "threads": threads,
         "metrics": metrics_version(),
+        "blocks": [SIDE, PERCENTILE],  # which results of versions that knew none do not have
     }
 
 
@@ -213,7 +220,14 @@ def _measure_point(
     values = known["metrics"] if known else {}
     # As text, because JSON has no infinity, which is the PSNR of equal images.
     values = values | {name: repr(METRICS[name].measure(original, decoded)) for name in metrics}
-    return {"bytes": len(data), "encode_seconds": encode_seconds, "decode_seconds": decode_seconds, "metrics": values}
+    blocks = block_errors(original, decoded)
+    return {
+        "bytes": len(data),
+        "encode_seconds": encode_seconds,
+        "decode_seconds": decode_seconds,
+        "metrics": values,
+        "blocks": None if blocks is None else asdict(blocks),
+    }
 
 
 def largest_within(

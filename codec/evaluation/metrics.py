@@ -28,7 +28,8 @@ class Metric(NamedTuple):
     """A metric; larger is better.
 
     measure: (original, decoded), both uint8 RGB [H, W, 3] -> a value, NaN where the images are too small for it.
-    smallest: the side in pixels that it needs. curve: from a value to what curves show, which is `axis`.
+    smallest: the side in pixels that it needs. curve: from a value to what curves show, which is `axis`; from_curve:
+    back.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Metric(NamedTuple):
     digits: int = 2
     smallest: int = 1
     curve: Callable[[float], float] = float
+    from_curve: Callable[[float], float] = float
 
 
 def psnr_y(original: Pixels, decoded: Pixels) -> float:
@@ -89,12 +91,17 @@ def decibels(similarity: float) -> float:
     return math.inf if similarity >= 1 else -10 * math.log10(1 - similarity)
 
 
+def similarity(value: float) -> float:
+    """What `decibels` were made of: 1 - 10^(-value / 10)."""
+    return 1 - 10 ** (-value / 10)
+
+
 METRICS = {
     "psnr": Metric("PSNR", "PSNR (RGB), dB", psnr),
     "psnr-y": Metric("PSNR-Y", "PSNR (luma), dB", psnr_y),
-    "ms-ssim": Metric("MS-SSIM", "MS-SSIM, dB", ms_ssim, 4, MS_SSIM_SIDE, decibels),
+    "ms-ssim": Metric("MS-SSIM", "MS-SSIM, dB", ms_ssim, 4, MS_SSIM_SIDE, decibels, similarity),
     "ssimulacra2": Metric("SSIMULACRA2", "SSIMULACRA2", ssimulacra2, 1, SSIMULACRA2_SIDE),
-    "ssim": Metric("SSIM", "SSIM, dB", ssim, 4, 11, decibels),
+    "ssim": Metric("SSIM", "SSIM, dB", ssim, 4, 11, decibels, similarity),
 }
 DEFAULT = ("psnr", "psnr-y", "ms-ssim", "ssimulacra2")
 

@@ -1,4 +1,4 @@
-"""Rate-distortion curves as a picture: a panel for each metric, the legend beside them."""
+"""Rate-distortion curves as a picture: a panel for each metric, a row for each group of images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from .anchors import Anchor, drawn
 from .metrics import METRICS
 from .style import ANCHOR, DASHES, colours, is_own
-from .summary import Summary
+from .summary import Summary, title_of
 
 TICKS = (0.03, 0.06, 0.12, 0.25, 0.5, 1, 2, 4, 8)
 """Rates that are labelled, in bits per pixel; the axis is logarithmic."""
@@ -24,16 +24,38 @@ PANELS = ("psnr", "ssimulacra2", "ms-ssim", "psnr-y", "ssim")
 """In this order; luma PSNR and SSIM only where nothing else was measured besides PSNR."""
 
 
-def draw(summary: Summary, kind: str, anchors: Sequence[Anchor] = ()) -> bytes:
+def draw(summaries: Sequence[Summary], kind: str, anchors: Sequence[Anchor] = ()) -> bytes:
     """A file, png or svg. Anchors stand behind the curves of PSNR, dashed."""
-    metrics = [name for name in PANELS if name in summary.metrics][:3] or list(summary.metrics)[:1]
-    figure = Figure(figsize=(4.9 * len(metrics) + 0.6, 5.4), layout="constrained", facecolor="white")
+    first = summaries[0]
+    metrics = [name for name in PANELS if name in first.metrics][:3] or list(first.metrics)[:1]
+    size = 4.9 * len(metrics) + 0.6, 4.6 * len(summaries) + 0.8
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"Rate and distortion: {summary.title}", fontsize=13, x=0.01, ha="left")
+    figure.suptitle(f"Rate and distortion: {title_of(summaries)}", fontsize=13, x=0.01, ha="left")
+    handles: dict[str, Any] = {}
+    for row, summary in zip(figure.subplots(len(summaries), len(metrics), squeeze=False), summaries, strict=True):
+        handles |= _draw_row(row, summary, metrics, anchors)
+    order = sorted(first.codecs, key=is_own, reverse=True)
+    figure.legend(
+        [handles[codec] for codec in order],
+        [first.label(codec) for codec in order],
+        loc="outside lower center",
+        ncols=8,
+        frameon=False,
+        fontsize=11,
+    )
+    buffer = io.BytesIO()
+    # No date in it: the same figures give the same file.
+    figure.savefig(buffer, format=kind, dpi=110, metadata={"Date": None} if kind == "svg" else None)
+    return buffer.getvalue()
+
+
+def _draw_row(row: Any, summary: Summary, metrics: Sequence[str], anchors: Sequence[Anchor]) -> dict[str, Any]:
+    """The panels of a summary. Gives a line of each codec."""
     colour = colours(summary.codecs)
     limits = _rate_limits(summary)
     handles: dict[str, Any] = {}
-    for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
+    for axes, metric in zip(row, metrics, strict=True):
         for codec in summary.codecs:
             rates, values = _points(summary, codec, metric)
             own = is_own(codec)
@@ -44,7 +66,7 @@ def draw(summary: Summary, kind: str, anchors: Sequence[Anchor] = ()) -> bytes:
                 markersize=5 if own else 3.5,
                 linewidth=3 if own else 1.5,
                 color=colour[codec],
-                label=codec,
+                label=summary.label(codec),
                 zorder=5 if own else 4,
             )
         if metric == "psnr":
@@ -56,18 +78,12 @@ def draw(summary: Summary, kind: str, anchors: Sequence[Anchor] = ()) -> bytes:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("bits per pixel (log scale)")
-        axes.set_title(METRICS[metric].axis, fontsize=11, loc="left")
+        title = METRICS[metric].axis
+        axes.set_title(f"{summary.group}: {title}" if summary.group else title, fontsize=11, loc="left")
         axes.grid(color="#d8dee4", linewidth=0.7)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    order = sorted(summary.codecs, key=is_own, reverse=True)
-    figure.legend(
-        [handles[codec] for codec in order], order, loc="outside lower center", ncols=8, frameon=False, fontsize=11
-    )
-    buffer = io.BytesIO()
-    # No date in it: the same figures give the same file.
-    figure.savefig(buffer, format=kind, dpi=110, metadata={"Date": None} if kind == "svg" else None)
-    return buffer.getvalue()
+    return handles
 
 
 def _points(summary: Summary, codec: str, metric: str) -> tuple[list[float], list[float]]:

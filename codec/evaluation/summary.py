@@ -1,19 +1,18 @@
-"""From measured points to what is reported: means, curves, deltas, partner values, times."""
+"""From measured points to what is reported: means, curves, deltas, times."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from .blocks import WorstBlock, worst_of
 from .curve import Curve, Delta, Point, delta
+from .equal import Target
 from .images import TestImage
 from .measure import Measurement
 from .metrics import METRICS
@@ -26,7 +25,11 @@ WEIGHTING = (
 
 @dataclass(frozen=True)
 class Mean:
-    """A quality of a codec over all images: mean rate, mean metrics, median times in seconds."""
+    """A quality of a codec over all images: mean rate, mean metrics, median times in seconds.
+
+    worst: the worst block of all images, None if all are as they were; tail: mean over the images of
+    `BlockErrors.tail`, NaN then.
+    """
 
     codec: str
     quality: float
@@ -34,13 +37,16 @@ class Mean:
     metrics: dict[str, float]
     encode_seconds: float
     decode_seconds: float
+    worst: WorstBlock | None
+    tail: float
 
 
 @dataclass(frozen=True)
 class Summary:
     """All that was measured; `codecs` are in the order asked for, `settings` by codec.
 
-    conclusive: whether the images are worth a conclusion; if not, no deltas are given out.
+    group: the kind of images that it is of, "" if kinds are not told apart. at: where codecs are compared at equal
+    quality or equal rate. conclusive: whether the images are worth a conclusion; if not, no deltas are given out.
     """
 
     images: Sequence[TestImage]
@@ -49,7 +55,9 @@ class Summary:
     metrics: Sequence[str]
     reference: str
     measurements: Sequence[Measurement]
+    at: Sequence[Target] = ()
     conclusive: bool = True
+    group: str = ""
     means: Sequence[Mean] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,6 +76,17 @@ class Summary:
         to_curve = METRICS[metric].curve
         return Curve(Point(mean.bpp, to_curve(mean.metrics[metric])) for mean in self.means_of(codec))
 
+    def curve_of_image(self, codec: str, metric: str, image: str) -> Curve:
+        """The same of one image, by its name."""
+        to_curve = METRICS[metric].curve
+        own = (point for point in self.measurements if (point.codec, point.image) == (codec, image))
+        return Curve(Point(point.bpp, to_curve(point.metrics[metric])) for point in own)
+
+    def label(self, codec: str) -> str:
+        """The codec as it is listed: what it is asked for by, and what of AVIF's options decides most."""
+        tune = self.settings[codec].get("tune")
+        return codec if tune is None or "tune=" in codec else f"{codec} (tune {tune})"
+
     def delta(self, codec: str, metric: str) -> Delta | str:
         """Bjontegaard deltas against the reference, or why there are none."""
         try:
@@ -75,24 +94,14 @@ class Summary:
         except ValueError as error:
             return "no overlap" if "overlap" in str(error) else "no curve"
 
-    def partner(self, codec: str, name: str, value: float) -> dict[str, float]:
-        """At a rate (name "bpp") all metrics, at a value of a metric the rate; NaN outside what was measured."""
-        found = {}
-        for metric in self.metrics if name == "bpp" else [name]:
-            try:
-                curve = self.curve(codec, metric)
-            except ValueError:
-                found[metric if name == "bpp" else "bpp"] = math.nan
-                continue
-            if name == "bpp":
-                found[metric] = curve.value_at(value)
-            else:
-                found["bpp"] = curve.rate_at(value)
-        return found
-
     @property
     def title(self) -> str:
         """What was measured, in a line."""
+        return f"{self.group}: {self.extent}" if self.group else self.extent
+
+    @property
+    def extent(self) -> str:
+        """The number of images and their sizes."""
         sizes = sorted({(image.width, image.height) for image in self.images}, reverse=True)
         size = " and ".join(f"{width}x{height}" for width, height in sizes)
         if len(sizes) > 2:
@@ -109,6 +118,11 @@ class Summary:
             statistics.median(measurement.decode_seconds for measurement in own),
         )
 
+    def worst(self, codec: str) -> WorstBlock | None:
+        """The worst block of a codec at any of its qualities."""
+        own = (measurement for measurement in self.measurements if measurement.codec == codec)
+        return worst_of((measurement.image, measurement.blocks) for measurement in own)
+
     def too_small(self) -> list[str]:
         """A line for each metric that some images are too small for."""
         lines = []
@@ -120,63 +134,23 @@ class Summary:
                 lines.append(f"{METRICS[name].label}: not taken of {images} with a side below {side} pixels")
         return lines
 
-    def to_dict(self, **facts: Any) -> dict[str, Any]:
-        """All of it as JSON values; a number that is not finite is null."""
-        return {
-            **facts,
-            "weighting": WEIGHTING,
-            "notes": self.too_small(),
-            "reference": self.reference,
-            "images": [
-                {"name": image.name, "width": image.width, "height": image.height, "sha256": image.sha256}
-                for image in self.images
-            ],
-            "codecs": [{"name": codec, "settings": self.settings[codec]} for codec in self.codecs],
-            "means": [
-                {"codec": mean.codec, "quality": mean.quality, "bpp": mean.bpp}
-                | {name: finite(value) for name, value in mean.metrics.items()}
-                | {"encode_seconds": mean.encode_seconds, "decode_seconds": mean.decode_seconds}
-                for mean in self.means
-            ],
-            "deltas": [
-                {"codec": codec, "metric": metric}
-                | (
-                    {"none": found}
-                    if isinstance(found, str)
-                    else {"bd_rate": found.rate, "gain": finite(found.gain), "overlap": [found.low, found.high]}
-                )
-                for codec in self.codecs
-                if self.conclusive
-                for metric in self.metrics
-                for found in [self.delta(codec, metric)]
-            ],
-            "points": [self._row(measurement) for measurement in self.measurements],
-        }
 
-    def to_json(self, **facts: Any) -> str:
-        """`to_dict` as text."""
-        return json.dumps(self.to_dict(**facts), indent=1, allow_nan=False) + "\n"
+def by_group(summary: Summary) -> list[Summary]:
+    """A summary of each kind of images; that of all alone where kinds are not told apart."""
+    summaries = []
+    for group in dict.fromkeys(image.group for image in summary.images):
+        images = [image for image in summary.images if image.group == group]
+        names = {image.name for image in images}
+        points = [point for point in summary.measurements if point.image in names]
+        summaries.append(replace(summary, images=images, measurements=points, group=group))
+    return summaries
 
-    def to_csv(self) -> str:
-        """A line for each measured point; what is not finite is an empty field."""
-        text = io.StringIO()
-        rows = [self._row(measurement) for measurement in self.measurements]
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
-        return text.getvalue()
 
-    def _row(self, measurement: Measurement) -> dict[str, Any]:
-        return {
-            "image": measurement.image,
-            "codec": measurement.codec,
-            "quality": measurement.quality,
-            "bytes": measurement.bytes,
-            "bpp": measurement.bpp,
-            **{name: finite(value) for name, value in measurement.metrics.items()},
-            "encode_seconds": round(measurement.encode_seconds, 6),
-            "decode_seconds": round(measurement.decode_seconds, 6),
-        }
+def title_of(summaries: Sequence[Summary]) -> str:
+    """What all of them are about, in a line."""
+    if len(summaries) == 1:
+        return summaries[0].title
+    return f"{sum(len(summary.images) for summary in summaries)} images in {len(summaries)} groups"
 
 
 def finite(value: float) -> float | None:
@@ -185,10 +159,7 @@ def finite(value: float) -> float | None:
 
 
 def _mean(codec: str, quality: float, points: Sequence[Measurement]) -> Mean:
-    metrics = {}
-    for name in points[0].metrics:
-        values = [point.metrics[name] for point in points if not math.isnan(point.metrics[name])]
-        metrics[name] = float(np.mean(values)) if values else math.nan
+    metrics = {name: _mean_of(point.metrics[name] for point in points) for name in points[0].metrics}
     return Mean(
         codec,
         quality,
@@ -196,4 +167,12 @@ def _mean(codec: str, quality: float, points: Sequence[Measurement]) -> Mean:
         metrics,
         statistics.median(point.encode_seconds for point in points),
         statistics.median(point.decode_seconds for point in points),
+        worst_of((point.image, point.blocks) for point in points),
+        _mean_of(point.blocks.tail for point in points if point.blocks),
     )
+
+
+def _mean_of(values: Iterable[float]) -> float:
+    """Of those that are numbers; NaN if none is."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return float(np.mean(numbers)) if numbers else math.nan

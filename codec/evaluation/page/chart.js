@@ -1,5 +1,6 @@
 "use strict";
-// The curves, as SVG that is drawn anew for every choice. A point is [quality, rate, values..., encode ms, decode ms].
+// The curves, as SVG that is drawn anew for every choice. A point is [quality, rate, values..., worst block in words,
+// encode ms, decode ms].
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const chart = document.getElementById("chart");
@@ -24,11 +25,12 @@
   }
 
   function draw() {
-    const image = Number(document.getElementById("image").value);
+    const [group, image] = document.getElementById("image").value.split(" ").map(Number); // image -1: the means
     const log = document.getElementById("log").checked;
-    const codecs = data.codecs.map((codec) => ({
+    const curves = data.groups[group].curves;
+    const codecs = data.codecs.map((codec, index) => ({
       ...codec,
-      points: (image < 0 ? codec.mean : codec.images[image]).filter((point) => point[2 + metric] !== null).sort((a, b) => a[1] - b[1]),
+      points: (image < 0 ? curves[index].mean : curves[index].images[image]).filter((point) => point[2 + metric] !== null).sort((a, b) => a[1] - b[1]),
     }));
     const shown = codecs.filter((codec) => !hidden.has(codec.name) && codec.points.length);
     const width = Math.max(320, Math.round(chart.clientWidth)), height = width < 600 ? 340 : 460;
@@ -65,7 +67,7 @@
     element("rect", { x: margin.left, y: margin.top, width: width - margin.left - margin.right, height: height - margin.top - margin.bottom }, clip);
     const path = (points) => points.map(([x, y], index) => `${index ? "L" : "M"}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("");
 
-    if (metric === data.anchored && image < 0 && !hidden.has("published")) {
+    if (data.anchors.length && metric === data.anchored && image < 0 && !hidden.has("published")) {
       label("published", { x: margin.left + 10, y: margin.top + 14 }, svg);
       for (const [index, anchor] of data.anchors.entries()) {
         const look = { fill: "none", stroke: data.anchorColour, "stroke-width": 1.2, "stroke-dasharray": anchor.dashes.map((length) => 1.2 * length).join(" ") };
@@ -83,8 +85,8 @@
       for (const point of codec.points) {
         const [x, y] = [toX(point[1]), toY(point[2 + metric])];
         element("circle", { cx: x, cy: y, r: codec.own ? 4.5 : 3, fill: codec.colour }, svg);
-        const [encode, decode] = point.slice(-2);
-        nearest.push({ x, y, name: codec.name, colour: codec.colour, rows: [`quality ${point[0]}`, `${point[1].toFixed(3)} bpp`, ...data.metrics.map((axis, index) => `${axis}: ${point[2 + index] === null ? "-" : point[2 + index].toFixed(2)}`), `encode ${encode} ms, decode ${decode} ms`] });
+        const [worst, encode, decode] = point.slice(-3);
+        nearest.push({ x, y, name: codec.name, colour: codec.colour, rows: [`quality ${point[0]}`, `${point[1].toFixed(3)} bpp`, ...data.metrics.map((axis, index) => `${axis}: ${point[2 + index] === null ? "-" : point[2 + index].toFixed(2)}`), worst, `encode ${encode} ms, decode ${decode} ms`] });
       }
     }
     const ring = element("circle", { r: 8, fill: "none", "stroke-width": 2, visibility: "hidden" }, svg);
@@ -138,7 +140,11 @@
     button.append(dot, codec.name);
   }
   const select = document.getElementById("image");
-  [`mean of ${data.images.length}`, ...data.images].forEach((name, index) => select.append(new Option(name, index - 1)));
+  for (const [group, { name, images }] of data.groups.entries()) {
+    const list = name ? Object.assign(document.createElement("optgroup"), { label: name }) : select;
+    [`mean of ${images.length}${name && " "}${name}`, ...images].forEach((text, index) => list.append(new Option(text, `${group} ${index - 1}`)));
+    if (name) select.append(list);
+  }
   select.addEventListener("change", draw);
   document.getElementById("log").addEventListener("change", draw);
   new ResizeObserver(draw).observe(chart.parentElement);

@@ -5,6 +5,9 @@ for (const slider of document.querySelectorAll(".slider")) {
   const stage = slider.querySelector(".slider-stage");
   const handle = slider.querySelector(".slider-handle");
   const layers = { left: slider.querySelector('[data-layer="left"]'), right: slider.querySelector('[data-layer="right"]') };
+  const frames = { left: slider.querySelector('[data-frame="left"]'), right: slider.querySelector('[data-frame="right"]') };
+  const framed = { left: null, right: null }; // what they are around: [x, y, width, height] in pixels of the picture
+  const shows = slider.querySelector(".slider-frames input");
   const width = Number(slider.dataset.width), height = Number(slider.dataset.height);
   let split = 0.5, zoom = 0, x = 0, y = 0; // zoom 0: fitted into the stage; x, y: the picture's corner, in stage pixels
 
@@ -23,6 +26,16 @@ for (const slider of document.querySelectorAll(".slider")) {
       image.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
       image.classList.toggle("pixelated", zoom >= 2);
     }
+    for (const [side, frame] of Object.entries(frames)) {
+      frame.hidden = !framed[side] || !shows.checked;
+      if (frame.hidden) continue;
+      const [left, top, wide, high] = framed[side].map((value) => value * scale);
+      // Outside what it is around, and never too small to be seen; the left one further out, for both at one place.
+      const [w, h] = [wide, high].map((size) => Math.max(size, 12) + (side === "left" ? 8 : 0));
+      frame.style.transform = `translate(${x + left + (wide - w) / 2}px, ${y + top + (high - h) / 2}px)`;
+      frame.style.width = `${w}px`;
+      frame.style.height = `${h}px`;
+    }
     layers.left.style.clipPath = `inset(0 ${(100 * (1 - split)).toFixed(3)}% 0 0)`;
     handle.style.left = `${100 * split}%`;
     handle.setAttribute("aria-valuenow", String(Math.round(100 * split)));
@@ -38,6 +51,9 @@ for (const slider of document.querySelectorAll(".slider")) {
     image.width = width;
     image.height = height;
     slider.querySelector(`[data-note="${side}"]`).textContent = source.dataset.note;
+    framed[side] = source.dataset.framed ? source.dataset.framed.split(" ").map(Number) : null;
+    const note = slider.querySelector(`[data-frame-note="${side}"]`);
+    if (note) note.textContent = source.dataset.framedNote || "";
   }
 
   function setZoom(value) {
@@ -84,9 +100,10 @@ for (const slider of document.querySelectorAll(".slider")) {
     button.addEventListener("click", () => setZoom(Number(button.dataset.zoom) || 0));
   }
   for (const select of slider.querySelectorAll("[data-side]")) {
-    select.addEventListener("change", () => choose(select.dataset.side, select.value));
+    select.addEventListener("change", () => { choose(select.dataset.side, select.value); place(); });
     choose(select.dataset.side, select.value);
   }
+  if (shows) shows.addEventListener("change", place);
   new ResizeObserver(place).observe(stage);
   place();
 }

@@ -1,0 +1,66 @@
+"""Codecs at equal quality and at equal rate, as lines for a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from ..codec.evaluation.equal import NO_CURVE, Size, Target, sizes, values_at
+from ..codec.evaluation.metrics import METRICS
+from ..codec.evaluation.summary import Summary
+from .columns import columns, wrapped
+
+NONE = "\u2014"
+"""Where nothing was measured, or nothing to compare with."""
+
+
+def equal_lines(summary: Summary) -> Iterator[str]:
+    """The sizes of all codecs at each value of a metric that was asked for, then their metrics at each rate."""
+    targets = [target for target in summary.at if target.name != "bpp"]
+    if targets:
+        yield ""
+        yield from _size_lines(summary, targets)
+    for target in summary.at:
+        if target.name == "bpp":
+            yield ""
+            yield from _value_lines(summary, target.value)
+
+
+def _size_lines(summary: Summary, targets: Sequence[Target]) -> Iterator[str]:
+    reference = summary.label(summary.reference)
+    head = "Bits per pixel at equal quality"
+    if summary.conclusive:
+        head += f", and the difference from {reference} in percent (negative: smaller)"
+    yield from wrapped(f"{head}. Interpolated on the curves of the means; {NONE} outside what was measured.")
+    found = [sizes(summary, target) for target in targets]
+    rows = [
+        [
+            summary.label(codec),
+            *(_size(size[codec], summary.conclusive and codec != summary.reference) for size in found),
+        ]
+        for codec in summary.codecs
+    ]
+    yield from columns(["codec", *map(str, targets)], rows)
+    for target, size in zip(targets, found, strict=True):
+        if summary.conclusive and size[summary.reference].none:
+            yield from wrapped(f"{reference} has no size at {target}: no differences there.")
+
+
+def _size(size: Size, compared: bool) -> str:
+    if size.none:
+        return f"{NO_CURVE if size.none == NO_CURVE else NONE:>5} {'':>9}"
+    percent = "" if not compared else NONE if math.isnan(size.percent) else f"{size.percent:+.1f} %"
+    return f"{size.bpp:.3f} {percent:>9}"
+
+
+def _value_lines(summary: Summary, bpp: float) -> Iterator[str]:
+    yield f"Quality at {bpp:g} bits per pixel, interpolated on the curves of the means."
+    rows = [
+        [summary.label(codec), *(_value(value, METRICS[name].digits) for name, value in values.items())]
+        for codec, values in values_at(summary, bpp).items()
+    ]
+    yield from columns(["codec", *(METRICS[name].label for name in summary.metrics)], rows)
+
+
+def _value(value: float, digits: int) -> str:
+    return NONE if math.isnan(value) else f"{value:.{digits}f}"
