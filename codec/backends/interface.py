@@ -46,6 +46,9 @@ class Networks(Protocol):
     def analyse(self, images: Pixels, rate_index: int) -> Floats:
         """uint8 [B, H, W, 3], H and W multiples of 16 -> latents in standard deviations, [B, H/16, W/16, M]."""
 
+    def analyse_linear(self, images: Pixels) -> Floats:
+        """The same by the linear transform alone, which nothing can lead astray."""
+
     def analyse_hyper(self, y: Floats, rate_index: int) -> npt.NDArray[np.int32]:
         """Latents in standard deviations, [B, h, w, M] -> hyper-latents, [B, h/4, w/4, Z]."""
 

@@ -70,13 +70,16 @@ class LightNetworks:
         x = space_to_depth(layers.blocks("latents.blocks_8", x, config.blocks_8), 2)
         x = layers.wide("latents.down", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=gain_16)
         x = layers.blocks("latents.blocks_16", x, config.blocks_16)
-        linear = layers.fine("latents.linear", space_to_depth(images, PATCH))
+        linear = self.analyse_linear(images)
         y = layers.wide("latents.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=correction_scale)
-        y += linear
         if max(y.max(), -y.min()) > RUNAWAY:
-            runaway = (np.abs(y) > RUNAWAY).any(axis=-1)
-            y[runaway] = linear[runaway]
+            y[(np.abs(y) > RUNAWAY).any(axis=-1)] = 0
+        y += linear
         return y
+
+    def analyse_linear(self, images: Pixels) -> Floats:
+        """Latents by the linear transform alone."""
+        return self._layers.fine("latents.linear", space_to_depth(images, PATCH))
 
     def analyse_hyper(self, y: Floats, rate_index: int) -> npt.NDArray[np.int32]:
         """Hyper-latents."""

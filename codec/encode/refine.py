@@ -9,20 +9,22 @@ Files stay what they are: any decoder reads them, at the same speed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ...bitstream.container import Header, Tile, all_latents
 from ...bitstream.rectangle import Rectangle
-from ..backends.interface import Networks
 from ..backends.kernels.coding import compare
 from ..backends.kernels.instructions import Kernels
-from ..model.arrays import Pixels
+from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import LATENT_FRACTION, PATCH, ROUNDS
 from ..model.rate import rate_of
 from ..tile.coder import TileCoder
 from .analysis_windows import analyse, cut
+from .block_bound import PUTTING_RIGHT, STRENGTHS, broken, put_right, suspected
 
 LUMA_SHARE = 0.8
 """Of the luma's error in the distortion, beside that of RGB, as in training."""
@@ -36,52 +38,133 @@ MOMENTUM = 0.3
 again, and more at higher ones, up to 1.3 times; with 0.3 of the one before."""
 
 
+class Coded(NamedTuple):
+    """A tile of an image as it may be written, and what a decoder shows of it."""
+
+    cost: float
+    """Its bits, and what its error is worth in bits."""
+    tile: Tile
+    y: Floats
+    """float32 [h, w, M]: what was quantised."""
+    z: npt.NDArray[np.int32]
+    """int32 [h/4, w/4, Z]: hyper-latents."""
+    decoded: Latents
+    """int32 [h, w, M]."""
+    shown: Pixels
+    """uint8 [16h, 16w, 3]; beyond the image's edges what pads it."""
+
+
+class TileTrials:
+    """A tile of some images, to be coded in one way or another and looked at.
+
+    The pixels of a tile depend on latents as far as the halo around it. Those stay what the analysis gives, nearly: it
+    sees nothing beyond them, which changes sizes by 0.2 % at most, either way. What the tile's own latents do to pixels
+    around it is left out.
+    """
+
+    def __init__(self, coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle) -> None:
+        self.coder, self.rate_index = coder, header.rate_index
+        outer = area.grown(coder.networks.halo, all_latents(header))
+        self._around = cut(images, outer)
+        self._place = area.within(outer)
+        self._blocks = area.scaled(PATCH).within(outer.scaled(PATCH))
+        image = Rectangle(0, 0, header.height, header.width)
+        self._pixels = area.scaled(PATCH).clipped(image).within(outer.scaled(PATCH))
+        known = coder.networks.analyse(self._around, self.rate_index)
+        self.sixteenth = 1 / (LATENT_FRACTION * coder.networks.sigma_in_steps[self.rate_index])
+        """Of a step, in standard deviations: float32 [M]."""
+        self._latents = (known / self.sixteenth).astype(np.int32)
+        self._shown = self._around.copy()
+        self.wanted = known[:, *self._place]
+        """The latents of the tile, float32 [B, h, w, M]."""
+        self.original = self._around[:, *self._blocks]
+        """Its pixels, uint8 [B, 16h, 16w, 3]."""
+
+    def code(self, y: Floats, z: npt.NDArray[np.int32], images: slice = slice(None)) -> list[Coded]:
+        """Some of the images, all of them by default, from latents and hyper-latents."""
+        networks, rate_index = self.coder.networks, self.rate_index
+        steps, decoded = self.coder.quantise(y, rate_index, z)
+        tiles = self.coder.encode(steps, decoded)
+        self._latents[images, *self._place] = decoded
+        shown = networks.synthesise(self._latents[images], rate_index)
+        self._shown[images, *self._pixels] = shown[:, *self._pixels]
+        parts = zip(
+            tiles, y, z, decoded, self._shown[images], self._around[images], self._shown[images, *self._blocks],
+            strict=True,
+        )  # fmt: skip
+        return [
+            Coded(self._cost(tile, after[self._pixels], before[self._pixels]), tile, y_, z_, d, own.copy())
+            for tile, y_, z_, d, after, before, own in parts
+        ]
+
+    def analysed(self) -> Floats:
+        """The latents of what was shown last, float32 [B, h, w, M] in standard deviations."""
+        return self.coder.networks.analyse(self._shown, self.rate_index)[:, *self._place]
+
+    def _cost(self, tile: Tile, shown: Pixels, original: Pixels) -> float:
+        """In bits. Pixels: uint8 [H, W, 3]."""
+        error = summed_error(shown, original, LUMA_SHARE, self.coder.networks.kernels)
+        return 8 * len(tile.payload) + float(self.coder.networks.rate_weight[self.rate_index]) * error
+
+
 def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, effort: int) -> list[Tile]:
     """The records of a tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9:
-    the best of an image's rounds, by bits + lambda * squared error."""
-    networks, rate_index, rounds = coder.networks, header.rate_index, ROUNDS[effort - 1]
+    the best of an image's rounds, by bits + lambda * squared error, with blocks put right that are beyond their bound
+    (block_bound.py)."""
+    rounds = ROUNDS[effort - 1]
     if not rounds:
-        return coder.encode(*coder.quantise(analyse(networks, images, rate_index, area), rate_index))
-    # The pixels of the tile depend on latents as far as the halo around it; those stay what the analysis gives, nearly:
-    # it sees nothing beyond them, which changes sizes by 0.2 % at most, either way. What the tile's own latents do to
-    # pixels around it is left out.
-    outer = area.grown(networks.halo, all_latents(header))
-    original = cut(images, outer)
-    place = area.within(outer)
-    pixels = area.scaled(PATCH).clipped(Rectangle(0, 0, header.height, header.width)).within(outer.scaled(PATCH))
-    known = networks.analyse(original, rate_index)
-    wanted = known[:, *place]
-    z = networks.analyse_hyper(wanted, rate_index)
-    sixteenth = 1 / (LATENT_FRACTION * networks.sigma_in_steps[rate_index])  # of a step, in standard deviations
-    latents = (known / sixteenth).astype(np.int32)
-    shown = original.copy()
+        y = analyse(coder.networks, images, header.rate_index, area)
+        steps, decoded = coder.quantise(y, header.rate_index)
+        original = cut(images, area)
+        if not suspected(coder.networks, header.rate_index, original, y, decoded).any():
+            return coder.encode(steps, decoded)
+    trials = TileTrials(coder, images, header, area)
+    best = _refined(trials, rounds)
+    return [_within_bound(trials, index, coded).tile for index, coded in enumerate(best)]
+
+
+def _refined(trials: TileTrials, rounds: int) -> list[Coded]:
+    """The best of the rounds for each image."""
+    wanted, sixteenth, rate_index = trials.wanted, trials.sixteenth, trials.rate_index
+    z = trials.coder.networks.analyse_hyper(wanted, rate_index)
     y, velocity = wanted, np.zeros_like(wanted)
     momentum, size = np.float32(MOMENTUM), np.float32(min(FIRST_STEP + rate_of(rate_index), LARGEST_STEP))
-    best: list[tuple[float, Tile]] = []
+    best: list[Coded] = []
     for number in range(rounds + 1):
-        steps, decoded = coder.quantise(y, rate_index, z)
-        tiles = coder.encode(steps, decoded)
-        latents[:, *place] = decoded
-        shown[:, *pixels] = networks.synthesise(latents, rate_index)[:, *pixels]
-        pairs = zip(tiles, shown[:, *pixels], original[:, *pixels], strict=True)
-        found = [(_cost(networks, rate_index, tile, *pair), tile) for tile, *pair in pairs]
-        best = [min(pair, key=itemgetter(0)) for pair in zip(best, found, strict=True)] if best else found
+        found = trials.code(y, z)
+        best = [min(pair, key=attrgetter("cost")) for pair in zip(best, found, strict=True)] if best else found
         if number < rounds:
             # What decoded latents are, and what their pixels lack, against what was decided on.
-            correction = decoded.astype(np.float32)
+            correction = np.stack([coded.decoded for coded in found]).astype(np.float32)
             correction *= sixteenth
-            correction += wanted - networks.analyse(shown, rate_index)[:, *place]
+            correction += wanted - trials.analysed()
             correction -= y
             velocity *= momentum
             velocity += size * correction
             y = y + velocity
-    return [tile for _, tile in best]
+    return best
 
 
-def _cost(networks: Networks, rate_index: int, tile: Tile, shown: Pixels, original: Pixels) -> float:
-    """In bits. Pixels: uint8 [H, W, 3]."""
-    error = summed_error(shown, original, LUMA_SHARE, networks.kernels)
-    return 8 * len(tile.payload) + float(networks.rate_weight[rate_index]) * error
+def _within_bound(trials: TileTrials, index: int, coded: Coded) -> Coded:
+    """The tile of one image, its broken blocks put right, as far as something does."""
+    networks, rate_index, image = trials.coder.networks, trials.rate_index, slice(index, index + 1)
+    original = trials.original[image]
+    mask = broken(networks, rate_index, original, coded.shown[None])
+    best, least = coded, int(mask.sum())
+    for strength in STRENGTHS if least else ():
+        wrong = mask
+        for _ in range(PUTTING_RIGHT):
+            trial = put_right(trials.coder, rate_index, original, coded.y[None], coded.z[None], wrong, strength)
+            (other,) = trials.code(*trial, image)
+            left = broken(networks, rate_index, original, other.shown[None])
+            if left.sum() < least:
+                best, least = other, int(left.sum())
+            if not least:
+                return best
+            if not (left & ~wrong).any():
+                break
+            wrong = wrong | left
+    return best
 
 
 def summed_error(x: Pixels, y: Pixels, luma: float, kernels: Kernels | None = None) -> float:

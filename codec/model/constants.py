@@ -34,10 +34,10 @@ DEVIATION_ONE, DEVIATION_LIMIT = 2**9, 2**15 - 1
 """Latents enter the synthesis' network in these parts of their standard deviation, at most so many: 64 deviations,
 which drawings come near to."""
 
-RUNAWAY = 60.0
-"""Standard deviations of a latent beyond which the analysis network is not to be believed at a position: the encoder
-takes the linear transform's latents there, all of them. Natural ones stay below 40; where the network has left the
-range that it was trained in, they reach 300 to 1150."""
+RUNAWAY = 100.0
+"""Standard deviations of a latent beyond which the analysis network's correction is not to be believed at a position:
+the encoder takes the linear transform's latents there, all of them. Natural corrections stay below 60; where a network
+has left the range that it was trained in, they reached 300 to 1150."""
 
 STEPS = 4
 CLASSES = ((0, 0), (1, 1), (0, 1), (1, 0))

@@ -64,9 +64,16 @@ class IntegerAnalysis(nn.Module):
             features = self.enter(space_to_depth(pixels, PATCH // 2).float())
             features = self.blocks_8(features.mul_(self.gain_8[row]))
             features = self.down(limited(space_to_depth(features, 2))).mul_(self.gain_16[row])
-            linear: Tensor = self.linear(space_to_depth(pixels, PATCH).float())
-            y: Tensor = self.leave(limited(self.blocks_16(features))).mul_(self.reach[row]).add_(linear)
-            return torch.where(y.abs().amax(-1, keepdim=True) > RUNAWAY, linear, y)
+            linear = self.linear_latents(pixels)
+            correction: Tensor = self.leave(limited(self.blocks_16(features))).mul_(self.reach[row])
+            runaway = correction.abs().amax(-1, keepdim=True) > RUNAWAY
+            return correction.masked_fill_(runaway, 0).add_(linear)
+
+    def linear_latents(self, pixels: Tensor) -> Tensor:
+        """The same by the linear transform alone."""
+        with exact_arithmetic():
+            latents: Tensor = self.linear(space_to_depth(pixels, PATCH).float())
+            return latents
 
 
 class IntegerHyperAnalysis(nn.Module):

@@ -31,6 +31,10 @@ class TensorNetworks:
         """Latents in standard deviations."""
         return _array(self.model.analyse(self._tensor(images), rate_index))
 
+    def analyse_linear(self, images: Pixels) -> Floats:
+        """Latents by the linear transform alone."""
+        return _array(self.model.latents.linear_latents(self._tensor(images)))
+
     def analyse_hyper(self, y: Floats, rate_index: int) -> npt.NDArray[np.int32]:
         """Hyper-latents."""
         return _array(self.model.analyse_hyper(self._tensor(y), rate_index))

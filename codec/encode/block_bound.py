@@ -1,0 +1,125 @@
+"""The bound on every block's error that the encoder keeps: which blocks of a tile are beyond it, and how they are put
+right.
+
+Means over pictures hide a block of coloured noise in a sky. The encoder can know what a decoder will show, to the last
+bit, so it looks at each block of 16x16 pixels. One that is beyond the bound is coded again from the linear transform's
+latents, with hyper-latents that announce a busy block, so that nothing in it is skipped.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ..backends.interface import Networks
+from ..model.arrays import Floats, Latents, Pixels
+from ..model.config import LATENT_FRACTION, PATCH
+from ..tile.coder import TileCoder
+
+Mask = npt.NDArray[np.bool_]
+"""bool [B, h, w]: one a block."""
+
+ALWAYS = 16.0
+"""Mean squared error in levels of 8 bits that a block may have at any rate: four levels."""
+
+OF_RATE = 1 / 32
+"""Of the mean squared error that is optimal at high rates where the slope of D(R) is -1 / lambda, 3 / (2 ln 2 lambda),
+so much may be added. At low rates blocks have less than that, since most of what they could show is skipped."""
+
+OF_VARIANCE = 4.0
+"""So much of what the block varies around its mean colour may be added: an error twice as large as what there is to
+see."""
+
+STRENGTHS = (3.0, 8.0)
+"""Standard deviations of the latents that hyper-latents are made to announce, one after the other."""
+
+PUTTING_RIGHT = 5
+"""So many times what is broken then is added to what is put right: features reach beyond a hyper-latent's area."""
+
+STRONGEST = 4
+"""Latent channels that are looked at where pixels are not."""
+
+FRACTION = 256
+"""Costs are rounded to whole multiples of 1/256 bit, so that sums of them are exact in any order."""
+
+SAMPLES = 3 * PATCH**2
+
+
+def floor(networks: Networks, rate_index: int) -> float:
+    """The bound of a block of one colour: mean squared error over its samples, in levels of 8 bits."""
+    return ALWAYS + OF_RATE * 3 / (2 * math.log(2) * float(networks.rate_weight[rate_index]))
+
+
+def bound(original: Pixels, least: float) -> npt.NDArray[np.float64]:
+    """The bound of each of some blocks, uint8 [n, 16, 16, 3] -> float64 [n]. least: `floor`."""
+    levels = original.reshape(len(original), PATCH**2, 3).astype(np.float32)
+    sums = levels.sum(axis=1).astype(np.float64)
+    # Sums of 256 squares of 8 bits are below 2^24, so exact in float32.
+    squares = np.square(levels, out=levels).sum(axis=1).astype(np.float64)
+    variance: npt.NDArray[np.float64] = (PATCH**2 * squares - np.square(sums)).sum(axis=1) / (3 * PATCH**4)
+    return least + OF_VARIANCE * variance
+
+
+def broken(networks: Networks, rate_index: int, original: Pixels, shown: Pixels) -> Mask:
+    """Blocks that are beyond their bound. original, shown: uint8 [B, 16h, 16w, 3], what pads them the same in both."""
+    images, height, width, _ = original.shape
+    squares = np.subtract(shown, original, dtype=np.float32)
+    np.square(squares, out=squares)
+    # Sums of 16 squares are below 2^24, so exact in float32.
+    columns = squares.reshape(images, height // PATCH, PATCH, 3 * width).sum(axis=2)
+    blocks = columns.reshape(images, height // PATCH, width // PATCH, 3 * PATCH).sum(axis=-1, dtype=np.float64)
+    return _beyond(original, blocks / SAMPLES, floor(networks, rate_index))
+
+
+def suspected(networks: Networks, rate_index: int, original: Pixels, y: Floats, decoded: Latents) -> Mask:
+    """Blocks that their strongest latents alone, brightness and colours, put beyond their bound: what can be known
+    without a look at pixels, which would take half as long again as the fastest encoding does. original: uint8
+    [B, 16h, 16w, 3]; y: float32 [B, h, w, M] in standard deviations; decoded: int32 [B, h, w, M] in sixteenths of a
+    step. The linear transform is nearly orthonormal, so that errors of latents are those of pixels."""
+    in_steps, weights = networks.sigma_in_steps[rate_index], networks.rd_weight[rate_index]
+    strongest = np.argsort(-weights * np.square(in_steps), kind="stable")[:STRONGEST]
+    cost = y[..., strongest] * in_steps[strongest]
+    cost -= decoded[..., strongest] * np.float32(1 / LATENT_FRACTION)
+    cost = np.square(cost) * (weights[strongest] * np.float32(FRACTION))
+    bits = np.rint(cost).sum(axis=-1, dtype=np.float64) / FRACTION
+    # A pixel's squared error, a mean over its colours, is worth `rate_weight` bits.
+    errors = bits / (PATCH**2 * float(networks.rate_weight[rate_index]))
+    return _beyond(original, errors, floor(networks, rate_index))
+
+
+def _beyond(original: Pixels, errors: npt.NDArray[np.float64], least: float) -> Mask:
+    found: Mask = errors > least
+    if found.any():
+        images, h, w = errors.shape
+        blocks = original.reshape(images, h, PATCH, w, PATCH, 3).swapaxes(2, 3)
+        found[found] = errors[found] > bound(blocks[found], least)
+    return found
+
+
+def put_right(
+    coder: TileCoder,
+    rate_index: int,
+    original: Pixels,
+    y: Floats,
+    z: npt.NDArray[np.int32],
+    mask: Mask,
+    strength: float,
+) -> tuple[Floats, npt.NDArray[np.int32]]:
+    """Latents and hyper-latents that code some blocks better: those of the linear transform, as an area whose latents
+    are `strength` standard deviations. original: uint8 [1, 16h, 16w, 3]; y: float32 [1, h, w, M] and z: int32
+    [1, h/4, w/4, Z], what codes the others; mask: which blocks."""
+    _, h, w = mask.shape
+    cells: Mask = np.asarray(mask.reshape(1, h // 4, 4, w // 4, 4).any(axis=(2, 4)))
+    linear = np.where(mask[..., None], coder.networks.analyse_linear(original), y)
+    return linear, np.where(cells[..., None], _busy_hyper_latents(coder.networks, rate_index, strength), z)
+
+
+def _busy_hyper_latents(networks: Networks, rate_index: int, strength: float) -> npt.NDArray[np.int32]:
+    """Those of an area in which all latents are so many standard deviations, of either sign: int32 [Z]."""
+    y, x, channel = np.ogrid[:12, :12, : networks.channels]
+    signs = np.where((3 * y + 5 * x + channel * (channel + 1) // 2) % 2, np.float32(1), np.float32(-1))
+    z = networks.analyse_hyper(np.ascontiguousarray(strength * signs, np.float32)[None], rate_index)
+    busy: npt.NDArray[np.int32] = z[0, 1, 1]
+    return busy
