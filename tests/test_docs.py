@@ -11,7 +11,7 @@ import skimage.data
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "bitstream" / "FORMAT.md"]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "bitstream" / "FORMAT.md"]
 
 
 @pytest.mark.slow
