@@ -23,7 +23,7 @@ Any bytes either decode or raise a `CaeError`, never anything else.
 
 
 class CaeError(Exception):
-    """Base of all errors below."""
+    """Base of all errors that this library raises on purpose."""
 
 
 class BitstreamError(CaeError):

@@ -24,8 +24,8 @@ class ProbabilityTables:
     """One probability table for each row.
 
     Row r has the half-width K: its symbols are -K .. K and then the escape, with 2K + 2 counts, each at least
-    1, that sum to TOTAL. A row with K = 0 is a skip row: it has no counts, its symbols are not coded and are
-    0. Row 0 is always one.
+    1, that sum to TOTAL. A row with K = 0 is a skip row: it has no counts, its symbols are not coded and
+    are 0. Row 0 is always one.
 
     half_widths: int32 [R], K of each row, read-only.
     counts: int32 [sum of 2K + 2 over all rows with K > 0], the rows one after another, read-only.

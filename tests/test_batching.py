@@ -53,6 +53,7 @@ def pictures(photo: Bytes) -> list[Picture]:
     return [read_picture(image) for image in (*cuts, photo, grey[0], alpha, flat, *grey[1:], cuts[0][:64, :64])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("quality", "effort"), [(5, 1), (60, 2), (95, 3)])
 def test_together_is_as_alone(
     codec: Codec, pictures: list[Picture], walks: list[int], quality: int, effort: int
@@ -141,6 +142,7 @@ def folder(tmp_path: Path, photo: Bytes) -> Path:
     return tmp_path / "in"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_folder_of_thumbnails(cae: Run, folder: Path, tmp_path: Path, walks: list[int], processes: int) -> None:
     """The bad ones fail alone, on both ways."""

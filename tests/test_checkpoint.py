@@ -38,6 +38,7 @@ def folder_with(folder: Path, content: bytes) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_shipped_weights_are_small_and_described(shipped: bytes) -> None:
     manifest = json.loads((weights_folder() / MANIFEST).read_text(encoding="utf-8"))
     assert manifest["sha256"] == hashlib.sha256(shipped).hexdigest()
@@ -46,6 +47,7 @@ def test_shipped_weights_are_small_and_described(shipped: bytes) -> None:
     assert len(shipped) < 27_000_000
 
 
+@pytest.mark.slow
 def test_serialise_and_parse(shipped: bytes) -> None:
     trained, frozen = parse_trained(shipped, "w"), parse_frozen(shipped, "w")
     assert serialise(frozen, trained) == shipped
@@ -64,6 +66,7 @@ def test_missing_and_damaged(tmp_path: Path, shipped: bytes) -> None:
         load_frozen(tmp_path)
 
 
+@pytest.mark.slow
 def test_other_files_are_refused(tmp_path: Path, shipped: bytes) -> None:
     with pytest.raises(WeightsError, match="not a file of weights"):
         load_frozen(folder_with(tmp_path, b"something else"))
@@ -103,6 +106,7 @@ def test_other_files_are_refused(tmp_path: Path, shipped: bytes) -> None:
         parse_frozen(save(tensors, metadata={"config": "{}"}), "w")
 
 
+@pytest.mark.slow
 def test_several_weights_side_by_side(tmp_path: Path, shipped: bytes) -> None:
     """New files take the first, old ones find theirs by its fingerprint."""
     tensors = load(shipped)

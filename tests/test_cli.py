@@ -67,6 +67,7 @@ def test_info_needs_no_torch(photo_cae: Path) -> None:
     check_imports(["info", str(photo_cae)], {"torch", "PIL"})
 
 
+@pytest.mark.slow
 def test_coding_needs_no_computer_algebra(tmp_path: Path) -> None:
     """Some of torch's functions import sympy when they are first called, for a third of a second."""
     paths = [str(tmp_path / name) for name in ("in.png", "photo.cae", "out.png")]

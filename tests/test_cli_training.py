@@ -58,6 +58,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_train_plot_freeze_and_train_on(cae: Run, tmp_path: Path, data: Path, recipe: Path) -> None:
     run, weights, picture = tmp_path / "run", tmp_path / "weights", tmp_path / "plot.svg"
     assert cae("plot", data, "-o", picture).returncode == 2
@@ -99,6 +100,7 @@ def test_train_plot_freeze_and_train_on(cae: Run, tmp_path: Path, data: Path, re
     assert load_frozen(weights, fingerprint=fingerprint)[1] == fingerprint
 
 
+@pytest.mark.slow
 def test_a_stopped_run_says_so(
     cae: Run, tmp_path: Path, data: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +165,7 @@ def test_without_the_extra(cae: Run, tmp_path: Path, data: Path, monkeypatch: py
         )
 
 
+@pytest.mark.slow
 def test_overfit_check(cae: Run, tmp_path: Path, data: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from cae.codec.training import overfit
     from cae.codec.training.recipe import Recipe, Stage
@@ -179,6 +182,7 @@ def test_overfit_check(cae: Run, tmp_path: Path, data: Path, recipe: Path, monke
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_decay_from(cae: Run, tmp_path: Path, data: Path, recipe: Path) -> None:
     """A run without an end is ended in a folder of its own; what does not go together is refused."""
     refused = cae("train", data, "-o", tmp_path / "x", "--minutes", "1")

@@ -27,6 +27,7 @@ Result = TypeVar("Result")
 Run = Callable[..., CompletedProcess[str]]
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not find_spec("ray"), reason="Ray is not installed: the extra ray"),
     pytest.mark.filterwarnings("ignore"),  # what Ray's own code warns of
 ]

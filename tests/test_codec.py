@@ -142,6 +142,7 @@ def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> N
     assert abs(psnr(photo, tiled) - psnr(photo, whole)) < 0.3
 
 
+@pytest.mark.slow
 def test_windows_show_no_seam(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the latents come: in one piece, in bands lower or higher than a window, analysed area by area."""
     pixels = np.tile(photo, (3, 2, 1))

@@ -11,9 +11,10 @@ import skimage.data
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "bitstream" / "FORMAT.md"]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "bitstream" / "FORMAT.md"]
 
 
+@pytest.mark.slow
 def test_examples_of_the_python_interface_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(skimage.data.chelsea()).save(tmp_path / "photo.png")  # type: ignore[no-untyped-call]
     monkeypatch.chdir(tmp_path)

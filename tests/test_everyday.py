@@ -180,6 +180,7 @@ def test_wrong_plans(cae: Run, tmp_path: Path, folder: Path, words: tuple[str, .
     assert not list(tmp_path.rglob("*.cae"))
 
 
+@pytest.mark.slow
 def test_pipes(tmp_path: Path, photo_png: Path) -> None:
     def run(*words: object, data: bytes) -> CompletedProcess[bytes]:
         command = [sys.executable, "-m", "cae", *map(str, words)]
@@ -295,6 +296,7 @@ def test_strip_and_exact(cae: Run, tmp_path: Path, photo: np.ndarray) -> None:
     assert errors[0] < 1.1 * errors[1]
 
 
+@pytest.mark.slow
 def test_targets_of_the_api(cat: Path) -> None:
     assert len(api.encode(cat, target_size=5000)) <= 5000
     assert len(api.encode(cat, target_psnr=30)) < len(api.encode(cat, target_psnr=34))

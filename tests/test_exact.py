@@ -236,6 +236,7 @@ def check_inside() -> None:
     assert not torch.is_autocast_enabled("cpu")
 
 
+@pytest.mark.slow
 def test_reduced_precision_elsewhere_changes_nothing(photo: Bytes, reduced: str) -> None:
     codec = load_codec("cpu")
     data = codec.encode(read_picture(photo), 60)
@@ -255,6 +256,7 @@ def test_reduced_precision_elsewhere_changes_nothing(photo: Bytes, reduced: str)
     assert torch.backends.cudnn.enabled
 
 
+@pytest.mark.slow
 def test_threads_are_in_exact_arithmetic_at_once(photo: Bytes, reduced: str) -> None:
     codec = load_codec("cpu")
     picture = read_picture(photo)
@@ -287,6 +289,7 @@ def test_settings_that_fail_are_restored(monkeypatch: pytest.MonkeyPatch, reduce
     assert (products(), torch.backends.cudnn.enabled, exact._inside) == (reduced, True, 0)
 
 
+@pytest.mark.slow
 def test_files_and_pixels_are_the_same_on_every_machine(photo: Bytes, photo_png: Path, tmp_path: Path) -> None:
     """The least and the most that this machine can do; benchmarks/exactness.py has all settings, on many images."""
     script = runpy.run_path(str(EXACTNESS))

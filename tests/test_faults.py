@@ -11,6 +11,7 @@ import pytest
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "faults.py"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="forks and sends signals")
 def test_nothing_is_lost() -> None:
     command = [sys.executable, "-W", "ignore", str(SCRIPT), "--kills", "20"]

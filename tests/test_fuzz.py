@@ -56,12 +56,14 @@ def outcome(codec: Codec, data: bytes, **options: object) -> str:
     return "decoded"
 
 
+@pytest.mark.slow
 def test_repair_leaves_sound_files_alone(files: list[bytes]) -> None:
     for data in files:
         assert mutation.repair(data) == data
         assert mutation.repair(data[:-3] + b"abc") == data
 
 
+@pytest.mark.slow
 def test_mutated_files(codec: Codec, files: list[bytes]) -> None:
     rng = random.Random(1)
     found = Counter(outcome(codec, mutation.mutate(rng.choice(files), rng)) for _ in range(17_000))
@@ -69,6 +71,7 @@ def test_mutated_files(codec: Codec, files: list[bytes]) -> None:
     assert {"NotCaeError", "UnsupportedVersionError", "TruncatedError", "CorruptError"} <= set(found)
 
 
+@pytest.mark.slow
 def test_mutated_files_with_sound_checksums(codec: Codec, files: list[bytes]) -> None:
     """These reach what stands behind the checksums."""
     rng = random.Random(2)
@@ -98,6 +101,7 @@ def test_every_cut_is_an_error(codec: Codec, files: list[bytes]) -> None:
             assert outcome(codec, data[:length]) in ("TruncatedError", "CorruptError", "NotCaeError")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
 @pytest.mark.parametrize("strength", [1e2, 1e4, 1e6, 1e30])
 def test_sound_files_of_absurd_latents(codec: Codec, strength: float) -> None:

@@ -47,6 +47,7 @@ def picture() -> torch.Tensor:
     return torch.from_numpy(skimage.data.chelsea()[:256, :256].copy())[None].float() / 255 - 0.5  # type: ignore[no-untyped-call]
 
 
+@pytest.mark.slow
 def test_what_was_there_stays(model: CompressionModel, source: CropSource) -> None:
     grown = grow.grow(model, replace(CONFIG, latent_channels=64), source).eval()
     t = torch.tensor([0.4])
@@ -70,6 +71,7 @@ def test_what_was_there_stays(model: CompressionModel, source: CropSource) -> No
             assert new[..., 8:].unique().numel() == 1
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_more_is_shown(model: CompressionModel, source: CropSource) -> None:
     """At the highest rate what is left out of a picture shrinks, and is left out of what is decoded."""
@@ -92,6 +94,7 @@ def test_more_is_shown(model: CompressionModel, source: CropSource) -> None:
     assert float(new.max() / new.sum()) < 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"latent_channels": 28}, {"latent_channels": 64, "width_8": 32}])
 def test_nothing_else_may_differ(model: CompressionModel, source: CropSource, change: dict[str, int]) -> None:
     with pytest.raises(InputError, match="fewer latent_channels"):

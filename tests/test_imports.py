@@ -53,6 +53,7 @@ def test_torch_is_in_its_own_rooms() -> None:
     subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 def test_safetensors_is_for_writing_weights_alone() -> None:
     """Who has installed torch apart may not have it."""
     code = (

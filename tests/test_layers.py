@@ -60,6 +60,7 @@ def perturbed(model: torch.nn.Module) -> None:
         parameter.data = torch.randn(parameter.shape, generator=generator) * 0.3
 
 
+@pytest.mark.slow
 def test_halo_covers_the_receptive_field() -> None:
     model = SynthesisTransform(ModelConfig())
     perturbed(model)

@@ -71,6 +71,7 @@ def test_all_is_float32(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPa
     assert np.array_equal(light_codec.decode(data).pixels, codec.decode(data).pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("quality", "tile"), [(0, 16), (30, 16), (60, 16), (85, 16), (100, 16), (40, 1), (90, 1)])
 def test_the_same_as_torch(
     codec: Codec, light_codec: FileCoder, photo: Bytes, quality: float, tile: int, monkeypatch: pytest.MonkeyPatch
@@ -213,6 +214,7 @@ GPU = "from cae.codec import select; select._may_have_gpu = lambda: True; select
 NO_TORCH = "sys.modules['torch'] = None"  # as if it were not installed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "effort", "limit", "expected"),
     [

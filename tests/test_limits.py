@@ -81,6 +81,7 @@ def test_a_payload_stands_for_so_many_pixels_and_no_more(codec: Codec, allow_dam
         unpack(header_of(64 * (FREE_CELLS + length), 64, codec.fingerprint) + record)
 
 
+@pytest.mark.slow
 def test_flat_images_take_smaller_tiles_where_they_must(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.full((300, 600, 3), 255, np.uint8)
     assert unpack(codec.encode(read_picture(pixels), 0)).header.tile == 16
@@ -135,6 +136,7 @@ def test_lack_of_memory_is_an_error_of_ours(
             call()
 
 
+@pytest.mark.slow
 def test_real_lack_of_memory(tmp_path: Path) -> None:
     """The system refuses what torch asks for."""
     code = (
@@ -222,6 +224,7 @@ def test_lost_tiles_take_no_synthesis(codec: Codec, monkeypatch: pytest.MonkeyPa
     assert (picture.pixels[:, 64:] == 128).all()
 
 
+@pytest.mark.slow
 def test_parts_of_a_damaged_image(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
     data = codec.encode(read_picture(np.tile(photo, (3, 2, 1))[:320, :320]), 60, effort=1)
@@ -267,6 +270,7 @@ def test_damaged_chunks_are_left_out(codec: Codec, tiled: bytes) -> None:
     assert codec.decode(pack(dataclasses.replace(container, chunks=chunks)), allow_damaged=True).notes == ()
 
 
+@pytest.mark.slow
 def test_salvage_of_any_cut_or_changed_file(tiled: bytes) -> None:
     """An error of ours or something intact, and never more than there was."""
     whole = unpack(tiled)

@@ -52,7 +52,7 @@ def level(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture(params=[1, 3])
+@pytest.fixture(params=[pytest.param(1, marks=pytest.mark.slow), 3])
 def in_parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one thread, and in parts of a few positions by several."""
     monkeypatch.setattr(threads, "_told", request.param)

@@ -170,6 +170,7 @@ def pictures(photo: Bytes) -> list[Picture]:
     return [read_picture(pixels) for pixels in (photo, np.ascontiguousarray(photo[::-1]), photo[..., 1])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("quality", "effort"), [(5, 1), (55, 3), (100, 2)])
 def test_files_and_pixels_are_the_same(
     coder: FileCoder, device: OtherDevice, pictures: list[Picture], quality: float, effort: int

@@ -33,6 +33,7 @@ def photographs() -> dict[str, Bytes]:
     return images | {path.stem: read_picture(path).pixels for path in KODAK}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "pixels"), photographs().items(), ids=lambda value: value if isinstance(value, str) else ""
 )

@@ -227,6 +227,7 @@ def test_images_without_a_cache_entry_are_known_by_their_pixels(
     assert encoded == []
 
 
+@pytest.mark.slow
 def test_jobs_measure_the_same(cae: Run, folder: Path, tmp_path: Path) -> None:
     tables = []
     for jobs in (1, 2):
@@ -236,6 +237,7 @@ def test_jobs_measure_the_same(cae: Run, folder: Path, tmp_path: Path) -> None:
     assert tables[0] == tables[1]
 
 
+@pytest.mark.slow
 def test_without_images_nothing_is_claimed(cae: Run, tmp_path: Path) -> None:
     values = tmp_path / "demo.json"
     run = cae("rd-curve", *FAST, "--json", values)
@@ -394,6 +396,7 @@ def test_anchors_only_for_the_kodak_images(cae: Run, photo_png: Path) -> None:
             anchors.check_images(others)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interrupt_leaves_the_cache_usable(folder: Path, cache: Path, tmp_path: Path, jobs: int) -> None:

@@ -38,6 +38,7 @@ def test_golden_files(weights: object, case: dict[str, str]) -> None:
     assert (alpha is not None) == case["mode"].endswith("A")
 
 
+@pytest.mark.slow
 def test_tiles_escapes_and_alpha(
     weights: object, photo: npt.NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def test_nothing_gets_worse(codec: Codec, value: int) -> None:
             assert cost(codec, pixels, refined, quality) < 1.001 * cost(codec, pixels, plain, quality)
 
 
+@pytest.mark.slow
 def test_tiles(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is refined by itself, for its own pixels."""
     pixels = np.tile(photo, (1, 2, 1))[:, :300]
@@ -80,6 +81,7 @@ def test_grey(codec: Codec, photo: Bytes) -> None:
     assert len(refined) < 1.1 * len(plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [75, 90])
 def test_less_is_missing(codec: Codec, photo: Bytes, quality: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """The decoder's pixels have more of the picture's latents, in each of several tiles."""

@@ -73,6 +73,7 @@ class Loads(HTMLParser):
         self.found += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
 
 
+@pytest.mark.slow
 def test_the_page_loads_nothing(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     loads = Loads()
@@ -85,6 +86,7 @@ def test_the_page_loads_nothing(page: Path) -> None:
     assert "http" not in left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_in_a_browser(browser: Any, page: Path, width: int) -> None:
     from selenium.webdriver import ActionChains, Keys

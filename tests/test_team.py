@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import skimage.data
 from PIL import Image
 
@@ -40,6 +41,7 @@ with Team("cpu") as team:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model_and_stop_together(tmp_path: Path) -> None:
     data, run, script = tmp_path / "data", tmp_path / "run", tmp_path / "script.py"
     data.mkdir()

@@ -221,6 +221,7 @@ def test_one_loader_at_a_time_takes_files_in(images: Path, tmp_path: Path, monke
     assert len(source) == 30
 
 
+@pytest.mark.slow
 def test_resumed_run_and_release(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     first = trainer(images, run, part_bytes=200_000)
@@ -261,6 +262,7 @@ def test_resumed_run_and_release(images: Path, tmp_path: Path, monkeypatch: pyte
         torch.testing.assert_close(tuned.model.state_dict()[name], value, **close)
 
 
+@pytest.mark.slow
 def test_resumed_run_learns_on_as_before(images: Path, tmp_path: Path) -> None:
     """The state keeps what the optimiser needs: a step after a resumption changes the weights about as much."""
     first = trainer(images, tmp_path / "run")
@@ -284,6 +286,7 @@ def test_resumed_run_learns_on_as_before(images: Path, tmp_path: Path) -> None:
     assert 0 < largest < 2 * second.optimizers[0].param_groups[0]["lr"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_checkpoint(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     first = trainer(images, run)
@@ -311,6 +314,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(images: Path, tmp_path: Path, mo
         trainer(images, run)
 
 
+@pytest.mark.slow
 def test_exploding_and_undefined_steps_are_dropped(images: Path, tmp_path: Path) -> None:
     run = trainer(images, tmp_path / "run")
     batch = run.source.batch(4, 64, np.random.default_rng(0))
@@ -328,6 +332,7 @@ def test_exploding_and_undefined_steps_are_dropped(images: Path, tmp_path: Path)
     assert means.row() == {"skipped": 1}
 
 
+@pytest.mark.slow
 def test_evaluation_keeps_the_best_and_stops_when_patience_ends(images: Path, tmp_path: Path) -> None:
     validation = Validation(images)
     selection = Selection(validation, every=2, patience=2, part_bytes=state.UNSPLIT)
@@ -437,6 +442,7 @@ def test_jumps_at_the_borders_of_blocks_weigh_where_it_is_smooth() -> None:
     assert 0 <= jumps(busy, steps.expand(1, 64, 64, 3)) < 0.05 * at_borders
 
 
+@pytest.mark.slow
 def test_a_run_without_an_end_is_ended_by_another(images: Path, tmp_path: Path) -> None:
     stable, ending = tmp_path / "stable", tmp_path / "ending"
     first = trainer(images, stable, recipe=replace(RECIPE, schedule="stable"))
@@ -460,6 +466,7 @@ def test_a_run_without_an_end_is_ended_by_another(images: Path, tmp_path: Path) 
         state.begin_decay(tmp_path / "nothing", tmp_path / "other", 1)
 
 
+@pytest.mark.slow
 def test_a_run_says_how_its_units_are(images: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     run = trainer(images, tmp_path / "run")
@@ -472,6 +479,7 @@ def test_a_run_says_how_its_units_are(images: Path, tmp_path: Path) -> None:
     assert health.examine(run.model, run.examined)["synthesis.blocks_8.0"].dead < 0.1
 
 
+@pytest.mark.slow
 def test_learning_rates_of_groups(images: Path, tmp_path: Path) -> None:
     run = trainer(images, tmp_path / "run", recipe=replace(RECIPE, optimizer="muon"))
     set_learning_rate(run.optimizers, 1.0)
@@ -485,6 +493,7 @@ def test_learning_rates_of_groups(images: Path, tmp_path: Path) -> None:
     assert not {name for name in with_muon if "linear" in name or "bias" in name or "spatial" in name}
 
 
+@pytest.mark.slow
 def test_muon(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Learns, and goes on after a stop; without it in torch the recipe is refused."""
     monkeypatch.setattr(Position, "learning_rate", lambda *_: 3e-3)  # at once, without the warm-up

@@ -28,6 +28,7 @@ RUNNERS: dict[str, tuple[str, ...]] = {
 """What runs a program of another system, if it is installed."""
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not sys.platform.startswith("linux") or platform.machine() != "x86_64", reason="for Linux"),
     pytest.mark.skipif(not levels(), reason="nothing was compiled here"),
 ]

@@ -321,7 +321,7 @@ class Blocks(nn.Sequential):
 
 
 def space_to_depth(x: Tensor, factor: int) -> Tensor:
-    """[B, H, W, C] -> [B, H/f, W/f, f*f*C], the channels in the order (row, column, channel)."""
+    """[B, H, W, C] -> [B, H/f, W/f, f^2 C], the channels in the order (row, column, channel)."""
     b, h, w, c = x.shape
     x = x.reshape(b, h // factor, factor, w // factor, factor, c)
     return x.transpose(2, 3).reshape(b, h // factor, w // factor, factor * factor * c)
