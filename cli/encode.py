@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from ..codec.machine.files import is_stream
 from ..codec.model.config import DEFAULT_EFFORT, ROUNDS
 from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
-from .files import STREAM, check_output, is_stream, read_input, write_output
+from .files import STREAM, check_output, read_input, write_output
 from .progress import progress
 from .remote import Place
 from .work import Job, Outcome

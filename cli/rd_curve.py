@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..codec.machine.files import write_file
 from . import options
 from .extras import check_evaluation
 from .failures import NO_OUTPUT, UNEXPECTED, Failure, about
-from .files import check_output, utf8, write_file
+from .files import check_output, utf8
 
 if TYPE_CHECKING:
     from ..codec.evaluation.images import TestImage
