@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..codec.machine.files import is_stream, new_file
-from ..codec.model.config import PNG_COMPRESSION, SCALES
+from ..codec.options import PNG_COMPRESSION, SCALES
 from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
 from .files import STREAM, check_output, read_input, write_output

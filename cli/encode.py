@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from ..codec.machine.files import is_stream
-from ..codec.model.config import DEFAULT_EFFORT, ROUNDS
+from ..codec.options import DEFAULT_EFFORT, ROUNDS
 from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
 from .files import STREAM, check_output, read_input, write_output

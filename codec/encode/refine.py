@@ -19,8 +19,9 @@ from ..backends.interface import Networks
 from ..backends.kernels.coding import compare
 from ..backends.kernels.instructions import Kernels
 from ..model.arrays import Pixels
-from ..model.config import LATENT_FRACTION, PATCH, ROUNDS
+from ..model.config import LATENT_FRACTION, PATCH
 from ..model.rate import rate_of
+from ..options import ROUNDS
 from ..tile.coder import TileCoder
 from .analysis_windows import analyse, cut
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors
 from .bitstream.limits import DEFAULT_MAX_PIXELS
-from .codec.model.config import DEFAULT_EFFORT
+from .codec.options import DEFAULT_EFFORT
 from .errors import CaeError
 
 if TYPE_CHECKING:

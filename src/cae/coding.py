@@ -19,7 +19,7 @@ from .codec.image.picture import Picture, read_picture, to_pil
 from .codec.image.transparency import clear_transparent
 from .codec.machine.device import check_device
 from .codec.machine.memory import memory_errors
-from .codec.model.config import DEFAULT_EFFORT
+from .codec.options import DEFAULT_EFFORT
 
 Source = str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | BinaryIO
 """A path, a PIL image, a uint8 array [H, W] (grey), [H, W, 2] (with alpha), [H, W, 3] or [H, W, 4] (RGBA), or an open
