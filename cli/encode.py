@@ -137,11 +137,7 @@ def encode(
     settings = Settings(quality, size, bpp, psnr, effort, strip, exact, device, max_pixels, quiet)
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
-    left = jobs.missing(planned) if skip_existing else planned
-    if len(planned) > 1:
-        # The progress of tiles would disturb that of files.
-        settings = replace(settings, quiet=True, files=-(-len(left) // (processes or 1)))
-    jobs.run(left, len(planned) - len(left), Encoding(settings), chosen, quiet)
+    jobs.run(planned, skip_existing, Encoding(settings), chosen, processes, quiet)
 
 
 @dataclass(frozen=True)
@@ -160,6 +156,9 @@ class Encoding:
     """`work.Work`."""
 
     settings: Settings
+
+    def as_one_of(self, files: int) -> Encoding:
+        return Encoding(replace(self.settings, quiet=True, files=files))
 
     def read(self, job: Job) -> Source:
         """The picture. Raises Failure, as does what follows."""

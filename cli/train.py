@@ -17,19 +17,14 @@ from .progress import clock
 if TYPE_CHECKING:
     from ..codec.training.report import Row
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
 @click.argument("data", metavar="DATA...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--out",
-    "-o",
+@options.output(
     "run",
-    metavar="RUN",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the run; one that is there already is continued.",
+    click.Path(file_okay=False, path_type=Path),
+    "Folder of the run; one that is there already is continued.",
+    "RUN",
 )
 @click.option(
     "--recipe",
@@ -54,7 +49,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="Weights to begin with: a weights folder or a file in one. Latent channels that the recipe has more grow.",
 )
 @click.option(
-    "--eval", "images", metavar="DIR", type=FOLDER, help="Images to evaluate on and choose the best weights by."
+    "--eval", "images", metavar="DIR", type=options.FOLDER, help="Images to evaluate on and choose the best weights by."
 )
 @click.option(
     "--eval-every", metavar="STEPS", type=click.IntRange(min=1), default=2000, show_default=True, help="How often."
