@@ -19,8 +19,8 @@ from cae.codec.evaluation.codecs import make_codec
 from cae.codec.evaluation.curve import Point, bd_rate, mean_point
 from cae.codec.evaluation.measure import rd_point
 from cae.codec.image.picture import read_picture
-from cae.codec.model.config import DEFAULT_EFFORT
 from cae.codec.model.weights import find_weights
+from cae.codec.options import DEFAULT_EFFORT
 
 QUALITIES = (0, 14, 29, 43, 57, 71, 86, 100)
 JPEG_QUALITIES = range(5, 100, 5)

@@ -21,7 +21,7 @@ import click
 from cae.codec.image.picture import read_picture
 from cae.codec.image.save import save_picture
 from cae.codec.machine.threads import set_threads
-from cae.codec.model.config import DEFAULT_EFFORT
+from cae.codec.options import DEFAULT_EFFORT
 from cae.codec.select import load_light
 
 

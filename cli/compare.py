@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..codec.machine.files import write_file
 from .columns import columns
 from .extras import check_evaluation
 from .failures import BAD_CAE_FILE, BAD_IMAGE, NO_OUTPUT, about
-from .files import check_output, utf8, write_file
+from .files import check_output, utf8
 from .options import FILE, check_suffix
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..codec.model.config import PNG_COMPRESSION, SCALES
+from ..codec.machine.files import is_stream, new_file
+from ..codec.options import PNG_COMPRESSION, SCALES
 from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
-from .files import STREAM, check_output, is_stream, new_file, read_input, write_output
+from .files import STREAM, check_output, read_input, write_output
 from .progress import progress
 from .remote import Place
 from .work import Job, Outcome
@@ -123,10 +124,7 @@ def decode(
     settings = Settings(format, region, SCALE_WORDS[scale], compression, allow_damaged, device, max_pixels, quiet)
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
-    left = jobs.missing(planned) if skip_existing else planned
-    if len(planned) > 1:
-        settings = replace(settings, quiet=True, files=-(-len(left) // (processes or 1)))
-    jobs.run(left, len(planned) - len(left), Decoding(settings), chosen, quiet)
+    jobs.run(planned, skip_existing, Decoding(settings), chosen, processes, quiet)
 
 
 @dataclass(frozen=True)
@@ -162,6 +160,9 @@ class Decoding:
     """`work.Work`."""
 
     settings: Settings
+
+    def as_one_of(self, files: int) -> Decoding:
+        return Decoding(replace(self.settings, quiet=True, files=files))
 
     def read(self, job: Job) -> Source:
         """The file. Raises Failure, as does what follows."""

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from ..codec.model.config import DEFAULT_EFFORT, ROUNDS
+from ..codec.machine.files import is_stream
+from ..codec.options import DEFAULT_EFFORT, ROUNDS
 from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
-from .files import STREAM, check_output, is_stream, read_input, write_output
+from .files import STREAM, check_output, read_input, write_output
 from .progress import progress
 from .remote import Place
 from .work import Job, Outcome
@@ -136,11 +137,7 @@ def encode(
     settings = Settings(quality, size, bpp, psnr, effort, strip, exact, device, max_pixels, quiet)
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
-    left = jobs.missing(planned) if skip_existing else planned
-    if len(planned) > 1:
-        # The progress of tiles would disturb that of files.
-        settings = replace(settings, quiet=True, files=-(-len(left) // (processes or 1)))
-    jobs.run(left, len(planned) - len(left), Encoding(settings), chosen, quiet)
+    jobs.run(planned, skip_existing, Encoding(settings), chosen, processes, quiet)
 
 
 @dataclass(frozen=True)
@@ -159,6 +156,9 @@ class Encoding:
     """`work.Work`."""
 
     settings: Settings
+
+    def as_one_of(self, files: int) -> Encoding:
+        return Encoding(replace(self.settings, quiet=True, files=files))
 
     def read(self, job: Job) -> Source:
         """The picture. Raises Failure, as does what follows."""

@@ -1,17 +1,16 @@
-"""Inputs, and outputs that are there whole or not at all."""
+"""Inputs and outputs of the commands: files, standard streams and objects of a store."""
 
 from __future__ import annotations
 
 import errno
 import os
-import secrets
-import shutil
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from ..codec.machine.files import is_stream, link_target, write_file
 from .remote import Place, Remote
 
 STREAM = Path("-")
@@ -58,24 +57,11 @@ def check_output(output: Place, source: Place) -> None:
         raise IsADirectoryError(errno.EISDIR, "is a directory, not a file", os.fspath(output))
     if isinstance(source, Path) and output.exists() and source.exists() and output.samefile(source):
         raise FileExistsError(errno.EEXIST, "input and output are the same file", os.fspath(output))
-    directory = _target(output).parent
+    directory = link_target(output).parent
     if not directory.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"there is no directory {directory}", os.fspath(output))
     if not os.access(directory, os.W_OK) and not is_stream(output):
         raise PermissionError(errno.EACCES, f"the directory {directory} is not writable", os.fspath(output))
-
-
-def write_file(output: Path, data: bytes) -> None:
-    """Write by way of a temporary file beside it, so that `output` never holds a part of the data.
-
-    A link is followed, and a file that exists keeps its permissions. Raises OSError; whatever goes wrong, an
-    interrupt included, nothing is left behind and an older file is as it was.
-    """
-    if is_stream(output):
-        output.write_bytes(data)
-        return
-    with new_file(output) as file:
-        file.write(data)
 
 
 def utf8(text: str) -> bytes:
@@ -83,36 +69,8 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-@contextmanager
-def new_file(output: Path) -> Iterator[BinaryIO]:
-    """What `write_file` writes to, put in place of `output` at the end: for what comes in pieces."""
-    target = _target(output)
-    temporary = target.with_name(f".cae-{secrets.token_hex(8)}.tmp")
-    try:
-        # Mode "x" makes a new file, with the permissions that any new file gets.
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def _open(stream: TextIO | None) -> BinaryIO:
     """Raises OSError for a standard stream that is closed, for which Python has nothing."""
     if stream is None:
         raise OSError(errno.EBADF, "the standard stream is closed")
     return stream.buffer
-
-
-def _target(output: Path) -> Path:
-    return Path(os.path.realpath(output))
-
-
-def is_stream(output: Path) -> bool:
-    """A device or a pipe, which cannot be replaced."""
-    return output.exists() and not output.is_file()

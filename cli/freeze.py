@@ -6,21 +6,19 @@ from pathlib import Path
 
 import click
 
+from . import options
 from .extras import check_training
 from .failures import NO_OUTPUT, about
 from .files import check_output
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--out",
-    "-o",
+@click.argument("run", type=options.FOLDER)
+@options.output(
     "path",
-    metavar="FILE.safetensors",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Weights file to write; the manifest beside it will name it.",
+    click.Path(dir_okay=False, path_type=Path),
+    "Weights file to write; the manifest beside it will name it.",
+    "FILE.safetensors",
 )
 @click.option(
     "--data",

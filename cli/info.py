@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..codec.machine.files import write_file
 from .failures import BAD_CAE_FILE, NO_OUTPUT, about
-from .files import check_output, read_input, write_file
+from .files import check_output, read_input
 from .options import FILE, max_pixels
 
 if TYPE_CHECKING:

@@ -90,22 +90,22 @@ def _is_folder(source: Place) -> bool:
         return False
 
 
-def missing(jobs: Sequence[Job]) -> list[Job]:
-    """Those whose output is not there yet."""
-    there = existing(job.output for job in jobs)
-    return [job for job in jobs if job.output not in there]
-
-
-def run(jobs: Sequence[Job], skipped: int, work: Work, engine: Engine, quiet: bool) -> None:
+def run(
+    planned: Sequence[Job], skip_existing: bool, work: Work, engine: Engine, processes: int | None, quiet: bool
+) -> None:
     """Does all jobs, says what became of them, and ends the command: with exit code 1 if some of several failed.
 
-    skipped: how many more there were."""
-    if len(jobs) + skipped == 1 and jobs:
+    skip_existing: leaves out those whose output is there already. engine, processes: of `options.choose_engine`.
+    """
+    jobs = _missing(planned) if skip_existing else planned
+    skipped = len(planned) - len(jobs)
+    if len(planned) == 1 and jobs:
         outcome = do(work, jobs[0])
         _tell_notes(outcome, quiet)
         if not quiet and outcome.line:
             click.echo(outcome.line, err=jobs[0].output == STREAM)
         click.get_current_context().exit(outcome.code)
+    work = work.as_one_of(-(-len(jobs) // (processes or 1)))
     begin = time.perf_counter()
     bar = FilesBar(len(jobs), quiet)
     done: list[Outcome] = []
@@ -124,6 +124,12 @@ def run(jobs: Sequence[Job], skipped: int, work: Work, engine: Engine, quiet: bo
     if not quiet:
         click.echo(_summary(done, skipped, failed, time.perf_counter() - begin))
     click.get_current_context().exit(1 if failed else max((outcome.code for outcome in done), default=0))
+
+
+def _missing(jobs: Sequence[Job]) -> list[Job]:
+    """Those whose output is not there yet."""
+    there = existing(job.output for job in jobs)
+    return [job for job in jobs if job.output not in there]
 
 
 def _tell_notes(outcome: Outcome, quiet: bool) -> None:

@@ -20,6 +20,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 # Nothing is checked here: whether a file can be read shows when it is, and has an exit code of its own.
 FILE = click.Path(path_type=Path, readable=False)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def _place(ctx: click.Context, param: click.Parameter, value: str | None) -> Place | None:
@@ -89,6 +90,13 @@ folder = click.option(
     callback=_place,
     help="Folder for the outputs of any number of inputs, a path or a URL; it is made where it is missing.",
 )
+
+
+def output(name: str, type: click.Path, help: str, metavar: str | None = None) -> Callable[[Command], Command]:
+    """--out, without which the command does nothing."""
+    return click.option("--out", "-o", name, metavar=metavar, required=True, type=type, help=help)
+
+
 recursive = click.option("-r", "--recursive", is_flag=True, help="Take folders with all their subfolders.")
 processes = click.option(
     "--jobs",

@@ -13,8 +13,8 @@ from .files import check_output
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", "-o", "path", required=True, type=options.FILE, help="Image file to write: PNG, SVG or PDF.")
+@click.argument("run", type=options.FOLDER)
+@options.output("path", options.FILE, "Image file to write: PNG, SVG or PDF.")
 @click.option(
     "--anchors",
     metavar="FILE",

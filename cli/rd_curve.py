@@ -15,10 +15,11 @@ from typing import Any
 
 import click
 
+from ..codec.machine.files import write_file
 from . import options
 from .extras import check_evaluation
 from .failures import NO_OUTPUT, UNEXPECTED, Failure, about
-from .files import check_output, utf8, write_file
+from .files import check_output, utf8
 from .rd_options import check_targets, choose_images, choose_metrics, list_codecs, load_codecs, pairs
 
 

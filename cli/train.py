@@ -19,19 +19,14 @@ if TYPE_CHECKING:
 
 DECAY_MINUTES = 60.0
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
 @click.argument("data", metavar="DATA...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--out",
-    "-o",
+@options.output(
     "run",
-    metavar="RUN",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the run; one that is there already is continued.",
+    click.Path(file_okay=False, path_type=Path),
+    "Folder of the run; one that is there already is continued.",
+    "RUN",
 )
 @click.option(
     "--recipe",
@@ -59,7 +54,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--decay-from",
     "stable",
     metavar="RUN",
-    type=FOLDER,
+    type=options.FOLDER,
     help="End another run, one whose recipe has no end: begin with its last state and bring the learning rate to 0.",
 )
 @click.option(
@@ -70,7 +65,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="How long --decay-from takes; 60 by default.",
 )
 @click.option(
-    "--eval", "images", metavar="DIR", type=FOLDER, help="Images to evaluate on and choose the best weights by."
+    "--eval", "images", metavar="DIR", type=options.FOLDER, help="Images to evaluate on and choose the best weights by."
 )
 @click.option(
     "--eval-every", metavar="STEPS", type=click.IntRange(min=1), default=2000, show_default=True, help="How often."

@@ -46,6 +46,10 @@ class Input(Protocol):
 class Work(Protocol):
     """What is done to each file: read, coded with others that share the networks, and written."""
 
+    def as_one_of(self, files: int) -> Work:
+        """The same for as many files as a process has to do. None of them shows progress of its own, which would
+        disturb that of all."""
+
     def read(self, job: Job) -> Any:
         """An Input. Raises Failure, as does what follows."""
 

@@ -29,8 +29,8 @@ from .image.chunks import to_chunks
 from .image.picture import Picture
 from .machine.memory import memory_errors
 from .model.arrays import Pixels
-from .model.config import DEFAULT_EFFORT, ROUNDS
 from .model.rate import rate_index_of
+from .options import DEFAULT_EFFORT, ROUNDS
 from .tile.coder import TileCoder
 
 

@@ -15,8 +15,8 @@ from .backends.networks import fastest, parse_light
 from .codec import FileCoder, check_effort
 from .image.picture import Picture
 from .machine.device import check_device, resolve_device
-from .model.config import ROUNDS
 from .model.weights import find_weights, read_weights
+from .options import ROUNDS
 
 ARRAY_PIXELS, KERNEL_PIXELS = 2**21, 2**24
 """numpy by itself, or with the compiled kernels, takes as long to decode so many pixels as torch for its import and a

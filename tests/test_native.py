@@ -434,9 +434,16 @@ def test_constants() -> None:
     assert {name: int(defined[name]) for name in expected} == expected
 
 
-@pytest.mark.parametrize("what", ["none", "damaged", "other version"])
+@pytest.mark.parametrize("what", ["none", "damaged", "other version", "other size", "other offset", "other fields"])
 def test_no_kernels(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing was compiled, where the library cannot be loaded, and where it is of another version."""
+    """Where nothing was compiled, where the library cannot be loaded, where it is of another version, and where the
+    compiler laid its structures out in another way than ctypes does."""
+    places = instructions.layout()
+    others = {
+        "other size": places | {"Layer": places["Layer"] + 8},
+        "other offset": places | {"Input.most": places["Input.least"], "Input.least": places["Input.most"]},
+        "other fields": {name: value for name, value in places.items() if name != "Kernels.compare"},
+    }
     (tmp_path / "damaged.so").write_bytes(b"\x7fELF, and no more")
     if what == "none":
         monkeypatch.setattr(instructions, "find_spec", lambda name: None)
@@ -444,6 +451,8 @@ def test_no_kernels(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(
             instructions, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "damaged.so"))
         )
+    elif what in others:
+        monkeypatch.setattr(instructions, "layout", lambda: others[what])
     else:
         monkeypatch.setattr(instructions, "VERSION", instructions.VERSION + 1)
     levels.cache_clear()

@@ -12,7 +12,7 @@ from ...bitstream.container import LATENT_SIDE, Header, all_latents, tile_side
 from ...bitstream.errors import InputError
 from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Pixels
-from ..model.config import SCALES
+from ..options import SCALES
 
 AT_ORIGIN = Rectangle(0, 0, 0, 0)
 """Of what `show` takes an area for: where it begins."""

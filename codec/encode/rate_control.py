@@ -8,9 +8,10 @@ from typing import NamedTuple, Protocol
 
 from ...bitstream.errors import InputError, TargetError
 from ..image.picture import Picture
-from ..model.config import DEFAULT_EFFORT, ROWS
+from ..model.config import ROWS
 from ..model.distortion import psnr
 from ..model.rate import quality_of
+from ..options import DEFAULT_EFFORT
 
 MAX_CODINGS = 8
 

@@ -20,8 +20,9 @@ from ...bitstream.rectangle import Rectangle
 from ..backends.kernels.coding import compare
 from ..backends.kernels.instructions import Kernels
 from ..model.arrays import Floats, Latents, Pixels
-from ..model.config import LATENT_FRACTION, PATCH, ROUNDS
+from ..model.config import LATENT_FRACTION, PATCH
 from ..model.rate import rate_of
+from ..options import ROUNDS
 from ..tile.coder import TileCoder
 from .analysis_windows import analyse, cut
 from .block_bound import PUTTING_RIGHT, STRENGTHS, broken, put_right, suspected

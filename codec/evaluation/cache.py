@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any
+
+from ..machine.files import write_file
 
 
 def default_folder() -> Path:
@@ -37,13 +38,7 @@ class Cache:
             return
         path = self._path(self.folder, key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-        try:
-            temporary.write_text(json.dumps(value), encoding="utf-8")
-            temporary.replace(path)  # whoever reads or interrupts meanwhile finds the old or the new
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_file(path, json.dumps(value).encode())  # whoever reads or interrupts meanwhile finds the old or the new
 
     @staticmethod
     def _path(folder: Path, key: dict[str, Any]) -> Path:

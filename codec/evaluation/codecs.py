@@ -28,8 +28,8 @@ from ..backends.tensors.checkpoint import parse_frozen
 from ..codec import FileCoder
 from ..image.picture import Picture
 from ..model.arrays import Pixels
-from ..model.config import DEFAULT_EFFORT, ROUNDS
 from ..model.weights import find_weights, read_weights
+from ..options import DEFAULT_EFFORT, ROUNDS
 from .protocol import ImageCodec, Scale, UnavailableCodecError
 
 _PERCENT = Scale(0, 100, 1)

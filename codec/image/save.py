@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from PIL import Image, PngImagePlugin
 
 from ...bitstream.errors import ImageError
-from ..model.config import PNG_COMPRESSION
+from ..options import PNG_COMPRESSION
 from .metadata import EXIF_PREFIX
 from .picture import Picture, to_array
 from .samples import Bytes

@@ -28,18 +28,6 @@ OPERAND_LIMIT, OPERAND_ZERO, OPERAND_STEP = 255, 128, 8
 LATENT_FRACTION = 16
 """Decoded latents are whole multiples of 1/16 of a quantisation step."""
 
-SCALES = (1, 2, 4, 8, 16)
-"""How many pixels to a side a decoder can make into one: divisors of a latent position's."""
-
-ROUNDS = (0, 1, 2, 3, 4, 5, 6, 8, 12)
-DEFAULT_EFFORT = 2
-"""How many times an encoder moves the latents (encode/refine.py) at efforts 1 to 9, and the effort where none is asked
-for."""
-
-PNG_COMPRESSION = 2
-"""The default level of PNG files that are decoded to. Against 6, zlib's own, photographs are 3 to 5 % larger and take
-less than a third of the time, which was three times that of decoding itself."""
-
 CONTEXT_CLAMP = 8.0
 """Latents enter the prior's networks in units of their standard deviation, clamped to this magnitude."""
 

@@ -3,34 +3,33 @@
     data = cae.encode("photo.png", quality=50)
     image = cae.decode(data)
     print(cae.info(data))
+    files = cae.Codec().encode_many(["a.png", "b.png"])
 
 Importing it is cheap: numpy, Pillow and torch are imported by the first call that needs them.
 """
 
 from __future__ import annotations
 
-import os
-import warnings
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from .bitstream.errors import CaeError, InputError
+from . import errors
 from .bitstream.limits import DEFAULT_MAX_PIXELS
-from .codec.model.config import DEFAULT_EFFORT
+from .codec.options import DEFAULT_EFFORT
+from .errors import CaeError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     from PIL import Image
 
     from .codec.info import Info
+    from .coding import Codec, Source
 
     __version__: str
 
-__all__ = ["CaeError", "Info", "__version__", "decode", "encode", "info"]
+__all__ = ["CaeError", "Codec", "Info", "__version__", "decode", "encode", "errors", "info"]
 
 
 def encode(
-    image: str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8] | BinaryIO,
+    image: Source,
     quality: float = 50,
     *,
     target_size: int | None = None,
@@ -49,26 +48,12 @@ def encode(
     pixels, which become smooth ones otherwise. device: auto, cpu or cuda. max_pixels: larger images are refused before
     they are read; the default is that of Pillow.
     Raises CaeError: ImageError, InputError (TargetError for a target out of reach), WeightsError or MemoryLimitError of
-    cae.bitstream.errors.
+    cae.errors.
     """
-    from .codec.encode.rate_control import MAX_CODINGS, encode_to_psnr, encode_to_size
-    from .codec.image.picture import read_picture
-    from .codec.image.transparency import clear_transparent
-    from .codec.machine.memory import memory_errors
-    from .codec.select import load_encoder
+    from .coding import Codec
 
-    if target_size is not None and target_psnr is not None:
-        raise InputError("give target_size or target_psnr, not both")
-    picture = read_picture(image, max_pixels)
-    with memory_errors():
-        picture = picture if exact else clear_transparent(picture)
-    codings = 1 if target_size is None and target_psnr is None else MAX_CODINGS
-    codec = load_encoder(device, picture, effort, codings=codings)
-    if target_size is not None:
-        return encode_to_size(codec, picture, target_size, effort).data
-    if target_psnr is not None:
-        return encode_to_psnr(codec, picture, target_psnr, effort).data
-    return codec.encode(picture, quality, effort=effort)
+    codec = Codec(device, max_pixels=max_pixels)
+    return codec.encode(image, quality, target_size=target_size, target_psnr=target_psnr, effort=effort, exact=exact)
 
 
 def decode(
@@ -86,17 +71,11 @@ def decode(
     side become one. device: auto, cpu or cuda. max_pixels: larger images are refused before anything is allocated; the
     default is Pillow's. allow_damaged: tiles that are damaged become grey, and a UserWarning names them.
     Raises CaeError: BitstreamError, InputError for the region or scale, WeightsError or MemoryLimitError of
-    cae.bitstream.errors.
+    cae.errors.
     """
-    from .bitstream.container import read_header
-    from .codec.image.picture import to_pil
-    from .codec.select import load_decoder
+    from .coding import Codec
 
-    decoder = load_decoder(device, read_header(data))
-    picture = decoder.decode(data, max_pixels=max_pixels, allow_damaged=allow_damaged, region=region, scale=scale)
-    if picture.notes:
-        warnings.warn("; ".join(picture.notes), stacklevel=2)
-    return to_pil(picture)
+    return Codec(device, max_pixels=max_pixels)._decode(data, region, scale, allow_damaged, stacklevel=3)
 
 
 def info(data: bytes) -> Info:
@@ -115,4 +94,8 @@ def __getattr__(name: str) -> Any:
         from .codec.info import Info
 
         return Info
+    if name == "Codec":
+        from .coding import Codec
+
+        return Codec
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -132,20 +132,45 @@ class Kernels(Structure):
     )
 
 
+class Place(Structure):
+    """The size of a structure, or the offset of a field, in bytes."""
+
+    _fields_ = (("name", c_char_p), ("value", c_int64))
+
+
+def layout() -> dict[str, int]:
+    """The sizes of the structures above, "Layer", and the offsets of their fields, "Layer.bias"."""
+    places = {}
+    for structure in (Layer, Block, Shape, Input, Term, Parameters, Cells, Rounding, Kernels):
+        name = structure.__name__
+        places[name] = ctypes.sizeof(structure)
+        places |= {f"{name}.{field[0]}": getattr(structure, field[0]).offset for field in structure._fields_}
+    return places
+
+
 @functools.cache
 def levels() -> dict[str, Kernels]:
-    """Those that were compiled and that this processor has, the best one first."""
+    """Those that were compiled and that this processor has, the best one first.
+
+    None where the library lays its structures out in another way than those above: it counts as one that is not there,
+    as does one of another version.
+    """
     found = find_spec(f"{__package__}._kernels")
     if found is None or found.origin is None:
         return {}
     try:
-        function: Any = ctypes.CDLL(found.origin).cae_kernels
-    except (OSError, AttributeError):  # damaged, or of another system
+        library = ctypes.CDLL(found.origin)
+        find_kernels, find_layout = library.cae_kernels, library.cae_layout
+    except (OSError, AttributeError):  # damaged, of another system, or older
         return {}
-    function.restype, function.argtypes = POINTER(Kernels), (c_int64, c_int64, POINTER(c_int64))
+    find_layout.restype, find_layout.argtypes = POINTER(Place), (POINTER(c_int64),)
+    find_kernels.restype, find_kernels.argtypes = POINTER(Kernels), (c_int64, c_int64, POINTER(c_int64))
     count = c_int64()
-    function(VERSION, -1, byref(count))
-    kernels = (function(VERSION, index, byref(count)) for index in range(count.value))
+    places = find_layout(byref(count))
+    if {place.name.decode(): place.value for place in places[: count.value]} != layout():
+        return {}
+    find_kernels(VERSION, -1, byref(count))
+    kernels = (find_kernels(VERSION, index, byref(count)) for index in range(count.value))
     return {each.contents.name.decode(): each.contents for each in kernels if each}
 
 

@@ -62,14 +62,6 @@ static int has_dot_products(void) { return getauxval(AT_HWCAP) >> 20 & 1; } /* H
 static int has_dot_products(void) { return 0; }
 #endif
 
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
-
-/* The level with this index, the best one first: NULL if this processor lacks it. `count`: how many levels there are,
-   none if kernels.h has another version. */
 EXPORT const Kernels *cae_kernels(int64_t version, int64_t index, int64_t *count) {
     *count = 0;
     if (version != CAE_KERNELS_VERSION) return NULL;

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* Of all that is below: instructions.py has the same number, and the same structures. */
+/* Of all that is below: instructions.py has the same number, and the same structures, by the same names. */
 #define CAE_KERNELS_VERSION 4
 
 /* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
@@ -148,5 +148,26 @@ int64_t cae_order(const int8_t *weights, int64_t vectors, int64_t words, int64_t
                   int8_t *ordered);
 
 extern const Kernels cae_avx512_amx, cae_avx512_vnni, cae_avx512, cae_avx2_vnni, cae_avx2, cae_neon_dot, cae_plain;
+
+/* What Python calls. */
+
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+/* The level with this index, the best one first: NULL if this processor lacks it. `count`: how many levels there are,
+   none if this has another version. */
+EXPORT const Kernels *cae_kernels(int64_t version, int64_t index, int64_t *count);
+
+/* The size of a structure above, by its name ("Layer"), or the offset of a field ("Layer.bias"), in bytes. */
+typedef struct {
+    const char *name;
+    int64_t value;
+} Place;
+
+/* All of them, as they were compiled; `count`: how many. */
+EXPORT const Place *cae_layout(int64_t *count);
 
 #endif

@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ....bitstream.errors import WeightsError
-from ...encode.analysis_windows import analyse
-from ...model.arrays import Pixels
-from ...model.config import PATCH
-from ...model.rate import rate_of
-from ...tile.coder import TileCoder
-from ..content import KINDS
-from ..model.model import CompressionModel
+from ...bitstream.errors import WeightsError
+from ..encode.analysis_windows import analyse
+from ..model.arrays import Pixels
+from ..model.config import PATCH
+from ..model.rate import rate_of
+from ..tile.coder import TileCoder
+from .content import KINDS
+from .model.model import CompressionModel
 
 CROPS, SIDE = 60, 128
 """How many are drawn, ten of each kind, and pixels to a side."""

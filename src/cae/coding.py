@@ -1,0 +1,119 @@
+"""`cae.Codec`: what codes pictures on a device, one by one or many together."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy.typing as npt
+from PIL import Image
+
+from .bitstream.container import Header, read_header
+from .bitstream.errors import InputError
+from .bitstream.limits import DEFAULT_MAX_PIXELS
+from .codec import select
+from .codec.encode.rate_control import MAX_CODINGS, encode_to_psnr, encode_to_size
+from .codec.image.picture import Picture, read_picture, to_pil
+from .codec.image.transparency import clear_transparent
+from .codec.machine.device import check_device
+from .codec.machine.memory import memory_errors
+from .codec.options import DEFAULT_EFFORT
+
+Source = str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | BinaryIO
+"""A path, a PIL image, a uint8 array [H, W] (grey), [H, W, 2] (with alpha), [H, W, 3] or [H, W, 4] (RGBA), or an open
+binary file."""
+
+
+class Codec:
+    """Codes on a device: what `cae.encode` and `cae.decode` do for one picture, and the same for many at once.
+
+    Pictures of equal size, and files of equal size and quality, go through the networks together, which takes a
+    fraction of the time where they are small. Each becomes the same file, or image, as alone. Weights are loaded with
+    the first picture and shared by all that codes in this process; threads may share one of these.
+    """
+
+    def __init__(self, device: str = "auto", *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        """device: auto, cpu or cuda. max_pixels: larger images are refused before they are read; the default is that of
+        Pillow. Raises InputError for another device."""
+        check_device(device)
+        self.device = device
+        self.max_pixels = max_pixels
+
+    def encode(
+        self,
+        image: Source,
+        quality: float = 50,
+        *,
+        target_size: int | None = None,
+        target_psnr: float | None = None,
+        effort: int = DEFAULT_EFFORT,
+        exact: bool = False,
+    ) -> bytes:
+        """A picture as the bytes of a .cae file; arguments and errors are those of `cae.encode`."""
+        if target_size is not None and target_psnr is not None:
+            raise InputError("give target_size or target_psnr, not both")
+        picture = self._read(image, exact)
+        codings = 1 if target_size is None and target_psnr is None else MAX_CODINGS
+        codec = select.load_encoder(self.device, picture, effort, codings=codings)
+        if target_size is not None:
+            return encode_to_size(codec, picture, target_size, effort).data
+        if target_psnr is not None:
+            return encode_to_psnr(codec, picture, target_psnr, effort).data
+        return codec.encode(picture, quality, effort=effort)
+
+    def encode_many(
+        self, images: Sequence[Source], quality: float = 50, *, effort: int = DEFAULT_EFFORT, exact: bool = False
+    ) -> list[bytes]:
+        """The file of each picture, all of which are held in memory at once. Raises as `encode`, for any of them."""
+        pictures = [self._read(image, exact) for image in images]
+        if not pictures:
+            return []
+        largest = max(pictures, key=lambda picture: picture.width * picture.height)
+        codec = select.load_encoder(self.device, largest, effort, files=len(pictures))
+        return codec.encode_many(pictures, quality, effort=effort)
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        region: tuple[int, int, int, int] | None = None,
+        scale: int = 1,
+        allow_damaged: bool = False,
+    ) -> Image.Image:
+        """The image of a .cae file; arguments and errors are those of `cae.decode`."""
+        return self._decode(data, region, scale, allow_damaged, stacklevel=3)
+
+    def decode_many(
+        self, files: Sequence[bytes], *, region: tuple[int, int, int, int] | None = None, scale: int = 1
+    ) -> list[Image.Image]:
+        """The image of each file, all of which are held in memory at once. Raises as `decode`, for any of them."""
+        by_weights: dict[bytes, list[tuple[int, Header]]] = {}
+        for index, header in enumerate(map(read_header, files)):
+            by_weights.setdefault(header.fingerprint, []).append((index, header))
+        images: dict[int, Image.Image] = {}
+        for group in by_weights.values():
+            _, largest = max(group, key=lambda each: each[1].width * each[1].height)
+            decoder = select.load_decoder(self.device, largest, len(group))
+            own = [files[index] for index, _ in group]
+            pictures = decoder.decode_many(own, max_pixels=self.max_pixels, region=region, scale=scale)
+            images |= {index: to_pil(picture) for (index, _), picture in zip(group, pictures, strict=True)}
+        return [images[index] for index in range(len(files))]
+
+    def _read(self, image: Source, exact: bool) -> Picture:
+        picture = read_picture(image, self.max_pixels)
+        with memory_errors():
+            return picture if exact else clear_transparent(picture)
+
+    def _decode(
+        self, data: bytes, region: tuple[int, int, int, int] | None, scale: int, allow_damaged: bool, stacklevel: int
+    ) -> Image.Image:
+        """stacklevel: whose call a warning names."""
+        decoder = select.load_decoder(self.device, read_header(data))
+        picture = decoder.decode(
+            data, max_pixels=self.max_pixels, allow_damaged=allow_damaged, region=region, scale=scale
+        )
+        if picture.notes:
+            warnings.warn("; ".join(picture.notes), stacklevel=stacklevel)
+        return to_pil(picture)
