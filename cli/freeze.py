@@ -36,5 +36,6 @@ def freeze(run: Path, path: Path, data: tuple[Path, ...]) -> None:
     if path.parent.exists():  # it is made where it is missing
         with about(path, NO_OUTPUT):
             check_output(path, run)
-    release(run, path, data)
+    for line in release(run, path, data):
+        click.echo(line)
     click.echo(f"{path}: {path.stat().st_size:,} bytes")

@@ -246,7 +246,8 @@ def test_resumed_run_and_release(images: Path, tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(release_module, "CALIBRATION_CROPS", 3)
     monkeypatch.setattr(release_module, "CALIBRATION_SIDE", 128)
-    release_module.release(run, tmp_path / "weights" / "test.safetensors")
+    lines = release_module.release(run, tmp_path / "weights" / "test.safetensors")
+    assert any(line.startswith("worst of the drawn blocks: crop") for line in lines)
     model, fingerprint = load_frozen(tmp_path / "weights")
     codec = Codec(model, fingerprint)
     picture = read_picture(images / "a.png")

@@ -23,10 +23,10 @@ from ..tile.coder import TileCoder
 from .content import KINDS
 from .model.model import CompressionModel
 
-CROPS, SIDE = 60, 128
-"""How many are drawn, ten of each kind, and pixels to a side."""
+CROPS, SIDE = 36, 128
+"""How many are drawn, six of each kind, and pixels to a side."""
 
-ROWS = (20, 80, 140, 200, 250)
+ROWS = (20, 100, 180)
 """Rates: a row of the rate tables each."""
 
 MOST_ERROR, MOST_FACTOR = 25.0, 4.0
@@ -84,7 +84,7 @@ def worst_blocks(model: CompressionModel, coder: TileCoder, crops: Sequence[Pixe
 
 
 @torch.inference_mode()
-def largest_bits(model: CompressionModel, coder: TileCoder, crops: Sequence[Pixels], row: int = ROWS[2]) -> float:
+def largest_bits(model: CompressionModel, coder: TileCoder, crops: Sequence[Pixels], row: int = ROWS[1]) -> float:
     """The largest ratio, over crops, of the bits of latents that the integer analysis gives to those that the trained
     one gives, both coded by the integer prior."""
     ratios = []

@@ -19,7 +19,7 @@ from ..model.arrays import Pixels
 from ..model.config import ModelConfig
 from ..model.weights import MANIFEST, find_weights, installed_weights, read_weights
 from ..torch_codec import Codec
-from . import state
+from . import integer_check, state
 from .data import CropSource
 from .freezing.freeze import freeze
 from .model.model import CompressionModel
@@ -28,13 +28,16 @@ from .validate import BEST
 CALIBRATION_CROPS = 256
 CALIBRATION_SIDE = 256
 SELF_TEST_CROPS = 4
+COMPARED_CROPS = 40
 
 
-def release(run: Path, path: Path, data: Sequence[Path] = ()) -> None:
-    """Freezes the averaged weights of a run, writes them to `path` and names them in the manifest beside it.
+def release(run: Path, path: Path, data: Sequence[Path] = ()) -> list[str]:
+    """Freezes the averaged weights of a run, writes them to `path` and names them in the manifest beside it. Returns
+    what there is to say of the integer networks, a line each.
 
     Takes the run's best evaluated weights, or where nothing was evaluated its last. Calibration takes random crops of
-    `data`, or of what the run was trained on. Raises InputError for a run that is not there, or data that is gone.
+    `data`, or of what the run was trained on. Raises InputError for a run that is not there, or data that is gone, and
+    WeightsError for integer networks that do not show what the trained ones do; nothing is written then.
     """
     older = _others(path)
     model, record = load_run(run)
@@ -50,7 +53,9 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> None:
     random = np.random.default_rng(0)
     crops = [np.array(source.crop(CALIBRATION_SIDE, random)) for _ in range(CALIBRATION_CROPS)]
     content = serialise(freeze(model, crops), model)
-    self_test(content, str(path), crops[:SELF_TEST_CROPS])
+    codec = Codec(parse_frozen(content, str(path)), bytes(FINGERPRINT_BYTES))
+    self_test(codec, str(path), crops[:SELF_TEST_CROPS])
+    lines = integer_check.check(model.requires_grad_(False).eval(), codec.coder, crops[:COMPARED_CROPS])
     manifest = {
         "file": path.name,
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -69,6 +74,7 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, content)
     _write(path.parent / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
+    return lines
 
 
 def _others(path: Path) -> list[dict[str, str]]:
@@ -114,12 +120,11 @@ def load_start(weights: Path) -> tuple[CompressionModel, dict[str, Any]]:
     return parse_trained(content, str(weights)), {"sha256": digest, "training": training}
 
 
-def self_test(content: bytes, name: str, crops: Sequence[Pixels]) -> None:
-    """Codes crops, uint8 [S, S, 3], with the weights as they will be read, and decodes them, on one thread and on all.
+def self_test(codec: Codec, name: str, crops: Sequence[Pixels]) -> None:
+    """Codes crops, uint8 [S, S, 3], with weights as they will be read, and decodes them, on one thread and on all.
 
     Raises WeightsError should any become other bytes, or these other latents than were encoded, or other pixels.
     """
-    codec = Codec(parse_frozen(content, name), bytes(FINGERPRINT_BYTES))
     threads = torch.get_num_threads()
     for index, crop in enumerate(crops):
         picture, quality = read_picture(crop), 100 * index / max(1, len(crops) - 1)
