@@ -22,7 +22,7 @@ ARRAY_PIXELS, KERNEL_PIXELS = 2**21, 2**24
 """numpy by itself, or with the compiled kernels, takes as long to decode so many pixels as torch for its import and a
 GPU's start."""
 
-_lightly = 0
+_pixels_on_cpu = 0
 """How many pixels have been decoded on the CPU in this process, or what took as long."""
 
 
@@ -62,7 +62,7 @@ def may_take_gpu(device: str) -> bool:
 
 
 def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> FileCoder:
-    global _lightly
+    global _pixels_on_cpu
     check_device(device)
     if device == "cuda" and not _has_torch():
         raise InputError(
@@ -72,13 +72,13 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
         from .torch_codec import load_codec
 
         return load_codec(device, fingerprint)
-    _lightly += pixels
+    _pixels_on_cpu += pixels
     return load_light(fingerprint)
 
 
 def _gpu_pays(pixels: int, files: int) -> bool:
     most = KERNEL_PIXELS if levels() else ARRAY_PIXELS
-    worth_it = "torch" in sys.modules or max(_lightly + pixels, files * pixels) > most
+    worth_it = "torch" in sys.modules or max(_pixels_on_cpu + pixels, files * pixels) > most
     return worth_it and resolve_device("auto") == "cuda"
 
 

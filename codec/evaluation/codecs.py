@@ -31,6 +31,7 @@ from ..model.arrays import Pixels
 from ..model.weights import find_weights, read_weights
 from ..options import DEFAULT_EFFORT, ROUNDS
 from .protocol import ImageCodec, Scale, UnavailableCodecError
+from .zoo import ZooCodec
 
 _PERCENT = Scale(0, 100, 1)
 
@@ -199,8 +200,6 @@ def make_codec(spec: str, threads: int = 1) -> ImageCodec:
         except (WeightsError, OSError) as error:
             raise WeightsError(f"codec {spec}: {error}") from error
     if name == "zoo":
-        from .zoo import ZooCodec  # which imports this module
-
         return ZooCodec(spec, model, path)
     return _pillow_codec(name, spec, options, threads)
 
