@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import skimage.data
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cae.codec.codec import FileCoder
+from cae.codec.encode import refine
 from cae.codec.encode.block_bound import OF_VARIANCE, bound, broken, floor
 from cae.codec.image.picture import Picture
 from cae.codec.model.arrays import Pixels
+from cae.codec.model.rate import rate_index_of
 from cae.codec.select import load_light
 from cae.codec.tile.coder import TileCoder
 
@@ -57,6 +64,80 @@ def test_broken_blocks_are_found_exactly(codec: FileCoder) -> None:
     assert np.argwhere(found).tolist() == [[1, 1, 2]]
     original[1, 16:32, 32:40] = 90  # it varies, so more is allowed
     assert not broken(networks, 128, original, original + np.uint8(level + 1)).all()
+
+
+SATURATED = [(19, 255, 14), (255, 0, 0), (0, 0, 255), (255, 0, 255), (0, 255, 255), (250, 245, 3), (255, 255, 255)]
+
+
+@pytest.mark.parametrize("effort", [1, 2, 4])
+@pytest.mark.parametrize("quality", [2, 10, 20, 45, 70, 100])
+def test_flat_colours_stay_within_their_bound(codec: FileCoder, quality: int, effort: int) -> None:
+    flats = np.concatenate([np.full((64, 64, 3), colour, np.uint8) for colour in SATURATED], axis=1)
+    shown = codec.decode(codec.encode(Picture(flats), quality, effort=effort)).pixels
+    # The fastest encoding does not look at pixels.
+    assert excess(codec, rate_index_of(quality), flats, shown) <= (2 if effort == 1 else 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    colours=st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=6, max_size=6),
+    slope=st.sampled_from([0, 5, 20, 60]),
+    noise=st.sampled_from([0.0, 0.5, 1.0, 2.0, 4.0]),
+    seed=st.integers(0, 2**32),
+    quality=st.integers(0, 100),
+    effort=st.integers(2, 4),
+)
+def test_flat_cells_stay_within_their_bound(
+    codec: FileCoder,
+    colours: list[tuple[int, int, int]],
+    slope: int,
+    noise: float,
+    seed: int,
+    quality: int,
+    effort: int,
+) -> None:
+    """Others at every run: skies, walls, backdrops."""
+    random = np.random.default_rng(seed)
+    x = np.linspace(-0.5, 0.5, 64)[None, :, None]
+    cells = [
+        colour + x * random.normal(0, slope, 3) + random.normal(0, noise, (64, 64, 1)) + random.normal(0, noise / 2, 3)
+        for colour in colours
+    ]
+    pixels = np.concatenate([np.concatenate(cells[:3], axis=1), np.concatenate(cells[3:], axis=1)])
+    picture = pixels.round().clip(0, 255).astype(np.uint8)
+    shown = codec.decode(codec.encode(Picture(picture), quality, effort=effort)).pixels
+    assert excess(codec, rate_index_of(quality), picture, shown) <= 1
+
+
+class Misled:
+    """Networks whose hyper-latents say of every tile that it is grey and flat."""
+
+    def __init__(self, networks: Any) -> None:
+        self._networks = networks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._networks, name)
+
+    def analyse_hyper(self, y: npt.NDArray[np.float32], rate_index: int) -> npt.NDArray[np.int32]:
+        if y.shape[1:3] == (12, 12):  # what announces a busy area
+            return self._networks.analyse_hyper(y, rate_index)  # type: ignore[no-any-return]
+        grey = np.full((len(y), 16 * y.shape[1], 16 * y.shape[2], 3), 128, np.uint8)
+        return self._networks.analyse_hyper(self._networks.analyse(grey, rate_index), rate_index)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("effort", [1, 2])
+def test_what_the_hyper_latents_hide_is_put_right(
+    codec: FileCoder, monkeypatch: pytest.MonkeyPatch, effort: int
+) -> None:
+    """Files that any decoder reads, whatever misled the encoder."""
+    misled = FileCoder(Misled(codec.coder.networks), codec.fingerprint)
+    picture = np.full((128, 192, 3), (128, 128, 128), np.uint8)
+    picture[32:64, 64:112] = 19, 255, 14
+    shown = codec.decode(misled.encode(Picture(picture), 10, effort=effort)).pixels
+    assert excess(codec, 26, picture, shown) <= 1
+    monkeypatch.setattr(refine, "broken", lambda *_: np.zeros((1, 8, 12), bool))
+    shown = codec.decode(misled.encode(Picture(picture), 10, effort=effort)).pixels
+    assert excess(codec, 26, picture, shown) > 2
 
 
 def test_ordinary_pictures_are_looked_at_once(codec: FileCoder, monkeypatch: pytest.MonkeyPatch) -> None:

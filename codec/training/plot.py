@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...bitstream.errors import InputError
 from ..evaluation.curve import Point
 from . import report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 JPEG = "jpeg.json"
 """File of a run: JPEG's curve on the images it is evaluated with."""
@@ -50,14 +54,15 @@ def plot_run(run: Path, path: Path, anchors: Sequence[Curve] = ()) -> None:
     Raises InputError where there is no log.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter
 
     rows = [row for row in report.read(run / report.LOG) if "loss" in row]
     if not rows:
         raise InputError(f"there is no log of a training run in {run}")
     evaluations = report.read(run / report.EVALUATIONS)
-    figure = Figure(figsize=(12 if evaluations else 6.4, 4.6), layout="constrained")
-    panels = figure.subplots(1, 2 if evaluations else 1, squeeze=False)[0]
+    units = report.read(run / report.HEALTH)
+    count = 1 + bool(evaluations) + 2 * bool(units)
+    figure = Figure(figsize=(6.2 * min(count, 2), 4.6 * -(-count // 2)), layout="constrained")
+    panels = figure.subplots(-(-count // 2), min(count, 2), squeeze=False).flatten()
     loss = panels[0]
     steps = [row["step"] for row in rows]
     for band, name in enumerate(BAND_NAMES):
@@ -78,13 +83,41 @@ def plot_run(run: Path, path: Path, anchors: Sequence[Curve] = ()) -> None:
         delta = next((row["bd_rate"] for row in evaluations if row["step"] == last and "bd_rate" in row), None)
         title = "Rate and distortion" + (f": BD-rate {delta:+.1f} % against JPEG" if delta is not None else "")
         curves.set(xlabel="bits per pixel", ylabel="PSNR, dB", xscale="log", title=title)
-        curves.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        curves.xaxis.set_major_formatter("{x:g}")
-        curves.xaxis.set_minor_formatter(NullFormatter())
-    loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    loss.yaxis.set_major_formatter("{x:g}")
-    loss.yaxis.set_minor_formatter(NullFormatter())
-    for panel in panels:
+        _label_logarithmic(curves.xaxis)
+    if units:
+        _draw_health(panels[-2], panels[-1], units)
+    for panel in panels[1 + bool(evaluations) : len(panels) - 2 * bool(units)]:
+        panel.remove()
+    _label_logarithmic(loss.yaxis)
+    for panel in figure.axes:
         panel.grid(alpha=0.3)
         panel.legend(fontsize=8)
     figure.savefig(path, dpi=120)
+
+
+def _label_logarithmic(axis: Axis) -> None:
+    """Numbers at 1, 2 and 5 of each power of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _draw_health(shares: Axes, sizes: Axes, rows: Sequence[report.Row]) -> None:
+    """For each network the share of dead units, and the largest activations over their 99.99th percentile."""
+    steps = [row["step"] for row in rows]
+    names = [key.removesuffix(" dead") for key in rows[0] if key.endswith(" dead")]
+    networks: dict[str, list[str]] = {}
+    for name in names:
+        networks.setdefault(name.split(".")[0].replace("_", " "), []).append(name)
+    for network, blocks in networks.items():
+        dead = [100 * max(row[f"{block} dead"] for block in blocks) for row in rows]
+        (line,) = shares.plot(steps, dead, "o-", ms=3, lw=1, label=network)
+        for measure, style in (("largest", "-"), ("percentile", ":")):
+            values = [max(row[f"{block} {measure}"] for block in blocks) for row in rows]
+            label = network if measure == "largest" else None
+            sizes.plot(steps, values, style, lw=1, color=line.get_color(), label=label)
+    shares.set(xlabel="step", ylabel="%", title="Dead units of the worst block", ylim=(0, None))
+    sizes.set(xlabel="step", yscale="log", title="Largest activations, and their 99.99th percentile (dotted)")
+    _label_logarithmic(sizes.yaxis)
