@@ -20,6 +20,7 @@ from PIL import Image
 from cae.bitstream import container
 from cae.bitstream.errors import InputError
 from cae.cli.main import main
+from cae.codec.image.chunks import metadata_of
 from cae.codec.image.picture import Picture
 
 Bytes = npt.NDArray[np.uint8]
@@ -72,9 +73,7 @@ class StandIn:
         )
         parts = {
             container.ALPHA: None if picture.alpha is None else zlib.compress(picture.alpha.tobytes()),
-            container.ICC: picture.icc,
-            container.EXIF: picture.exif,
-            container.XMP: picture.xmp,
+            **{kind.chunk: data for kind, data in picture.metadata.parts()},
         }
         chunks = tuple(container.Chunk(kind, data) for kind, data in parts.items() if data)
         tile = container.Tile(zlib.compress(picture.pixels.tobytes()), 0)
@@ -88,9 +87,7 @@ class StandIn:
         return Picture(
             _array(file.tiles[0].payload, shape if file.header.grey else (*shape, 3)),
             None if coded is None else _array(coded, shape),
-            chunks.get(container.ICC),
-            chunks.get(container.EXIF),
-            chunks.get(container.XMP),
+            metadata_of(file.chunks),
         )
 
 
