@@ -6,7 +6,7 @@ import shutil
 import sys
 import types
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -18,8 +18,8 @@ import skimage.data
 from PIL import Image
 
 from cae.bitstream import container
-from cae.bitstream.errors import InputError
 from cae.cli.main import main
+from cae.codec.encode.options import EncodeOptions
 from cae.codec.image.chunks import metadata_of
 from cae.codec.image.picture import Picture
 
@@ -65,9 +65,10 @@ class StandIn:
     def share(self, width: int, height: int) -> float:
         return 1
 
-    def encode(self, picture: Picture, quality: float, **options: object) -> bytes:
-        if not 0 <= quality <= 100:
-            raise InputError(f"the quality {quality} is not in 0 .. 100")
+    def encode_pictures(self, pictures: Sequence[Picture], options: EncodeOptions, *rest: object) -> list[bytes]:
+        return [self._encode(picture, options.quality) for picture in pictures]
+
+    def _encode(self, picture: Picture, quality: float) -> bytes:
         header = container.Header(
             picture.width, picture.height, picture.grey, round(quality * 2.55), self.fingerprint, tile=32
         )

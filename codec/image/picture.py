@@ -126,11 +126,6 @@ def to_pil(picture: Picture) -> Image.Image:
     return image
 
 
-def strip(picture: Picture) -> Picture:
-    """The same without metadata."""
-    return replace(picture, metadata=Metadata())
-
-
 def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
     if array.dtype != np.uint8:
         raise ImageError(f"arrays must be uint8, not {array.dtype}")

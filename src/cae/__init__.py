@@ -13,7 +13,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .bitstream.errors import CaeError, InputError
+from .bitstream.errors import CaeError
 from .bitstream.limits import DEFAULT_MAX_PIXELS
 from .codec.model.config import DEFAULT_EFFORT
 
@@ -51,24 +51,25 @@ def encode(
     Raises CaeError: ImageError, InputError (TargetError for a target out of reach), WeightsError or MemoryLimitError of
     cae.bitstream.errors.
     """
-    from .codec.encode.rate_control import MAX_CODINGS, encode_to_psnr, encode_to_size
+    from .codec.encode import rate_control
+    from .codec.encode.options import EncodeOptions
     from .codec.image.picture import read_picture
-    from .codec.image.transparency import clear_transparent
     from .codec.machine.memory import memory_errors
     from .codec.select import load_encoder
 
-    if target_size is not None and target_psnr is not None:
-        raise InputError("give target_size or target_psnr, not both")
-    picture = read_picture(image, max_pixels)
+    options = EncodeOptions(
+        quality=quality,
+        target_size=target_size,
+        target_psnr=target_psnr,
+        effort=effort,
+        exact=exact,
+        device=device,
+        max_pixels=max_pixels,
+    )
+    picture = read_picture(image, options.max_pixels)
     with memory_errors():
-        picture = picture if exact else clear_transparent(picture)
-    codings = 1 if target_size is None and target_psnr is None else MAX_CODINGS
-    codec = load_encoder(device, picture, effort, codings=codings)
-    if target_size is not None:
-        return encode_to_size(codec, picture, target_size, effort).data
-    if target_psnr is not None:
-        return encode_to_psnr(codec, picture, target_psnr, effort).data
-    return codec.encode(picture, quality, effort=effort)
+        picture = rate_control.prepare(picture, options)
+    return rate_control.encode(load_encoder(picture, options), picture, options).data
 
 
 def decode(

@@ -11,6 +11,7 @@ icc_profile, exif and xmp at once. Saving takes the keywords quality, target_siz
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import IO, Any
 
 from PIL import Image, ImageFile
@@ -23,6 +24,8 @@ from .codec.image.metadata import KINDS, put_metadata
 from .codec.info import describe
 
 FORMAT = "CAE"
+
+_KEYWORDS = signature(cae.encode).parameters.keys() - {"image", "device", "max_pixels"}
 
 
 class CaeImageFile(ImageFile.ImageFile):
@@ -68,9 +71,7 @@ def _accept(prefix: bytes) -> bool:
 
 def _save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     options: dict[str, Any] = dict(image.encoderinfo)
-    known = {
-        key: options[key] for key in ("quality", "target_size", "target_psnr", "effort", "exact") if key in options
-    }
+    known = {key: options[key] for key in _KEYWORDS if key in options}
     given = {kind.key: options[kind.key] for kind in KINDS if kind.key in options}
     if given:
         image = image.copy()
