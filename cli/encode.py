@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
+from ..codec.encode.options import TARGETS, EncodeOptions
 from ..codec.machine.files import is_stream
-from ..codec.options import DEFAULT_EFFORT, ROUNDS
+from ..codec.options import ROUNDS
 from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
 from .files import STREAM, check_output, read_input, write_output
@@ -28,24 +29,6 @@ if TYPE_CHECKING:
     from ..codec.codec import FileCoder
     from ..codec.encode.rate_control import Coded
     from ..codec.image.picture import Picture
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is asked of each encoding; `size` in bytes, `bpp` in bits per pixel of the whole file, `psnr` in dB: at most
-    one of them, in place of `quality`; files: how many a process is to encode."""
-
-    quality: float
-    size: int | None
-    bpp: float | None
-    psnr: float | None
-    effort: int
-    strip: bool
-    exact: bool
-    device: str
-    max_pixels: int
-    quiet: bool
-    files: int = 1
 
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "ki": 1024, "mi": 1024**2}
@@ -70,16 +53,13 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     type=click.FloatRange(0, 100),
     callback=options.finite,
     metavar="Q",
-    default=50,
+    default=EncodeOptions.quality,
     show_default=True,
     help="0 is the smallest file, 100 the best picture.",
 )
-@click.option(
-    "--target-size", "size", callback=_size, metavar="BYTES", help="The best file of at most this size: 50k, 1.5M."
-)
+@click.option("--target-size", callback=_size, metavar="BYTES", help="The best file of at most this size: 50k, 1.5M.")
 @click.option(
     "--target-bpp",
-    "bpp",
     type=click.FloatRange(0, 1e9, min_open=True),  # far above any file, and below what overflows
     callback=options.finite,
     metavar="BPP",
@@ -87,7 +67,6 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 )
 @click.option(
     "--target-psnr",
-    "psnr",
     type=click.FloatRange(0, 100, min_open=True),
     callback=options.finite,
     metavar="DB",
@@ -98,7 +77,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     "--effort",
     type=click.IntRange(1, len(ROUNDS)),
     metavar="1..9",
-    default=DEFAULT_EFFORT,
+    default=EncodeOptions.effort,
     show_default=True,
     help="1 is the fastest. Higher levels take longer and need fewer bits for an equally good picture; with the same "
     "-q the picture gets better, and the file may grow. Decoding takes as long at all levels.",
@@ -113,31 +92,24 @@ def encode(
     engine: str,
     processes: int | None,
     skip_existing: bool,
-    quality: float,
-    size: int | None,
-    bpp: float | None,
-    psnr: float | None,
-    effort: int,
-    strip: bool,
-    exact: bool,
     device: str,
     threads: int | None,
-    max_pixels: int,
     quiet: bool,
+    **asked: Any,
 ) -> None:
     """Encode the image IN to the file OUT (.cae), or many images and folders of images into the folder of --out.
 
     "-" is standard input or output; a URL such as s3://bucket/x.png is what fsspec takes it for.
     """
     given = click.get_current_context().get_parameter_source("quality") != ParameterSource.DEFAULT
-    if given + sum(target is not None for target in (size, bpp, psnr)) > 1:
+    if given + sum(asked[name] is not None for name in TARGETS) > 1:
         raise click.UsageError("give one of --quality, --target-size, --target-bpp and --target-psnr")
     from ..codec.image.picture import SUFFIXES
 
-    settings = Settings(quality, size, bpp, psnr, effort, strip, exact, device, max_pixels, quiet)
     chosen = options.choose_engine(engine, processes, threads, device)
     planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
-    jobs.run(planned, skip_existing, Encoding(settings), chosen, processes, quiet)
+    work = Encoding(EncodeOptions(device=device, **asked), quiet)
+    jobs.run(planned, skip_existing, work, chosen, processes, quiet)
 
 
 @dataclass(frozen=True)
@@ -153,47 +125,44 @@ class Source:
 
 @dataclass(frozen=True)
 class Encoding:
-    """`work.Work`."""
+    """`work.Work`. quiet: show no progress; files: how many a process is to encode."""
 
-    settings: Settings
+    options: EncodeOptions
+    quiet: bool
+    files: int = 1
 
     def as_one_of(self, files: int) -> Encoding:
-        return Encoding(replace(self.settings, quiet=True, files=files))
+        # The progress of tiles would disturb that of files.
+        return replace(self, quiet=True, files=files)
 
     def read(self, job: Job) -> Source:
         """The picture. Raises Failure, as does what follows."""
-        settings = self.settings
         with about(job.output, NO_OUTPUT):
             check_output(job.output, job.source)
             _check_replaced(job.output)
         with about(job.source, BAD_IMAGE):
-            from ..codec.image.picture import strip
-            from ..codec.image.transparency import clear_transparent
-
-            picture, size = _read(job.source, settings.max_pixels)
-        picture = strip(picture) if settings.strip else picture
-        picture = picture if settings.exact else clear_transparent(picture)
-        from ..codec.encode.rate_control import MAX_CODINGS
+            picture, size = _read(job.source, self.options.max_pixels)
+        from ..codec.encode.rate_control import prepare
         from ..codec.select import load_encoder
 
-        by_itself = any(target is not None for target in (settings.size, settings.bpp, settings.psnr))
-        codings = MAX_CODINGS if by_itself else 1
-        codec = load_encoder(settings.device, picture, settings.effort, codings=codings, files=settings.files)
-        return Source(job, picture, size, codec, 1 if by_itself else codec.share(picture.width, picture.height))
+        picture = prepare(picture, self.options)
+        codec = load_encoder(picture, self.options, self.files)
+        share = 1 if self.options.has_target else codec.share(picture.width, picture.height)
+        return Source(job, picture, size, codec, share)
 
     def code(self, sources: Sequence[Source]) -> list[tuple[Coded, float]]:
         """Each one's file, and the seconds it took."""
-        from ..codec.encode.rate_control import Coded
+        from ..codec.encode.rate_control import Coded, encode
 
         start = time.perf_counter()
         if len(sources) == 1:
-            with about(sources[0].job.source):
-                coded = [_encode(sources[0].codec, sources[0].picture, self.settings)]
+            (source,) = sources
+            with about(source.job.source), progress(self.quiet) as report:
+                coded = [encode(source.codec, source.picture, self.options, report)]
         else:
-            pictures, settings = [source.picture for source in sources], self.settings
             # Of the last: from some picture on it is torch that codes.
-            files = sources[-1].codec.encode_many(pictures, settings.quality, effort=settings.effort)
-            coded = [Coded(data, settings.quality, 1) for data in files]
+            files = sources[-1].codec.encode_pictures([source.picture for source in sources], self.options)
+            coded = [Coded(data, self.options.quality, 1) for data in files]
         seconds = (time.perf_counter() - start) / len(sources)
         return [(own, seconds) for own in coded]
 
@@ -236,18 +205,3 @@ def _read(source: Place, max_pixels: int) -> tuple[Picture, int]:
             return Picture(pixels), source.stat().st_size
     original = read_input(source)
     return read_picture(BytesIO(original), max_pixels), len(original)
-
-
-def _encode(codec: FileCoder, picture: Picture, settings: Settings) -> Coded:
-    from ..codec.encode.rate_control import Coded, encode_to_psnr, encode_to_size
-
-    if settings.psnr is not None:
-        return encode_to_psnr(codec, picture, settings.psnr, settings.effort)
-    if settings.bpp is not None:
-        size = max(1, int(settings.bpp * picture.width * picture.height / 8))
-        return encode_to_size(codec, picture, size, settings.effort)
-    if settings.size is not None:
-        return encode_to_size(codec, picture, settings.size, settings.effort)
-    with progress(settings.quiet) as report:
-        data = codec.encode(picture, settings.quality, effort=settings.effort, progress=report)
-    return Coded(data, settings.quality, 1)

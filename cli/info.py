@@ -18,9 +18,6 @@ from .options import FILE, max_pixels
 if TYPE_CHECKING:
     from ..codec.info import Info
 
-_TITLES = {"alpha": "alpha", "icc": "ICC profile", "exif": "EXIF", "xmp": "XMP"}
-
-
 _PARTS = {"hyper": "hyper-latents, by the probabilities they had"}
 
 
@@ -78,10 +75,13 @@ def info(source: Path, as_json: bool, sections: bool, bits: Path | None, max_pix
 
 
 def _text(source: Path, info: Info, parts: dict[str, float]) -> str:
+    from ..codec.image.metadata import KINDS
+
+    titles = {kind.name: kind.title for kind in KINDS}
     tiles = "1 tile" if info.tiles == 1 else f"{info.tiles} tiles"
     rows = [("pixels", info.tile_bytes, f"{tiles} of up to {info.tile_side}x{info.tile_side}")]
     rows += [(f"  {name}", round(size), _PARTS.get(name, "latents")) for name, size in parts.items()]
-    rows += [(_TITLES.get(name, name), size, "") for name, size in info.chunk_bytes.items()]
+    rows += [(titles.get(name, name), size, "") for name, size in info.chunk_bytes.items()]
     rows += [("overhead", info.overhead_bytes, "header, lengths, checksums")]
     installed = "installed" if info.weights_installed else "not installed: it cannot be decoded here"
     lines = [

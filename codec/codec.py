@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from numbers import Integral
 
 from ..bitstream.container import (
     DEFAULT_TILE,
@@ -19,18 +18,19 @@ from ..bitstream.container import (
     tile_rectangles,
     unpack,
 )
-from ..bitstream.errors import ImageSizeError, InputError
+from ..bitstream.errors import ImageSizeError
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
 from .backends.batching import ROOM, WINDOW, Done, groups, padded_pixels
 from .backends.interface import Networks
 from .decode.decoder import Decoder, Progress, check_size, silent
 from .encode import refine
+from .encode.options import EncodeOptions
 from .image.chunks import to_chunks
 from .image.picture import Picture
 from .machine.memory import memory_errors
 from .model.arrays import Pixels
 from .model.rate import rate_index_of
-from .options import DEFAULT_EFFORT, ROUNDS
+from .options import DEFAULT_EFFORT
 from .tile.coder import TileCoder
 
 
@@ -54,15 +54,22 @@ class FileCoder(Decoder):
 
         Raises InputError for a quality outside 0..100 or an effort outside 1..9, ImageSizeError, MemoryLimitError.
         """
-        return self._encode([picture], quality, effort, progress)[0]
+        return self.encode_pictures([picture], EncodeOptions(quality, effort=effort), progress)[0]
 
     def encode_many(self, pictures: Sequence[Picture], quality: float, *, effort: int = DEFAULT_EFFORT) -> list[bytes]:
         """The file of each picture, the same as `encode` makes. Pictures of equal size go through the networks
         together, which takes less time where they are small, and on CUDA. Raises as `encode`."""
+        return self.encode_pictures(pictures, EncodeOptions(quality, effort=effort))
+
+    def encode_pictures(
+        self, pictures: Sequence[Picture], options: EncodeOptions, progress: Progress = silent
+    ) -> list[bytes]:
+        """The file of each picture, as `encode_many`, at the quality of the options. What they ask beyond the coding is
+        done before: `rate_control.encode` reaches targets. Raises ImageSizeError, MemoryLimitError."""
         files: dict[int, bytes] = {}
         shapes = [picture.pixels.shape for picture in pictures]
         for group in groups(shapes, [int(1 / self.share(width, height)) for height, width, *_ in shapes]):
-            coded = self._encode([pictures[index] for index in group], quality, effort, silent)
+            coded = self._encode([pictures[index] for index in group], options, progress)
             files.update(zip(group, coded, strict=True))
         return [files[index] for index in range(len(pictures))]
 
@@ -98,43 +105,35 @@ class FileCoder(Decoder):
         together = zip(latents, pixels, strict=True)
         return [Decoder(Done(coder.halo, coder.channels, *own), self.fingerprint) for own in together]
 
-    def _encode(self, pictures: Sequence[Picture], quality: float, effort: int, progress: Progress) -> list[bytes]:
+    def _encode(self, pictures: Sequence[Picture], options: EncodeOptions, progress: Progress) -> list[bytes]:
         """Of pictures of one shape."""
-        check_effort(effort)
-        rate_index = rate_index_of(quality)
+        rate_index = rate_index_of(options.quality)
         width, height, grey = pictures[0].width, pictures[0].height, pictures[0].grey
         if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
             raise ImageSizeError(f"{width} x {height} pixels are more than the format allows")
         header = Header(width, height, grey, rate_index, self.fingerprint, DEFAULT_TILE)
         files = []
         with memory_errors():
-            tiles_of_each = self._encode_tiles([picture.pixels for picture in pictures], header, effort, progress)
+            tiles_of_each = self._encode_tiles([picture.pixels for picture in pictures], header, options, progress)
             for picture, tiles in zip(pictures, tiles_of_each, strict=True):
                 own = header
                 if not all(map(is_enough, (len(tile.payload) for tile in tiles), tile_rectangles(header))):
                     # So flat that a decoder would suspect a bomb: tiles of this size are always allowed.
                     own = replace(header, tile=SAFE_TILE)
-                    (tiles,) = self._encode_tiles([picture.pixels], own, effort, progress)
+                    (tiles,) = self._encode_tiles([picture.pixels], own, options, progress)
                 files.append(pack(Container(own, to_chunks(picture), tiles)))
         return files
 
     def _encode_tiles(
-        self, images: Sequence[Pixels], header: Header, effort: int, progress: Progress
+        self, images: Sequence[Pixels], header: Header, options: EncodeOptions, progress: Progress
     ) -> list[tuple[Tile, ...]]:
         """All tiles of each image."""
         done: list[list[Tile]] = []
         rectangles = tile_rectangles(header)
         for rectangle in rectangles:
-            done.append(refine.encode(self.coder, images, header, rectangle, effort))
+            done.append(refine.encode(self.coder, images, header, rectangle, options.effort))
             progress(len(done), len(rectangles))
         return list(zip(*done, strict=True))
-
-
-def check_effort(effort: int) -> int:
-    """The effort. Raises InputError where it is none."""
-    if not isinstance(effort, Integral) or not 1 <= effort <= len(ROUNDS):
-        raise InputError(f"the effort is a whole number from 1 to {len(ROUNDS)}, not {effort!r}")
-    return effort
 
 
 def _is_small(header: Header) -> bool:

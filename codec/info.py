@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..bitstream.container import ALPHA, EXIF, ICC, TILE_UNIT, VERSION, XMP, Container, unpack
+from ..bitstream.container import ALPHA, TILE_UNIT, VERSION, Container, unpack
+from .image.metadata import KINDS
 from .model.rate import quality_of, rate_index_of
 from .model.weights import is_installed
 
-_NAMES = {ALPHA: "alpha", ICC: "icc", EXIF: "exif", XMP: "xmp"}
+_NAMES = {ALPHA: "alpha"} | {kind.chunk: kind.name for kind in KINDS}
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Info:
     """Sizes in bytes, lengths in pixels.
 
     mode: what it decodes to, L, LA, RGB or RGBA. row: the rate index, 0..255.
-    tile_bytes: the coded pixels. chunk_bytes: alpha, icc, exif, xmp, or an unknown chunk's four letters.
+    tile_bytes: the coded pixels. chunk_bytes: alpha, the names of `metadata.KINDS`, or an unknown chunk's four letters.
     What is left of file_bytes is overhead_bytes: the header, lengths and checksums.
     """
 

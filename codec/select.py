@@ -12,7 +12,9 @@ from ..bitstream.container import Header
 from ..bitstream.errors import InputError
 from .backends.kernels.instructions import levels
 from .backends.networks import fastest, parse_light
-from .codec import FileCoder, check_effort
+from .codec import FileCoder
+from .encode.options import EncodeOptions
+from .encode.rate_control import MAX_CODINGS
 from .image.picture import Picture
 from .machine.device import check_device, resolve_device
 from .model.weights import find_weights, read_weights
@@ -33,14 +35,15 @@ def load_decoder(device: str, header: Header, files: int = 1) -> FileCoder:
 
     Raises as `torch_codec.load_codec`, and InputError for CUDA without torch.
     """
+    check_device(device)
     return _load(device, header.width * header.height, files, header.fingerprint)
 
 
-def load_encoder(device: str, picture: Picture, effort: int, *, codings: int = 1, files: int = 1) -> FileCoder:
-    """What encodes a picture so many times, likewise. Raises InputError for an effort out of range, too."""
-    rounds = ROUNDS[check_effort(effort) - 1]
+def load_encoder(picture: Picture, options: EncodeOptions, files: int = 1) -> FileCoder:
+    """What encodes a picture, likewise."""
     # Encoding at once takes about as long as decoding; a round takes prior, synthesis and analysis again.
-    return _load(device, picture.width * picture.height * (1 + 2 * rounds) * codings, files, None)
+    passes = (1 + 2 * ROUNDS[options.effort - 1]) * (MAX_CODINGS if options.has_target else 1)
+    return _load(options.device, picture.width * picture.height * passes, files, None)
 
 
 def load_light(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
@@ -63,7 +66,6 @@ def may_take_gpu(device: str) -> bool:
 
 def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> FileCoder:
     global _pixels_on_cpu
-    check_device(device)
     if device == "cuda" and not _has_torch():
         raise InputError(
             'device cuda needs the extra "torch", to be installed as the package was: pip install ".[torch]"'

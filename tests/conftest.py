@@ -6,7 +6,7 @@ import shutil
 import sys
 import types
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -18,8 +18,9 @@ import skimage.data
 from PIL import Image
 
 from cae.bitstream import container
-from cae.bitstream.errors import InputError
 from cae.cli.main import main
+from cae.codec.encode.options import EncodeOptions
+from cae.codec.image.chunks import metadata_of
 from cae.codec.image.picture import Picture
 
 Bytes = npt.NDArray[np.uint8]
@@ -64,17 +65,16 @@ class StandIn:
     def share(self, width: int, height: int) -> float:
         return 1
 
-    def encode(self, picture: Picture, quality: float, **options: object) -> bytes:
-        if not 0 <= quality <= 100:
-            raise InputError(f"the quality {quality} is not in 0 .. 100")
+    def encode_pictures(self, pictures: Sequence[Picture], options: EncodeOptions, *rest: object) -> list[bytes]:
+        return [self._encode(picture, options.quality) for picture in pictures]
+
+    def _encode(self, picture: Picture, quality: float) -> bytes:
         header = container.Header(
             picture.width, picture.height, picture.grey, round(quality * 2.55), self.fingerprint, tile=32
         )
         parts = {
             container.ALPHA: None if picture.alpha is None else zlib.compress(picture.alpha.tobytes()),
-            container.ICC: picture.icc,
-            container.EXIF: picture.exif,
-            container.XMP: picture.xmp,
+            **{kind.chunk: data for kind, data in picture.metadata.parts()},
         }
         chunks = tuple(container.Chunk(kind, data) for kind, data in parts.items() if data)
         tile = container.Tile(zlib.compress(picture.pixels.tobytes()), 0)
@@ -88,9 +88,7 @@ class StandIn:
         return Picture(
             _array(file.tiles[0].payload, shape if file.header.grey else (*shape, 3)),
             None if coded is None else _array(coded, shape),
-            chunks.get(container.ICC),
-            chunks.get(container.EXIF),
-            chunks.get(container.XMP),
+            metadata_of(file.chunks),
         )
 
 

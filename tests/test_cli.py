@@ -304,7 +304,7 @@ def test_missing_weights(cae: Run, photo_png: Path, tmp_path: Path, monkeypatch:
 
     for error, code in ((MissingWeightsError, 5), (InputError, 2)):
 
-        def load_encoder(*arguments: object, codings: int, files: int, error: type[Exception] = error) -> None:
+        def load_encoder(*arguments: object, error: type[Exception] = error) -> None:
             raise error("there is none")
 
         monkeypatch.setattr("cae.codec.select.load_encoder", load_encoder)

@@ -20,7 +20,7 @@ from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, Wron
 from cae.bitstream.rectangle import Rectangle
 from cae.codec.decode import synthesis_windows
 from cae.codec.encode.analysis_windows import analyse
-from cae.codec.image.metadata import EXIF_PREFIX
+from cae.codec.image.metadata import EXIF_PREFIX, Metadata
 from cae.codec.image.picture import Picture, read_picture
 from cae.codec.model.distortion import psnr
 from cae.codec.model.rate import rate_index_of
@@ -95,20 +95,21 @@ def test_grey_stays_grey_and_costs_less(codec: Codec, photo: Bytes) -> None:
 
 def test_alpha_and_metadata_are_kept(codec: Codec, photo: Bytes) -> None:
     alpha = np.random.default_rng(1).integers(0, 256, photo.shape[:2], np.uint8)
-    picture = Picture(photo, alpha, b"profile", b"exif data", b"<x/>")
+    picture = Picture(photo, alpha, Metadata(b"profile", b"exif data", b"<x/>"))
     decoded = codec.decode(codec.encode(picture, 30))
     assert decoded.alpha is not None
     assert np.array_equal(decoded.alpha, alpha)
-    assert (decoded.icc, decoded.exif, decoded.xmp) == (b"profile", b"exif data", b"<x/>")
+    assert decoded.metadata == picture.metadata
 
 
 def test_an_orientation_in_the_file_is_ignored(codec: Codec, photo: Bytes) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Maker"
-    decoded = codec.decode(codec.encode(Picture(photo[:64, :64], exif=exif.tobytes().removeprefix(EXIF_PREFIX)), 0))
+    turned = Metadata(exif=exif.tobytes().removeprefix(EXIF_PREFIX))
+    decoded = codec.decode(codec.encode(Picture(photo[:64, :64], metadata=turned), 0))
     kept = Image.Exif()
-    assert decoded.exif is not None
-    kept.load(decoded.exif)
+    assert decoded.metadata.exif is not None
+    kept.load(decoded.metadata.exif)
     assert dict(kept) == {0x0112: 1, 0x010F: "Maker"}
 
 

@@ -19,6 +19,7 @@ from cae.bitstream.container import Container, Header, Tile, latents_checksum, p
 from cae.bitstream.entropy import encode_steps
 from cae.bitstream.errors import CaeError
 from cae.bitstream.salvage import salvage
+from cae.codec.image.metadata import Metadata
 from cae.codec.image.picture import Picture, read_picture
 from cae.codec.info import info
 from cae.codec.torch_codec import Codec, load_codec
@@ -38,7 +39,7 @@ def files(codec: Codec, photo: npt.NDArray[np.uint8]) -> list[bytes]:
     pictures = [
         Picture(part[:1, :1, 0].copy()),
         Picture(part.copy()),
-        Picture(part.copy(), part[..., 0].copy(), b"profile", b"exif", b"<x/>"),
+        Picture(part.copy(), part[..., 0].copy(), Metadata(b"profile", b"exif", b"<x/>")),
     ]
     coded = [codec.encode(picture, quality) for picture in pictures for quality in (0, 70)]
     with pytest.MonkeyPatch.context() as patch:

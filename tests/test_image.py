@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import struct
 import zlib
+from dataclasses import fields, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from cae.bitstream import container
 from cae.bitstream.errors import ImageError, ImageSizeError
+from cae.codec.encode.options import EncodeOptions
+from cae.codec.encode.rate_control import prepare
+from cae.codec.image.metadata import KINDS, Kind, Metadata, save_options
 from cae.codec.image.picture import Picture, read_picture, to_array, to_pil
 from cae.codec.image.samples import samples
 from cae.codec.image.save import FORMATS, output_format, save_picture
@@ -24,6 +29,9 @@ GREY = RNG.integers(0, 256, (11, 7), dtype=np.uint8)
 ALPHA = RNG.integers(0, 256, (11, 7), dtype=np.uint8)
 RGB = RNG.integers(0, 256, (11, 7, 3), dtype=np.uint8)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+MAKER = Image.Exif()
+MAKER[0x010F] = "Maker"
+EACH = Metadata(SRGB, MAKER.tobytes().removeprefix(b"Exif\0\0"), b"<x/>")
 XMP = b'<x:xmpmeta><rdf tiff:Orientation="6"/></x:xmpmeta>'
 REDUCED = "16 bit reduced to 8 bit"
 TURNED = "EXIF orientation applied"
@@ -223,7 +231,7 @@ def test_cmyk() -> None:
     assert np.array_equal(picture.pixels, np.asarray(image.convert("RGB")))
     broken = read_picture(saved(image, "TIFF", icc_profile=b"no profile" * 20))
     assert broken.notes == ("CMYK converted to RGB",)
-    assert broken.icc is None
+    assert broken.metadata.icc is None
 
 
 def test_black_and_white() -> None:
@@ -235,7 +243,7 @@ def test_black_and_white() -> None:
 def test_profile_of_another_colour_space_is_dropped() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     picture = read_picture(saved(Image.fromarray(RGB), "PNG", icc_profile=lab))
-    assert picture.icc is None
+    assert picture.metadata.icc is None
     assert picture.notes == ("ICC profile dropped: it is not one for RGB",)
 
 
@@ -251,16 +259,16 @@ def test_orientation_is_applied_once(format: str, orientation: int) -> None:
     picture = read_picture(file)
     assert np.array_equal(picture.pixels, np.asarray(upright))
     assert picture.notes == ((TURNED,) if orientation > 1 else ())
-    assert picture.exif is not None
+    assert picture.metadata.exif is not None
     kept = Image.Exif()
-    kept.load(picture.exif)
+    kept.load(picture.metadata.exif)
     assert kept.get(0x0112, 1) == 1
     assert kept[0x010F] == "Maker"
     assert kept.get_ifd(0x8769)[0x9003] == "2020:02:03 04:05:06"
     again = read_picture(to_pil(picture))
     assert again.notes == ()
     assert np.array_equal(again.pixels, picture.pixels)
-    assert again.exif == picture.exif
+    assert again.metadata.exif == picture.metadata.exif
 
 
 def test_alpha_and_16_bit_turn_with_the_pixels() -> None:
@@ -280,7 +288,7 @@ def test_orientation_in_xmp_alone() -> None:
     picture = read_picture(saved(Image.fromarray(RGB), "WEBP", lossless=True, xmp=XMP))
     assert picture.notes == (TURNED,)
     assert np.array_equal(picture.pixels, np.rot90(RGB, -1))
-    assert picture.xmp == XMP.replace(b'"6"', b'"1"')
+    assert picture.metadata.xmp == XMP.replace(b'"6"', b'"1"')
 
 
 @pytest.mark.parametrize("junk", [b"II*\0", b"MM\0*\xff\xff\xff\xff", b"junk", b"II*\0\x08\0\0\0\xff\xff\x12\x01"])
@@ -288,7 +296,7 @@ def test_damaged_exif_does_no_harm(junk: bytes) -> None:
     picture = read_picture(saved(Image.fromarray(RGB), "PNG", exif=junk))
     assert np.array_equal(picture.pixels, RGB)
     for format in ("png", "jpg", "webp", "tiff"):
-        save_picture(Picture(RGB, exif=junk), BytesIO(), format)
+        save_picture(Picture(RGB, metadata=Metadata(exif=junk)), BytesIO(), format)
 
 
 def test_first_frame_of_an_animation() -> None:
@@ -336,37 +344,66 @@ def test_written_and_read_again(format: str, mode: str) -> None:
 
 @pytest.mark.parametrize("format", ["png", "jpg", "webp", "tiff"])
 def test_metadata_is_written(format: str) -> None:
-    exif = Image.Exif()
-    exif[0x010F] = "Maker"
-    written = Picture(RGB, icc=SRGB, exif=exif.tobytes().removeprefix(b"Exif\0\0"), xmp=b"<x/>")
     file = BytesIO()
-    save_picture(written, file, format)
+    save_picture(Picture(RGB, metadata=EACH), file, format)
     again = read_picture(BytesIO(file.getvalue()))
-    assert (again.icc, again.xmp) == (written.icc, written.xmp)
-    assert again.exif is not None
-    assert b"Maker" in again.exif
+    assert (again.metadata.icc, again.metadata.xmp) == (EACH.icc, EACH.xmp)
+    assert again.metadata.exif is not None
+    assert b"Maker" in again.metadata.exif
 
 
 @pytest.mark.parametrize("format", ["png", "jpg", "webp", "tiff"])
 def test_long_metadata(format: str) -> None:
     """What JPEG cannot hold is left out and named; all else is kept, and the image is written."""
     limits = {"exif": 65533 - 6, "xmp": 65533 - 29, "icc": 255 * (65533 - 14)}
-    maker = Image.Exif()
-    maker[0x010F] = "Maker"
-    exif = maker.tobytes().removeprefix(b"Exif\0\0")
+    assert EACH.exif is not None
     for over in (0, 1):
         blocks = {name: bytes(limit + over) for name, limit in limits.items() if format == "jpg" or name != "icc"}
-        blocks["exif"] = exif + bytes(limits["exif"] + over - len(exif))
+        blocks["exif"] = EACH.exif + bytes(limits["exif"] + over - len(EACH.exif))
         file = BytesIO()
-        notes = save_picture(Picture(RGB, **blocks), file, format)
+        notes = save_picture(Picture(RGB, metadata=Metadata(**blocks)), file, format)
         dropped = format == "jpg" and over == 1
-        assert [note.split()[0] for note in notes] == (["EXIF", "XMP", "ICC"] if dropped else [])
+        assert [note.split()[0] for note in notes] == (["ICC", "EXIF", "XMP"] if dropped else [])
         with Image.open(file) as again:
             again.load()
             assert len(again.info.get("xmp", b"")) == (0 if dropped else len(blocks["xmp"]))
             assert again.getexif().get(0x010F) == (None if dropped else "Maker")
             if format == "jpg":
                 assert len(again.info.get("icc_profile", b"")) == (0 if dropped else len(blocks["icc"]))
+
+
+def test_every_kind_of_metadata_is_in_the_table() -> None:
+    assert [kind.name for kind, _ in EACH.parts()] == [field.name for field in fields(Metadata)]
+    assert {kind.chunk for kind in KINDS} | {container.ALPHA} == container.KNOWN_KINDS
+    for label in ("name", "title", "chunk", "key"):
+        assert len({getattr(kind, label) for kind in KINDS}) == len(KINDS)
+    stripped = prepare(Picture(RGB, metadata=EACH, notes=("kept",)), EncodeOptions(strip=True))
+    assert (stripped.metadata, stripped.notes) == (Metadata(), ("kept",))
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS)))
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_formats_hold_the_kinds_of_the_table(kind: Kind, format: str) -> None:
+    """And of one kind alone nothing becomes another."""
+    alone = Metadata(**{kind.name: getattr(EACH, kind.name)})
+    file = BytesIO()
+    assert save_picture(Picture(GREY, metadata=alone), file, format) == ()
+    again = read_picture(BytesIO(file.getvalue())).metadata
+    if kind.name == "exif" and FORMATS[format] == "TIFF":  # a new block of the tags
+        assert again.exif is not None
+        assert b"Maker" in again.exif
+        again = replace(again, exif=alone.exif)
+    elif kind.name == "xmp" and FORMATS[format] == "TIFF":
+        assert again.exif is None
+    assert again == (alone if FORMATS[format] in kind.formats else Metadata())
+
+
+def test_what_a_format_cannot_hold_of_one_kind_costs_no_other() -> None:
+    options, notes = save_options(replace(EACH, xmp=bytes(70000)), "JPEG")
+    assert options == {"icc_profile": EACH.icc, "exif": b"Exif\0\0" + (EACH.exif or b"")}
+    assert notes == ("XMP left out: JPEG holds 65,504 bytes of it at most",)
+    assert save_options(Metadata(b"", b"", b""), "PNG") == ({}, ())
+    assert save_options(EACH, "BMP") == ({}, ())
 
 
 def test_jpeg_output(photo: npt.NDArray[np.uint8]) -> None:

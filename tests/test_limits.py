@@ -29,6 +29,7 @@ from cae.bitstream.errors import (
 from cae.bitstream.limits import DEFAULT_MAX_PIXELS, FREE_CELLS
 from cae.bitstream.salvage import salvage
 from cae.bitstream.wire import sealed, varint
+from cae.codec.image.metadata import Metadata
 from cae.codec.image.picture import Picture, read_picture
 from cae.codec.torch_codec import Codec, load_codec
 
@@ -45,7 +46,7 @@ def codec() -> Codec:
 def tiled(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """The photograph, 200x120, in 4 x 2 tiles of 64x64, with an alpha plane and metadata."""
     monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
-    return codec.encode(Picture(photo, photo[..., 0].copy(), b"profile", b"exif", b"xmp"), 60)
+    return codec.encode(Picture(photo, photo[..., 0].copy(), Metadata(b"profile", b"exif", b"xmp")), 60)
 
 
 def header_of(width: int, height: int, fingerprint: bytes, tile: int = 32) -> bytes:
@@ -176,7 +177,7 @@ def test_intact_tiles_are_decoded(codec: Codec, tiled: bytes) -> None:
         "tile 3 of 8 is damaged: rows 0 to 63, columns 128 to 191 are grey",
         "tile 8 of 8 is damaged: rows 64 to 119, columns 192 to 199 are grey",
     )
-    assert (picture.icc, picture.exif, picture.xmp) == (b"profile", b"exif", b"xmp")
+    assert picture.metadata == Metadata(b"profile", b"exif", b"xmp")
     assert picture.alpha is not None
     pixels = picture.pixels.astype(int)
     assert (pixels[:64, 128:192] == 128).all()
@@ -258,8 +259,7 @@ def test_where_nothing_is_intact_the_error_stands(codec: Codec, tiled: bytes) ->
 
 def test_damaged_chunks_are_left_out(codec: Codec, tiled: bytes) -> None:
     picture = codec.decode(damage(tiled, b"profile"), allow_damaged=True)
-    assert picture.icc is None
-    assert picture.exif == b"exif"
+    assert picture.metadata == Metadata(None, b"exif", b"xmp")
     assert picture.notes == ("chunks of metadata or alpha that are damaged and left out: 1",)
     container = unpack(tiled)
     chunks = (Chunk(b"ALPH", b"no stream"), *container.chunks[1:])

@@ -79,10 +79,10 @@ class Decoder:
             bands = self._decode_bands(saved.container, tiles, damage if allow_damaged else None, progress)
             parts = self._synthesise(header, bands, area, damage)
             pixels = show(parts, area, part, scale, write)
-            extras = from_chunks(saved.container.chunks, header, saved.damaged_chunks if allow_damaged else None)
-            alpha = extras.alpha if extras.alpha is None else show([extras.alpha], AT_ORIGIN, part, scale)
-        notes = (*damage.notes(), *extras.notes)
-        return Picture(pixels, alpha, extras.icc, extras.exif, extras.xmp, notes)
+            damaged_chunks = saved.damaged_chunks if allow_damaged else None
+            alpha, metadata, missing = from_chunks(saved.container.chunks, header, damaged_chunks)
+            alpha = alpha if alpha is None else show([alpha], AT_ORIGIN, part, scale)
+        return Picture(pixels, alpha, metadata, (*damage.notes(), *missing))
 
     def decode_latents(self, container: Container) -> Latents:
         """The exact part of decoding: the latents of the whole image, the same on every machine."""

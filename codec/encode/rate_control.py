@@ -1,17 +1,22 @@
-"""Encoding to a wanted size or PSNR: a search over the rate indices, each trial a whole coding."""
+"""Encoding as options ask: at a quality, or to a wanted size or PSNR, by a search over the rate indices, each trial a
+whole coding."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from ...bitstream.errors import InputError, TargetError
+from ...bitstream.errors import TargetError
+from ..decode.decoder import Progress, silent
+from ..image.metadata import Metadata
 from ..image.picture import Picture
+from ..image.transparency import clear_transparent
 from ..model.config import ROWS
 from ..model.distortion import psnr
 from ..model.rate import quality_of
-from ..options import DEFAULT_EFFORT
+from .options import EncodeOptions
 
 MAX_CODINGS = 8
 
@@ -25,8 +30,10 @@ PSNR_SLOPE = 0.075
 class WholeCodec(Protocol):
     """Whole files, as of codec.FileCoder."""
 
-    def encode(self, picture: Picture, quality: float, *, effort: int) -> bytes:
-        """A file of a picture."""
+    def encode_pictures(
+        self, pictures: Sequence[Picture], options: EncodeOptions, progress: Progress = ...
+    ) -> list[bytes]:
+        """A file of each picture, at the quality of the options."""
 
     def decode(self, data: bytes, *, max_pixels: int) -> Picture:
         """The picture in a file."""
@@ -41,17 +48,34 @@ class Coded(NamedTuple):
     note: str = ""
 
 
-def encode_to_size(codec: WholeCodec, picture: Picture, limit: int, effort: int = DEFAULT_EFFORT) -> Coded:
+def prepare(picture: Picture, options: EncodeOptions) -> Picture:
+    """What is to be encoded of a picture."""
+    picture = replace(picture, metadata=Metadata()) if options.strip else picture
+    return picture if options.exact else clear_transparent(picture)
+
+
+def encode(codec: WholeCodec, picture: Picture, options: EncodeOptions, progress: Progress = silent) -> Coded:
+    """The file of a picture that `prepare` gave. progress: of the coding at a quality. Raises TargetError, and as
+    `FileCoder.encode_pictures`."""
+    if options.target_psnr is not None:
+        return encode_to_psnr(codec, picture, options.target_psnr, options)
+    size = options.target_size
+    if options.target_bpp is not None:
+        size = max(1, int(options.target_bpp * picture.width * picture.height / 8))
+    if size is not None:
+        return encode_to_size(codec, picture, size, options)
+    return Coded(codec.encode_pictures([picture], options, progress)[0], options.quality, 1)
+
+
+def encode_to_size(codec: WholeCodec, picture: Picture, limit: int, options: EncodeOptions) -> Coded:
     """The best file of at most `limit` bytes, metadata and alpha plane among them.
 
     Raises TargetError if the smallest file is larger. `note` says where the largest one is below 97 % of the limit.
     """
-    if not 1 <= limit < math.inf:
-        raise InputError(f"a size is at least 1 byte, not {limit}")
     files: dict[int, bytes] = {}
 
     def excess(rate_index: int) -> float:
-        files[rate_index] = codec.encode(picture, quality_of(rate_index), effort=effort)
+        (files[rate_index],) = codec.encode_pictures([picture], options.at(quality_of(rate_index)))
         return math.log(len(files[rate_index]) / limit)
 
     below, _ = bracket(excess, BYTES_SLOPE)
@@ -66,18 +90,16 @@ def encode_to_size(codec: WholeCodec, picture: Picture, limit: int, effort: int 
     return Coded(files[below], quality_of(below), len(files), note)
 
 
-def encode_to_psnr(codec: WholeCodec, picture: Picture, target: float, effort: int = DEFAULT_EFFORT) -> Coded:
+def encode_to_psnr(codec: WholeCodec, picture: Picture, target: float, options: EncodeOptions) -> Coded:
     """The smallest file whose decoded 8-bit pixels have at least this PSNR, in dB.
 
     Raises TargetError if the best file stays below. `note` says where the smallest one is more than 1 dB above.
     """
-    if not math.isfinite(target):
-        raise InputError(f"a PSNR is a number of dB, not {target}")
     files: dict[int, bytes] = {}
     reached: dict[int, float] = {}
 
     def excess(rate_index: int) -> float:
-        files[rate_index] = codec.encode(picture, quality_of(rate_index), effort=effort)
+        (files[rate_index],) = codec.encode_pictures([picture], options.at(quality_of(rate_index)))
         decoded = codec.decode(files[rate_index], max_pixels=picture.width * picture.height).pixels
         reached[rate_index] = psnr(picture.pixels, decoded)
         return reached[rate_index] - target

@@ -20,7 +20,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,7 +32,7 @@ from PIL import Image, UnidentifiedImageError
 from ...bitstream.container import MAGIC
 from ...bitstream.errors import ImageError, ImageSizeError
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
-from .metadata import metadata, orientation, put_metadata, turn
+from .metadata import Metadata, orientation, put_metadata, read_metadata, turn
 from .netpbm import map_pixels
 from .samples import Bytes, samples
 
@@ -52,16 +52,12 @@ class Picture:
     """One image in the form the codec takes and gives back.
 
     pixels: uint8 [H, W, 3] for colour, [H, W] for grey; alpha: uint8 [H, W], not premultiplied, or None. Neither is to
-    be changed.
-    icc, exif (a TIFF structure, without the "Exif" prefix of JPEG) and xmp are the stored bytes, or None.
-    notes: one line for each conversion that reading it took, or each part that was damaged.
+    be changed. notes: one line for each conversion that reading it took, or each part that was damaged.
     """
 
     pixels: Bytes
     alpha: Bytes | None = None
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
+    metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
 
     @property
@@ -126,13 +122,8 @@ def to_array(picture: Picture) -> Bytes:
 def to_pil(picture: Picture) -> Image.Image:
     """A PIL image of mode L, LA, RGB or RGBA; `info` has icc_profile, exif and xmp if there are any."""
     image = Image.fromarray(to_array(picture))
-    put_metadata(image, picture.icc, picture.exif, picture.xmp)
+    put_metadata(image, picture.metadata)
     return image
-
-
-def strip(picture: Picture) -> Picture:
-    """The same without ICC profile, EXIF and XMP."""
-    return replace(picture, icc=None, exif=None, xmp=None)
 
 
 def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
@@ -141,7 +132,7 @@ def _from_array(array: npt.NDArray[Any], max_pixels: int) -> Picture:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise ImageError(f"arrays must be [H, W] or [H, W, 1..4], not {list(array.shape)}")
     _check_size(array.shape[1], array.shape[0], max_pixels)
-    return _build(array.copy(), None, None, None, ())  # what a caller hands in is the caller's
+    return _build(array.copy(), Metadata(), ())  # what a caller hands in is the caller's
 
 
 def _from_file(data: bytes, max_pixels: int) -> Picture:
@@ -178,22 +169,22 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Pict
         _check_size(*image.size, max_pixels)  # some formats have another size once they are loaded
         left_to_do = orientation(image)  # Pillow turns TIFF files itself while loading
         values, alpha = samples(image, data, rawmode, notes)
-        icc, exif, xmp = metadata(image)
+        metadata = read_metadata(image)
     if animated:
         notes.insert(0, "first of several frames taken")
     if before != 1:
         notes.append("EXIF orientation applied")
-    if icc and values.ndim == 3 and values.shape[2] >= 3 and icc[16:20] != b"RGB ":
-        icc = None
+    if metadata.icc and values.ndim == 3 and values.shape[2] >= 3 and metadata.icc[16:20] != b"RGB ":
+        metadata = replace(metadata, icc=None)
         if image.mode != "CMYK":  # there the conversion has its own line
             notes.append("ICC profile dropped: it is not one for RGB")
     values = turn(values, left_to_do)
     if alpha is not None:
         values = np.dstack([values, turn(alpha, left_to_do)])
-    return _build(values, icc, exif, xmp, tuple(notes))
+    return _build(values, metadata, tuple(notes))
 
 
-def _build(values: Bytes, icc: bytes | None, exif: bytes | None, xmp: bytes | None, notes: tuple[str, ...]) -> Picture:
+def _build(values: Bytes, metadata: Metadata, notes: tuple[str, ...]) -> Picture:
     """Split uint8 [H, W] or [H, W, 1..4] into pixels and alpha."""
     if values.size == 0:
         raise ImageError(f"the image has no pixels ({values.shape[1]}x{values.shape[0]})")
@@ -202,7 +193,7 @@ def _build(values: Bytes, icc: bytes | None, exif: bytes | None, xmp: bytes | No
         values, alpha = values[..., :-1], np.array(values[..., -1], order="C")
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
-    return Picture(np.ascontiguousarray(values), alpha, icc, exif, xmp, notes)
+    return Picture(np.ascontiguousarray(values), alpha, metadata, notes)
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from ...bitstream.errors import ImageError
 from ..options import PNG_COMPRESSION
-from .metadata import EXIF_PREFIX
+from .metadata import save_options
 from .picture import Picture, to_array
 from .samples import Bytes
 
@@ -30,9 +29,11 @@ FORMATS = {
     "pgm": "PPM",
 }
 _WITHOUT_ALPHA = {"JPEG", "BMP", "PPM"}
-
-_SEGMENT = 65533  # bytes in one of a JPEG file; EXIF and XMP have one each, with a name in front, a profile up to 255
-_JPEG_BYTES = {"exif": _SEGMENT - len(EXIF_PREFIX), "xmp": _SEGMENT - 29, "icc": 255 * (_SEGMENT - 14)}
+# `exact` keeps the colours under fully transparent pixels, which the file held as well.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True, "exact": True},
+}
 
 
 def output_format(path: str | os.PathLike[str]) -> str:
@@ -71,48 +72,16 @@ def save_picture(
     check_holds(format, picture.grey, picture.alpha)
     if name in _WITHOUT_ALPHA:
         picture = replace(picture, alpha=None)
-    too_long: dict[str, Any] = {}
-    if name == "JPEG":
-        too_long = {part: None for part, most in _JPEG_BYTES.items() if len(getattr(picture, part) or b"") > most}
-        picture = replace(picture, **too_long)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that was damaged in the source already
-            Image.fromarray(to_array(picture)).save(file, name, **_save_options(picture, name, png_compression))
+            options, too_long = save_options(picture.metadata, name)
+            options |= {"compress_level": png_compression} if name == "PNG" else _OPTIONS.get(name, {})
+            Image.fromarray(to_array(picture)).save(file, name, **options)
     except Exception as exc:
         # What Pillow's encoders refuse they refuse with nearly any exception. Not so a failure to write the
         # file, which is an OSError with a number, and a lack of memory.
         if isinstance(exc, MemoryError) or (isinstance(exc, OSError) and exc.errno is not None):
             raise
         raise ImageError(f"cannot be written as {name}: {exc}") from exc
-    return tuple(f"{part.upper()} left out: JPEG holds {_JPEG_BYTES[part]:,} bytes of it at most" for part in too_long)
-
-
-def _save_options(picture: Picture, name: str, png_compression: int) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if name in {"PNG", "JPEG", "WEBP", "TIFF"}:
-        if picture.icc:
-            options["icc_profile"] = picture.icc
-        if picture.exif:
-            options["exif"] = EXIF_PREFIX + picture.exif
-    if name in {"JPEG", "WEBP"} and picture.xmp:
-        options["xmp"] = picture.xmp
-    if name == "JPEG":
-        options |= {"quality": 95, "subsampling": 0}
-    elif name == "WEBP":
-        # `exact` keeps the colours under fully transparent pixels, which the file held as well.
-        options |= {"lossless": True, "exact": True}
-    elif name == "PNG":
-        options["compress_level"] = png_compression
-        if picture.xmp:
-            options["pnginfo"] = PngImagePlugin.PngInfo()
-            options["pnginfo"].add_itxt("XML:com.adobe.xmp", picture.xmp)
-    elif name == "TIFF" and (picture.exif or picture.xmp):
-        # Pillow takes the tags of a TIFF file from here, XMP (tag 700) among them.
-        exif = Image.Exif()
-        with suppress(Exception):  # a damaged EXIF block is left out
-            exif.load(options.get("exif", b""))
-        if picture.xmp:
-            exif[700] = picture.xmp
-        options["exif"] = exif
-    return options
+    return too_long

@@ -11,12 +11,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from .bitstream.container import Header, read_header
-from .bitstream.errors import InputError
 from .bitstream.limits import DEFAULT_MAX_PIXELS
 from .codec import select
-from .codec.encode.rate_control import MAX_CODINGS, encode_to_psnr, encode_to_size
+from .codec.encode import rate_control
+from .codec.encode.options import EncodeOptions
 from .codec.image.picture import Picture, read_picture, to_pil
-from .codec.image.transparency import clear_transparent
 from .codec.machine.device import check_device
 from .codec.machine.memory import memory_errors
 from .codec.options import DEFAULT_EFFORT
@@ -52,27 +51,22 @@ class Codec:
         exact: bool = False,
     ) -> bytes:
         """A picture as the bytes of a .cae file; arguments and errors are those of `cae.encode`."""
-        if target_size is not None and target_psnr is not None:
-            raise InputError("give target_size or target_psnr, not both")
-        picture = self._read(image, exact)
-        codings = 1 if target_size is None and target_psnr is None else MAX_CODINGS
-        codec = select.load_encoder(self.device, picture, effort, codings=codings)
-        if target_size is not None:
-            return encode_to_size(codec, picture, target_size, effort).data
-        if target_psnr is not None:
-            return encode_to_psnr(codec, picture, target_psnr, effort).data
-        return codec.encode(picture, quality, effort=effort)
+        options = self._options(
+            quality=quality, target_size=target_size, target_psnr=target_psnr, effort=effort, exact=exact
+        )
+        picture = self._read(image, options)
+        return rate_control.encode(select.load_encoder(picture, options), picture, options).data
 
     def encode_many(
         self, images: Sequence[Source], quality: float = 50, *, effort: int = DEFAULT_EFFORT, exact: bool = False
     ) -> list[bytes]:
         """The file of each picture, all of which are held in memory at once. Raises as `encode`, for any of them."""
-        pictures = [self._read(image, exact) for image in images]
+        options = self._options(quality=quality, effort=effort, exact=exact)
+        pictures = [self._read(image, options) for image in images]
         if not pictures:
             return []
         largest = max(pictures, key=lambda picture: picture.width * picture.height)
-        codec = select.load_encoder(self.device, largest, effort, files=len(pictures))
-        return codec.encode_many(pictures, quality, effort=effort)
+        return select.load_encoder(largest, options, len(pictures)).encode_pictures(pictures, options)
 
     def decode(
         self,
@@ -101,10 +95,13 @@ class Codec:
             images |= {index: to_pil(picture) for (index, _), picture in zip(group, pictures, strict=True)}
         return [images[index] for index in range(len(files))]
 
-    def _read(self, image: Source, exact: bool) -> Picture:
-        picture = read_picture(image, self.max_pixels)
+    def _options(self, **asked: Any) -> EncodeOptions:
+        return EncodeOptions(device=self.device, max_pixels=self.max_pixels, **asked)
+
+    def _read(self, image: Source, options: EncodeOptions) -> Picture:
+        picture = read_picture(image, options.max_pixels)
         with memory_errors():
-            return picture if exact else clear_transparent(picture)
+            return rate_control.prepare(picture, options)
 
     def _decode(
         self, data: bytes, region: tuple[int, int, int, int] | None, scale: int, allow_damaged: bool, stacklevel: int

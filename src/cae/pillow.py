@@ -11,18 +11,21 @@ icc_profile, exif and xmp at once. Saving takes the keywords quality, target_siz
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
 import cae
 
-from .bitstream.container import ALPHA, MAGIC, unpack
-from .codec.image.chunks import from_chunks
-from .codec.image.metadata import put_metadata
+from .bitstream.container import MAGIC, unpack
+from .codec.image.chunks import metadata_of
+from .codec.image.metadata import KINDS, put_metadata
 from .codec.info import describe
 
 FORMAT = "CAE"
+
+_KEYWORDS = signature(cae.encode).parameters.keys() - {"image", "device", "max_pixels"}
 
 
 class CaeImageFile(ImageFile.ImageFile):
@@ -39,13 +42,12 @@ class CaeImageFile(ImageFile.ImageFile):
         try:
             file = unpack(self._data)
             about = describe(file, len(self._data))
-            metadata = from_chunks(tuple(chunk for chunk in file.chunks if chunk.kind != ALPHA), file.header, None)
         except cae.CaeError as error:
             raise SyntaxError(str(error)) from error  # what Pillow expects of a file that is none of this kind
         self._size = (about.width, about.height)
         self._mode = about.mode
         self.info["quality"] = about.quality
-        put_metadata(self, metadata.icc, metadata.exif, metadata.xmp)
+        put_metadata(self, metadata_of(file.chunks))
 
     def load(self) -> Any:
         """Decodes the pixels, if they have not been yet. Raises OSError for a damaged file."""
@@ -69,10 +71,8 @@ def _accept(prefix: bytes) -> bool:
 
 def _save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
     options: dict[str, Any] = dict(image.encoderinfo)
-    known = {
-        key: options[key] for key in ("quality", "target_size", "target_psnr", "effort", "exact") if key in options
-    }
-    given = {key: options[key] for key in ("icc_profile", "exif", "xmp") if key in options}
+    known = {key: options[key] for key in _KEYWORDS if key in options}
+    given = {kind.key: options[kind.key] for kind in KINDS if kind.key in options}
     if given:
         image = image.copy()
     for key, value in given.items():
