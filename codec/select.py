@@ -11,18 +11,19 @@ from pathlib import Path
 from ..bitstream.container import Header
 from ..bitstream.errors import InputError
 from .backends.kernels.instructions import levels
-from .backends.networks import fastest, parse_light
+from .backends.networks import fastest, on_cpu
 from .codec import FileCoder, check_effort
 from .image.picture import Picture
 from .machine.device import check_device, resolve_device
 from .model.config import ROUNDS
-from .model.weights import find_weights, read_weights
+from .model.integer_weights import load_integers
+from .model.weights import find_weights
 
 ARRAY_PIXELS, KERNEL_PIXELS = 2**21, 2**24
 """numpy by itself, or with the compiled kernels, takes as long to decode so many pixels as torch for its import and a
 GPU's start."""
 
-_lightly = 0
+_done = 0
 """How many pixels have been decoded on the CPU in this process, or what took as long."""
 
 
@@ -43,17 +44,17 @@ def load_encoder(device: str, picture: Picture, effort: int, *, codings: int = 1
     return _load(device, picture.width * picture.height * (1 + 2 * rounds) * codings, files, None)
 
 
-def load_light(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
+def load_on_cpu(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
     """What codes files without torch, with the installed weights of this fingerprint, or those for new files if None;
     loaded once. level: what multiplies, "numpy" or one of `instructions.levels`; by default the fastest. Raises
     WeightsError."""
-    return _load_light(fingerprint or find_weights().fingerprint, level or fastest())
+    return _load_on_cpu(fingerprint or find_weights().fingerprint, level or fastest())
 
 
 @functools.cache
-def _load_light(fingerprint: bytes, level: str) -> FileCoder:
-    weights = find_weights(fingerprint=fingerprint)
-    return FileCoder(parse_light(read_weights(weights), str(weights.path), level), weights.fingerprint)
+def _load_on_cpu(fingerprint: bytes, level: str) -> FileCoder:
+    weights, _ = load_integers(fingerprint=fingerprint)
+    return FileCoder(on_cpu(weights, level), fingerprint)
 
 
 def may_take_gpu(device: str) -> bool:
@@ -62,7 +63,7 @@ def may_take_gpu(device: str) -> bool:
 
 
 def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> FileCoder:
-    global _lightly
+    global _done
     check_device(device)
     if device == "cuda" and not _has_torch():
         raise InputError(
@@ -72,13 +73,13 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
         from .torch_codec import load_codec
 
         return load_codec(device, fingerprint)
-    _lightly += pixels
-    return load_light(fingerprint)
+    _done += pixels
+    return load_on_cpu(fingerprint)
 
 
 def _gpu_pays(pixels: int, files: int) -> bool:
     most = KERNEL_PIXELS if levels() else ARRAY_PIXELS
-    worth_it = "torch" in sys.modules or max(_lightly + pixels, files * pixels) > most
+    worth_it = "torch" in sys.modules or max(_done + pixels, files * pixels) > most
     return worth_it and resolve_device("auto") == "cuda"
 
 

@@ -13,13 +13,14 @@ import torch
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
-from ..backends.tensors.checkpoint import parse_frozen, parse_trained, serialise
 from ..image.picture import read_picture
 from ..model.arrays import Pixels
 from ..model.config import ModelConfig
+from ..model.integer_weights import parse_integers
 from ..model.weights import MANIFEST, find_weights, installed_weights, read_weights
 from ..torch_codec import Codec
 from . import state
+from .checkpoint import parse_trained, serialise
 from .data import CropSource
 from .freezing.freeze import freeze
 from .model.model import CompressionModel
@@ -119,7 +120,7 @@ def self_test(content: bytes, name: str, crops: Sequence[Pixels]) -> None:
 
     Raises WeightsError should any become other bytes, or these other latents than were encoded, or other pixels.
     """
-    codec = Codec(parse_frozen(content, name), bytes(FINGERPRINT_BYTES))
+    codec = Codec(parse_integers(content, name), bytes(FINGERPRINT_BYTES))
     threads = torch.get_num_threads()
     for index, crop in enumerate(crops):
         picture, quality = read_picture(crop), 100 * index / max(1, len(crops) - 1)

@@ -1,8 +1,8 @@
 """Layers on channels-last tensors [B, H, W, C]: 1x1 and depthwise 3x3 convolutions, and the block made of them.
 
 The leaves (`Pointwise`, `ClassPointwise`, `Depthwise`, `Rectifier`, `Gate`, `Add`) are separate modules, so that
-calibration sees what each of them gives; blocks and the leaves around them have integer twins (narrow.py). Without
-gradients, leaves that follow another layer change its result in place.
+calibration sees what each of them gives. Without gradients, leaves that follow another layer change its result in
+place.
 """
 
 from __future__ import annotations
@@ -33,19 +33,6 @@ training set learns no more: of 768 gates at 1/16 in the synthesis none opened a
 ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
-def start_normal(weight: nn.Parameter, std: float) -> None:
-    """Normally distributed initial weights; nothing on the meta device, where drawing them takes torch a second."""
-    if not weight.is_meta:
-        nn.init.normal_(weight, std=std)
-
-
-def allocate(module: nn.Module) -> None:
-    """Gives a module that was made on the meta device memory on the CPU, as `Module.to_empty` does; but that has torch
-    import a computer algebra system, for a third of a second."""
-    apply: Any = module._apply
-    apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
-
-
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x: [..., inputs]; weight: [outputs, inputs]; bias: [outputs] -> [..., outputs]. Without gradients.
 
@@ -72,7 +59,7 @@ class Pointwise(nn.Module):
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
         # Variance-preserving; `gain` 0 lets a branch start as nothing at all.
-        start_normal(self.weight, std=gain * inputs**-0.5)
+        nn.init.normal_(self.weight, std=gain * inputs**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and self.weight.requires_grad:
@@ -92,7 +79,7 @@ class ClassPointwise(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(4, inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(4, 1, outputs))
-        start_normal(self.weight, std=gain * inputs**-0.5)
+        nn.init.normal_(self.weight, std=gain * inputs**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -107,7 +94,7 @@ class Depthwise(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(channels, 1, 3, 3))
         self.bias = nn.Parameter(torch.zeros(channels))
-        start_normal(self.weight, std=1 / 3)
+        nn.init.normal_(self.weight, std=1 / 3)
 
     def forward(self, x: Tensor) -> Tensor:
         # A channels-last tensor seen as [B, C, H, W] keeps its memory layout: no copy.
@@ -217,8 +204,8 @@ def quantise(x: Tensor, step: Tensor, low: float, high: float, zero: Tensor | No
 
 
 class Range(nn.Module):
-    """Limits [C] of what a layer gives, learned in training and kept by its integer twin: values are limited to them
-    and rounded to the 256 steps that an operand of 8 bits has between them.
+    """Limits [C] of what a layer gives, learned in training and kept by the integers: values are limited to them and
+    rounded to the 256 steps that an operand of 8 bits has between them.
 
     What lies beyond has no gradient, so no unit can run away from the others; the limits move by the gradient of what
     they cut off and of what their steps round away. As long as they are not set (`calibration.set_limits`), they limit

@@ -3,8 +3,6 @@
 Latents [B, h, w, M] are coded in four steps. The M channels form four groups of M/4 neighbours; the positions of
 each 2x2 cell form four classes, in the order (0,0) (1,1) (0,1) (1,0). In step s, class k codes group (k - s) mod 4:
 every step codes a quarter of the channels at every position, and what earlier steps decoded surrounds it.
-
-Everything below runs on either arithmetic: float32 while training, exact integers after `freeze`.
 """
 
 from __future__ import annotations
