@@ -20,7 +20,7 @@ import numpy as np
 from cae.codec.codec import FileCoder
 from cae.codec.image.picture import Picture, read_picture
 from cae.codec.machine.threads import set_threads
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 from cae.codec.torch_codec import load_codec
 
 SIDES = (64, 100, 128, 192, 256, 384, 512)
@@ -35,7 +35,7 @@ QUALITY = 60
 def main(image: Path, device: str, threads: int, rounds: int) -> None:
     """Compare on parts of IMAGE, which is at least 512 pixels wide and high."""
     set_threads(threads)
-    codec = load_codec(device) if device == "cuda" else load_light()
+    codec = load_codec(device) if device == "cuda" else load_on_cpu()
     pixels = read_picture(image).pixels
     print("pixels  images  part      one by one     together   ratio")
     for side in SIDES:

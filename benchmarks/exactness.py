@@ -26,7 +26,7 @@ from cae.bitstream.container import unpack
 from cae.codec.backends.kernels.instructions import levels
 from cae.codec.codec import FileCoder
 from cae.codec.image.picture import read_picture
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 from cae.codec.torch_codec import load_codec
 
 QUALITIES = (10, 50, 90)
@@ -46,7 +46,7 @@ SETTINGS = [
     if aten == "default" or (BEST in CAPABILITIES and CAPABILITIES.index(aten) <= CAPABILITIES.index(BEST))
 ]
 
-LIGHT_SETTINGS = [
+CPU_SETTINGS = [
     {"OPENBLAS_NUM_THREADS": threads, "OPENBLAS_CORETYPE": kernels}
     for threads, kernels in itertools.product(("1", "2"), ("Prescott", "Haswell", ""))
 ]
@@ -68,7 +68,7 @@ def encoded(codec: FileCoder, path: Path, quality: float) -> str:
 def digests(files: Sequence[Path], images: Sequence[Path], way: str = "cpu") -> list[str]:
     """Those of .cae files that are decoded and of images that are encoded, in this process: by torch on a device, by
     numpy, or by a level of the compiled kernels."""
-    codec = load_codec(way) if way in ("cpu", "cuda") else load_light(level=way)
+    codec = load_codec(way) if way in ("cpu", "cuda") else load_on_cpu(level=way)
     found = [decoded(codec, file) for file in files]
     return found + [encoded(codec, *pair) for pair in zip(images, itertools.cycle(QUALITIES), strict=False)]
 
@@ -102,7 +102,7 @@ def main(paths: tuple[Path, ...], way: str | None) -> None:
         expected = digests(files, images)
         for setting in SETTINGS:
             wrong += differing(expected, digests_elsewhere(files, images, setting), str(setting))
-        for setting in LIGHT_SETTINGS:
+        for setting in CPU_SETTINGS:
             found = digests_elsewhere(files, images, setting, "numpy")
             wrong += differing(expected, found, f"numpy, {setting}")
         for level, threads in itertools.product(levels(), ("1", "2")):

@@ -50,7 +50,7 @@ def compare(folder: Path) -> None:
     from cae.codec import torch_codec
     from cae.codec.backends.kernels.instructions import levels
     from cae.codec.backends.networks import NUMPY
-    from cae.codec.select import load_light
+    from cae.codec.select import load_on_cpu
     from cae.codec.tile import coder
 
     plain: Any = runpy.run_path(str(REFERENCE))["Coder"]
@@ -71,7 +71,7 @@ def compare(folder: Path) -> None:
     files = sorted(folder.glob("*.cae"))
     wrong = 0
     assert levels(), "no kernels were compiled"
-    codecs = {level: load_light(level=level) for level in (*levels(), NUMPY)}
+    codecs = {level: load_on_cpu(level=level) for level in (*levels(), NUMPY)}
     for name, codec in {**codecs, "torch": torch_codec.load_codec("cpu")}.items():
         same = sum(
             np.array_equal(codec.decode(file.read_bytes()).pixels, np.load(file.with_suffix(".npy"))) for file in files

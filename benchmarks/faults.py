@@ -30,7 +30,7 @@ from PIL import Image
 
 from cae.cli.main import main as cae
 from cae.codec.machine.threads import set_threads
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 
 SIDE = 160
 DISK = 16 * 1024
@@ -210,7 +210,7 @@ def limit_file_size() -> None:
 def main(kills: int) -> None:
     """Run all trials; exit code 1 if anything was lost."""
     set_threads(1)
-    load_light()
+    load_on_cpu()
     with tempfile.TemporaryDirectory() as name:
         trials = Trials(Path(name))
         print(f"one encode: {1000 * trials.seconds:.0f} ms, {len(trials.whole)} bytes")

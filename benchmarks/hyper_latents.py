@@ -28,7 +28,7 @@ def costs(codec: Codec, pixels: Pixels, row: int) -> tuple[Tensor, float, float]
     """(hyper-latents float32 [n, Z], their bits, all bits of the image)."""
     (steps,), _ = codec.coder.quantise(analyse(codec.coder.networks, [pixels], row), row)
     bits = [codec.coder.tables.cost_in_bits(*step) for step in steps]
-    z = torch.from_numpy(steps[0][0]).float().reshape(-1, codec.model.config.hyper_channels)
+    z = torch.from_numpy(steps[0][0]).float().reshape(-1, codec.coder.networks.hyper_scale_indices.shape[1])
     return z, bits[0], sum(bits)
 
 

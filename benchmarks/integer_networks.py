@@ -12,60 +12,71 @@ integer networks.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cae.codec.backends.tensors.checkpoint import load_frozen, parse_trained
+from cae.codec.backends.networks import IntegerNetworks, host_layers
+from cae.codec.codec import FileCoder
 from cae.codec.encode.analysis_windows import analyse
 from cae.codec.evaluation.estimate import estimated_bits
 from cae.codec.image.picture import read_picture
-from cae.codec.model.arrays import Pixels
-from cae.codec.model.config import CONTEXT_CLAMP, OPERAND_ZERO, SCALE_STEP
-from cae.codec.model.constants import DEVIATION_ONE, INPUT_ONE, MEAN_ONE, SCALE_ONE
+from cae.codec.model.arrays import Floats, Latents, Pixels
+from cae.codec.model.config import CONTEXT_CLAMP, LATENT_FRACTION, SCALE_STEP, TABLE_ROWS
+from cae.codec.model.constants import DEVIATION_ONE, INPUT_ONE, MEAN_LIMIT
 from cae.codec.model.distortion import psnr
+from cae.codec.model.integer_weights import IntegerWeights, load_integers
 from cae.codec.model.rate import rate_of
-from cae.codec.model.weights import weights_folder
-from cae.codec.torch_codec import Codec, load_codec
+from cae.codec.model.weights import find_weights
+from cae.codec.select import load_on_cpu
+from cae.codec.training.checkpoint import parse_trained
 from cae.codec.training.model.model import CompressionModel
+from cae.codec.training.model.prior import select_step
 
 ROWS = (0, 64, 128, 192, 255)
 
 
-class FloatHyperSynthesis(nn.Module):
-    """The trained network in the integer one's place."""
+class FloatPrior(IntegerNetworks[Any]):
+    """Integer networks with the trained prior in place of theirs: its outputs as the format has them."""
 
-    def __init__(self, model: CompressionModel) -> None:
-        super().__init__()
-        self.network = model.prior.hyper_synthesis
+    def __init__(self, weights: IntegerWeights, trained: CompressionModel) -> None:
+        super().__init__(weights, host_layers(weights))
+        self._weights, self._prior = weights, trained.prior
 
-    def forward(self, z: Tensor, row: Tensor) -> Tensor:
-        out: Tensor = self.network(z.float() - OPERAND_ZERO, torch.tensor([rate_of(int(row))]))
-        return out
+    @torch.inference_mode()
+    def _hyper_synthesis(self, z: Floats, rate_index: int) -> Floats:
+        features: Tensor = self._prior.hyper_synthesis(torch.from_numpy(z), torch.tensor([rate_of(rate_index)]))
+        return features.numpy()
 
-
-class FloatStep(nn.Module):
-    """The same for a context step: its outputs in the integers' units."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, features: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
-        if known is not None:
-            known = (known / INPUT_ONE).clamp(-CONTEXT_CLAMP, CONTEXT_CLAMP)
-        mean, log_scale = self.network(features, known)
-        return mean * MEAN_ONE, log_scale * (SCALE_ONE / SCALE_STEP)
+    @torch.inference_mode()
+    def _predict(
+        self, features: Floats, latents: Latents, step: int, rate_index: int
+    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        inverse, sigmas, log_sigmas = (
+            torch.from_numpy(self._weights.table(name)[rate_index].copy())
+            for name in ("inverse_unit", "unit", "log_unit")
+        )
+        known = ((torch.from_numpy(latents) * inverse).round() / INPUT_ONE).clamp(-CONTEXT_CLAMP, CONTEXT_CLAMP)
+        # The first step works in place.
+        mean, log_scale = self._prior.context_steps[step](torch.from_numpy(features.copy()), known if step else None)
+        sigmas, log_sigmas = (select_step(table.expand(4, 1, 1, 1, -1), step) for table in (sigmas, log_sigmas))
+        means = (mean * sigmas * LATENT_FRACTION).round().clamp(-MEAN_LIMIT, MEAN_LIMIT)
+        scale_indices = (log_sigmas + log_scale / SCALE_STEP).round().clamp(0, TABLE_ROWS - 1)
+        return means.numpy(), scale_indices.byte().numpy()
 
 
 @torch.inference_mode()
-def loss(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> float:
-    """How many dB the floating-point synthesis would be nearer to an image, uint8 [H, W, 3]."""
+def loss(codec: FileCoder, trained: CompressionModel, deviations: Floats, image: Pixels, row: int) -> float:
+    """How many dB the floating-point synthesis would be nearer to an image, uint8 [H, W, 3]. deviations: [256, M], of
+    the table."""
     latents = torch.from_numpy(codec.coder.quantise(analyse(codec.coder.networks, [image], row), row)[1])
     rate = torch.tensor([rate_of(row)])
     floating = (
-        255 * trained.synthesis(latents * codec.model.pixels.deviations[row] / DEVIATION_ONE, rate, trained.sigma)
+        255 * trained.synthesis(latents * torch.from_numpy(deviations[row] / DEVIATION_ONE), rate, trained.sigma)
         + 127.5
     )
     return psnr(image, floating.round().clamp(0, 255)[0].numpy()) - psnr(
@@ -74,7 +85,7 @@ def loss(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> fl
 
 
 @torch.inference_mode()
-def analysed(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -> tuple[float, float]:
+def analysed(codec: FileCoder, trained: CompressionModel, image: Pixels, row: int) -> tuple[float, float]:
     """By what share the file would be smaller with both analyses in floating point, and how many dB nearer to an image,
     uint8 [H, W, 3] with sides that are multiples of 64."""
     rate = torch.tensor([rate_of(row)])
@@ -96,18 +107,17 @@ def analysed(codec: Codec, trained: CompressionModel, image: Pixels, row: int) -
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(folder: Path) -> None:
     """Compare on all PNG images of FOLDER."""
-    integer = load_codec("cpu")
-    weights = next(weights_folder().glob("*.safetensors"))
-    trained = parse_trained(weights.read_bytes(), str(weights)).eval()
-    floating = Codec(*load_frozen())
-    prior = floating.model.prior
-    prior.hyper_synthesis = FloatHyperSynthesis(trained)  # type: ignore[assignment]
-    prior.steps = nn.ModuleList(FloatStep(step) for step in trained.prior.steps)
+    integer = load_on_cpu()
+    path = find_weights().path
+    trained = parse_trained(path.read_bytes(), str(path)).eval().requires_grad_(False)
+    weights, fingerprint = load_integers()
+    floating = FileCoder(FloatPrior(weights, trained), fingerprint)
+    deviations = weights.table("pixels.deviations")
     images = [read_picture(path).pixels for path in sorted(folder.glob("*.png"))]
     for row in ROWS:
         exact = sum(estimated_bits(integer, image, row) for image in images)
         ideal = sum(estimated_bits(floating, image, row) for image in images)
-        lost = sum(loss(integer, trained, image, row) for image in images) / len(images)
+        lost = sum(loss(integer, trained, deviations, image, row) for image in images) / len(images)
         shares, errors = zip(*(analysed(integer, trained, image, row) for image in images), strict=True)
         print(
             f"row {row:3d}: prior {100 * (exact / ideal - 1):+.3f} % bits; synthesis {-lost:+.3f} dB; "

@@ -26,14 +26,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from cae.bitstream.container import DEFAULT_TILE, tile_rectangles, unpack
 from cae.bitstream.entropy import StepDecoder, encode_steps
 from cae.codec.backends.kernels.instructions import levels
+from cae.codec.backends.torch_parts import pointwise
 from cae.codec.codec import FileCoder
 from cae.codec.decode import synthesis_windows
 from cae.codec.encode.analysis_windows import analyse
 from cae.codec.image.picture import Picture, read_picture
 from cae.codec.machine.threads import set_threads
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 from cae.codec.torch_codec import load_codec
-from cae.codec.training.model.layers import pointwise
 
 BOUNDS = {"synthesis": 0.2, "decode": 0.15, "analysis": 0.2, "encode, effort 1": 0.15}
 """Least part of the limit that each part may reach, for an image of 768x512 pixels."""
@@ -155,7 +155,7 @@ def main(
     picture = read_picture(image)
     if max(picture.width, picture.height) > 64 * DEFAULT_TILE:
         raise click.UsageError(f"an image of one tile, please: at most {64 * DEFAULT_TILE} pixels wide and high")
-    parts = parts_of(load_light(level=level), picture, quality)
+    parts = parts_of(load_on_cpu(level=level), picture, quality)
     by_torch = parts_of(load_codec("cpu"), picture, quality)
     if not np.array_equal(parts["decode"](), by_torch["decode"]()):
         raise SystemExit("kernels and torch decode other pixels")

@@ -16,7 +16,7 @@ import numpy as np
 from cae.bitstream.container import Container, Header, Tile, pack
 from cae.bitstream.errors import CaeError
 from cae.codec.machine.threads import set_threads
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 
 BYTES = 100
 
@@ -35,7 +35,7 @@ def hostile(fingerprint: bytes, row: int, size: tuple[int, int], tile: int, payl
 def main(threads: int) -> None:
     """Measure some shapes at three rates."""
     set_threads(threads)
-    codec = load_light()
+    codec = load_on_cpu()
     print(f"{'size':>12} {'tiles':>6} {'row':>4} {'bytes':>6} {'ms':>6}  beyond the peak before, MB")
     for size, tile, payloads in (
         ((64, 64), 16, 1),

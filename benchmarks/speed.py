@@ -27,7 +27,7 @@ from cae.codec.backends.kernels.instructions import levels
 from cae.codec.backends.networks import fastest
 from cae.codec.image.picture import read_picture
 from cae.codec.machine.threads import set_threads
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 
 WITHOUT_BYTES = ("avx512", "avx2", "plain")
 """Levels of the kernels that have no products of four bytes at a time, the best one first."""
@@ -54,9 +54,9 @@ def main(image: Path, threads: int, rounds: int, quality: int, lesser: str | Non
     set_threads(threads)
     torch.set_num_threads(threads)
     picture = read_picture(image)
-    codec = load_light()
+    codec = load_on_cpu()
     lesser = lesser or next(level for level in WITHOUT_BYTES if level in levels())
-    without_bytes = load_light(level=lesser)
+    without_bytes = load_on_cpu(level=lesser)
     peer = mbt2018_mean(quality=4, pretrained=False).eval()
     peer.update()
     x = torch.tensor(picture.pixels).permute(2, 0, 1)[None].float() / 255

@@ -22,7 +22,7 @@ from cae.codec.image.picture import read_picture
 from cae.codec.image.save import save_picture
 from cae.codec.machine.threads import set_threads
 from cae.codec.options import DEFAULT_EFFORT
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 
 
 def command(*words: object) -> float:
@@ -47,7 +47,7 @@ def main(folder: Path, threads: int, jobs: int | None, effort: int, times: int) 
 
 def compare(images: list[Path], folder: Path, threads: int, jobs: int | None, effort: int, times: int) -> None:
     """Works in an empty folder."""
-    codec = load_light()
+    codec = load_on_cpu()
     codec.decode(codec.encode(read_picture(images[0]), 50, effort=effort))  # warm
     source, coded, out = (folder / part for part in ("source", "coded", "out"))
     source.mkdir()

@@ -20,7 +20,7 @@ from cae.codec.encode.block_bound import bound, floor
 from cae.codec.image.picture import Picture, read_picture, to_rgb
 from cae.codec.model.arrays import Pixels
 from cae.codec.model.rate import rate_index_of
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 from cae.codec.training import augment, content
 
 SIDE = 256
@@ -86,7 +86,7 @@ def load(folders: Sequence[Path]) -> list[Pixels]:
 @click.option("--effort", type=click.IntRange(1, 9), help="One for all, instead of 1 to 4 in turns.")
 def main(folders: tuple[Path, ...], blocks: int, seed: int, effort: int | None) -> None:
     """Encode, decode and look at each block, on PNG images of FOLDERS or a few photographs."""
-    random, codec = np.random.default_rng(seed), load_light()
+    random, codec = np.random.default_rng(seed), load_on_cpu()
     images = load(folders)
     done, beyond, worst = 0, 0, (0.0, "")
     for number, (kind, pixels) in enumerate(pictures(images, random)):

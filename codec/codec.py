@@ -35,7 +35,7 @@ from .tile.coder import TileCoder
 
 
 class FileCoder(Decoder):
-    """Networks that code whole files: of `torch_codec.load_codec`, or of `select.load_light`."""
+    """Networks that code whole files: of `torch_codec.load_codec`, or of `select.load_on_cpu`."""
 
     coder: TileCoder
 

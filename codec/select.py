@@ -11,13 +11,14 @@ from pathlib import Path
 from ..bitstream.container import Header
 from ..bitstream.errors import InputError
 from .backends.kernels.instructions import levels
-from .backends.networks import fastest, parse_light
+from .backends.networks import fastest, on_cpu
 from .codec import FileCoder
 from .encode.options import EncodeOptions
 from .encode.rate_control import MAX_CODINGS
 from .image.picture import Picture
 from .machine.device import check_device, resolve_device
-from .model.weights import find_weights, read_weights
+from .model.integer_weights import load_integers
+from .model.weights import find_weights
 from .options import ROUNDS
 
 ARRAY_PIXELS, KERNEL_PIXELS = 2**21, 2**24
@@ -46,17 +47,17 @@ def load_encoder(picture: Picture, options: EncodeOptions, files: int = 1) -> Fi
     return _load(options.device, picture.width * picture.height * passes, files, None)
 
 
-def load_light(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
+def load_on_cpu(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
     """What codes files without torch, with the installed weights of this fingerprint, or those for new files if None;
     loaded once. level: what multiplies, "numpy" or one of `instructions.levels`; by default the fastest. Raises
     WeightsError."""
-    return _load_light(fingerprint or find_weights().fingerprint, level or fastest())
+    return _load_on_cpu(fingerprint or find_weights().fingerprint, level or fastest())
 
 
 @functools.cache
-def _load_light(fingerprint: bytes, level: str) -> FileCoder:
-    weights = find_weights(fingerprint=fingerprint)
-    return FileCoder(parse_light(read_weights(weights), str(weights.path), level), weights.fingerprint)
+def _load_on_cpu(fingerprint: bytes, level: str) -> FileCoder:
+    weights, _ = load_integers(fingerprint=fingerprint)
+    return FileCoder(on_cpu(weights, level), fingerprint)
 
 
 def may_take_gpu(device: str) -> bool:
@@ -75,7 +76,7 @@ def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> Fi
 
         return load_codec(device, fingerprint)
     _pixels_on_cpu += pixels
-    return load_light(fingerprint)
+    return load_on_cpu(fingerprint)
 
 
 def _gpu_pays(pixels: int, files: int) -> bool:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import functools
 
-from .backends.tensors.checkpoint import load_frozen
-from .backends.tensors.exact import check_sums
-from .backends.tensors.frozen import FrozenModel
-from .backends.tensors.networks import TensorNetworks
+from .backends.networks import IntegerNetworks
+from .backends.torch_exact import check_sums
+from .backends.torch_layers import TorchLayers
 from .codec import FileCoder
 from .machine.device import resolve_device
+from .model.integer_weights import IntegerWeights, load_integers
 from .model.weights import find_weights
 
 
 class Codec(FileCoder):
-    """A model on a device, which codes whole files. Make it by `load_codec`."""
+    """Integer networks on a device, which code whole files. `load_codec` makes it of the installed ones."""
 
-    def __init__(self, model: FrozenModel, fingerprint: bytes, device: str = "cpu") -> None:
+    def __init__(self, weights: IntegerWeights, fingerprint: bytes, device: str = "cpu") -> None:
         check_sums(device)
-        self.model = model.to(device)
-        super().__init__(TensorNetworks(self.model), fingerprint, device)
+        super().__init__(IntegerNetworks(weights, TorchLayers(weights, device)), fingerprint, device)
 
 
 def load_codec(device: str = "auto", fingerprint: bytes | None = None) -> Codec:
@@ -30,4 +29,4 @@ def load_codec(device: str = "auto", fingerprint: bytes | None = None) -> Codec:
 
 @functools.cache
 def _load_codec(device: str, fingerprint: bytes) -> Codec:
-    return Codec(*load_frozen(fingerprint=fingerprint), device)
+    return Codec(*load_integers(fingerprint=fingerprint), device)

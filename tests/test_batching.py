@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 from PIL import Image
 
 from cae.bitstream.errors import CaeError, DecodeMismatchError, LimitError
 from cae.codec.backends.batching import groups
 from cae.codec.image.picture import Picture, read_picture
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 from cae.codec.torch_codec import Codec, load_codec
 
 Bytes = npt.NDArray[np.uint8]
@@ -32,7 +31,7 @@ def codec() -> Codec:
 def walks(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images go through the prior, each time."""
     seen: list[int] = []
-    for networks in (codec.coder.networks, load_light().coder.networks):  # the commands take the latter
+    for networks in (codec.coder.networks, load_on_cpu().coder.networks):  # the commands take the latter
 
         def counting(z: Any, *arguments: Any, run: Callable[..., Any] = networks.run_context_steps) -> Any:
             seen.append(len(z))
@@ -105,13 +104,14 @@ def test_one_of_other_latents_is_noticed(
     codec: Codec, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = codec.encode_many(pictures[:3], 50)
-    walk = codec.model.walk
+    networks = codec.coder.networks
+    run = networks.run_context_steps
 
     def wrong(z: Any, *arguments: Any) -> Any:
-        latents = walk(z, *arguments)
-        return latents + torch.arange(len(latents)).reshape(-1, 1, 1, 1).int()  # all but the first
+        latents = run(z, *arguments)
+        return latents + np.arange(len(latents), dtype=np.int32).reshape(-1, 1, 1, 1)  # all but the first
 
-    monkeypatch.setattr(codec.model, "walk", wrong)
+    monkeypatch.setattr(networks, "run_context_steps", wrong)
     with pytest.raises(DecodeMismatchError):
         codec.decode_many(files)
 

@@ -17,13 +17,13 @@ from cae.codec.encode.block_bound import OF_VARIANCE, bound, broken, floor
 from cae.codec.image.picture import Picture
 from cae.codec.model.arrays import Pixels
 from cae.codec.model.rate import rate_index_of
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 from cae.codec.tile.coder import TileCoder
 
 
 @pytest.fixture(scope="module")
 def codec() -> FileCoder:
-    return load_light()
+    return load_on_cpu()
 
 
 def blocks(pixels: Pixels) -> Pixels:

@@ -14,7 +14,8 @@ from safetensors.torch import load, save
 
 from cae.bitstream.container import Container, Header, Tile, pack
 from cae.bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
-from cae.codec.backends.tensors.checkpoint import load_frozen, parse_frozen, parse_trained, serialise
+from cae.codec.model.config import ModelConfig
+from cae.codec.model.integer_weights import TRAINING_ONLY, checked, load_integers, parse_integers
 from cae.codec.model.weights import (
     MANIFEST,
     MAX_BYTES,
@@ -24,6 +25,7 @@ from cae.codec.model.weights import (
     read_weights,
     weights_folder,
 )
+from cae.codec.training.checkpoint import parse_trained, serialise
 
 
 @pytest.fixture(scope="module")
@@ -42,75 +44,121 @@ def folder_with(folder: Path, content: bytes) -> Path:
 def test_shipped_weights_are_small_and_described(shipped: bytes) -> None:
     manifest = json.loads((weights_folder() / MANIFEST).read_text(encoding="utf-8"))
     assert manifest["sha256"] == hashlib.sha256(shipped).hexdigest()
-    assert load_frozen()[1] == bytes.fromhex(manifest["sha256"])[:4]
+    assert load_integers()[1] == bytes.fromhex(manifest["sha256"])[:4]
     assert {"config", "training", "kodak"} <= manifest.keys()
     assert len(shipped) < 27_000_000
 
 
 @pytest.mark.slow
 def test_serialise_and_parse(shipped: bytes) -> None:
-    trained, frozen = parse_trained(shipped, "w"), parse_frozen(shipped, "w")
-    assert serialise(frozen, trained) == shipped
+    assert serialise(parse_integers(shipped, "w"), parse_trained(shipped, "w")) == shipped
 
 
 def test_missing_and_damaged(tmp_path: Path, shipped: bytes) -> None:
     with pytest.raises(MissingWeightsError, match="no weights in"):
-        load_frozen(tmp_path)
+        load_integers(tmp_path)
     folder_with(tmp_path, shipped)
     path = tmp_path / "w.safetensors"
     path.write_bytes(shipped[:-1] + bytes([shipped[-1] ^ 1]))
     with pytest.raises(WeightsError, match="damaged"):
-        load_frozen(tmp_path)
+        load_integers(tmp_path)
     (tmp_path / MANIFEST).write_text("{")
     with pytest.raises(WeightsError, match="malformed"):
-        load_frozen(tmp_path)
+        load_integers(tmp_path)
 
 
 @pytest.mark.slow
 def test_other_files_are_refused(tmp_path: Path, shipped: bytes) -> None:
     with pytest.raises(WeightsError, match="not a file of weights"):
-        load_frozen(folder_with(tmp_path, b"something else"))
+        load_integers(folder_with(tmp_path, b"something else"))
     tensors = load(shipped)
-    config = json.dumps(load_frozen()[0].config.to_dict())
+    config = json.dumps(ModelConfig().to_dict())
     name = next(key for key in tensors if key.startswith("prior.") and key.endswith("value.weight"))
-    gate = next(key for key in tensors if key.endswith("value.multiplier"))
     ratio = next(key for key in tensors if key.endswith("add.ratio"))
     rows = "prior.hyper_synthesis.rate.rows"
     for change, reason in (
-        ({name: None}, "does not hold"),
-        ({"extra": torch.zeros(1)}, "does not hold"),
-        ({name: torch.full_like(tensors[name], -128)}, "too large"),
+        ({name: None}, f"w does not hold the tensors of this model: {name} is missing"),
+        ({"extra": torch.zeros(1)}, "extra is one too many"),
+        ({"pixels.levels": tensors["pixels.levels"][:, 1:].contiguous()}, "levels is"),
+        ({"counts": tensors["counts"][None]}, "counts is"),
+        ({"hyper_rows": tensors["hyper_rows"].int()}, "hyper_rows is int32"),
         ({"pixels.levels": tensors["pixels.levels"] * float("nan")}, "not finite"),
         ({"unit": torch.zeros_like(tensors["unit"])}, "out of range"),
         ({"inverse_unit": -tensors["inverse_unit"]}, "out of range"),
         ({"log_unit": torch.full_like(tensors["log_unit"], float("nan"))}, "not finite"),
         ({ratio: tensors[ratio] * float("inf")}, "not finite"),
-        ({rows: tensors[rows].float() + 0.5}, "activations"),
-        ({"hyper_latents.logs": tensors["hyper_latents.logs"].float() + 0.5}, "logarithms"),
+        ({rows: tensors[rows].float() + 0.5}, f"{rows} is float32"),
+        ({rows: torch.full_like(tensors[rows], 1024)}, f"{rows} is out of range"),
+        ({"hyper_latents.logs": tensors["hyper_latents.logs"].float() + 0.5}, "logs is float32"),
+        ({"hyper_latents.logs": torch.full_like(tensors["hyper_latents.logs"], -32768)}, "logs is out of range"),
         ({"latents.reach": tensors["latents.reach"] * float("nan")}, "not finite"),
-        ({"latents.reach": tensors["latents.reach"] * 1e6}, "reaches"),
-        ({"latents.gain_8": tensors["latents.gain_8"] * 1e6}, "factors"),
-        ({ratio: -tensors[ratio]}, "factors"),
-        ({"unit": tensors["unit"] * 1e-30}, "units"),
-        ({"log_unit": tensors["log_unit"] * 1e6}, "table rows"),
-        ({"worth": -tensors["worth"]}, "weights of errors"),
-        ({"rate_weight": tensors["rate_weight"] * 0}, "weights of errors"),
+        ({"latents.reach": tensors["latents.reach"] * 1e6}, "latents.reach is out of range"),
+        ({"latents.gain_8": tensors["latents.gain_8"] * 1e6}, "latents.gain_8 is out of range"),
+        ({ratio: -tensors[ratio]}, f"{ratio} is out of range"),
+        ({"unit": tensors["unit"] * 1e-30}, "unit is out of range"),
+        ({"log_unit": tensors["log_unit"] * 1e6}, "log_unit is out of range"),
+        ({"worth": -tensors["worth"]}, "worth is out of range"),
+        ({"rate_weight": tensors["rate_weight"] * 0}, "rate_weight is out of range"),
         ({"counts": tensors["counts"] + 1}, "sum"),
-        ({"hyper_rows": tensors["hyper_rows"] * 0}, "hyper-latents"),
-        ({gate: torch.full_like(tensors[gate], 3.0)}, "power of two"),
+        ({"hyper_rows": tensors["hyper_rows"] * 0}, "hyper_rows is out of range"),
     ):
         changed = {key: value for key, value in (tensors | change).items() if value is not None}
         with pytest.raises(WeightsError, match=reason):
-            parse_frozen(save(changed, metadata={"config": config}), "w")
+            parse_integers(save(changed, metadata={"config": config}), "w")
     with pytest.raises(WeightsError, match="configuration"):
-        parse_frozen(save(tensors, metadata={"config": "{}"}), "w")
+        parse_integers(save(tensors, metadata={"config": "{}"}), "w")
+
+
+def test_layers_that_are_not_exact_are_refused(shipped: bytes) -> None:
+    config, tensors = parse(shipped, "w")
+    integers = {name: tensor for name, tensor in tensors.items() if name.split(".")[0] not in TRAINING_ONLY}
+    checked(config, integers)
+    wide = "pixels.linear.middle"
+    weight, bias, multiplier = (integers[f"{wide}.{key}"] for key in ("weight", "bias", "multiplier"))
+    rest = 2**24 - 255 * np.abs(weight.astype(np.int64)).sum(axis=1)  # what sums have room for
+    largest = np.sign(bias) * (rest - 1)
+    for change, reason in (
+        ({"bias": largest.astype(np.int32)}, None),
+        ({"bias": np.where(np.arange(len(bias)) == 5, largest + np.sign(bias), bias).astype(np.int32)}, "too large"),
+        ({"bias": np.full_like(bias, -(2**31))}, "too large"),
+        ({"weight": np.full_like(weight, 127)}, "too large"),
+        ({"weight": np.full_like(weight, -128), "bias": 0 * bias}, "too large"),
+        ({"weight": np.where(np.arange(weight.shape[1]) == 7, -128, 0 * weight).astype(np.int8)}, "too large"),
+        ({"weight": weight.astype(np.float32)}, "weight is float32"),
+        ({"bias": bias.astype(np.float32) + 0.5}, "bias is float32"),
+        ({"multiplier": multiplier[:-1]}, "multiplier is"),
+        *(
+            ({"multiplier": np.full_like(multiplier, value)}, "power of two")
+            for value in (0, 3, 2.0**21, np.inf, np.nan, 2.0**-25, -1)
+        ),
+        ({"multiplier": np.full_like(multiplier, 2.0**-24)}, None),
+        ({"multiplier": np.full_like(multiplier, 2.0**20)}, "32 bits"),
+    ):
+        changed = integers | {f"{wide}.{key}": values for key, values in change.items()}
+        if reason is None:
+            checked(config, changed)
+        else:
+            with pytest.raises(WeightsError, match=f"{wide}.*{reason}"):
+                checked(config, changed)
+    # Who takes numbers of 16 bits gives more of them.
+    hyper = {f"hyper_latents.enter.{key}": integers[f"hyper_latents.enter.{key}"] for key in ("weight", "multiplier")}
+    largest_sum = np.abs(hyper["hyper_latents.enter.weight"].astype(np.int64)).sum(axis=1).max()
+    exponent = int(np.floor(np.log2(2**28 / largest_sum / 2**15)))
+    for more, refused in ((-1, False), (1, True)):
+        powers = np.full_like(hyper["hyper_latents.enter.multiplier"], 2.0 ** (exponent + more))
+        changed = integers | {"hyper_latents.enter.multiplier": powers}
+        if refused:
+            with pytest.raises(WeightsError, match=r"hyper_latents\.enter are too large for 32 bits"):
+                checked(config, changed)
+        else:
+            checked(config, changed)
 
 
 @pytest.mark.slow
 def test_several_weights_side_by_side(tmp_path: Path, shipped: bytes) -> None:
     """New files take the first, old ones find theirs by its fingerprint."""
     tensors = load(shipped)
-    config = json.dumps(load_frozen()[0].config.to_dict())
+    config = json.dumps(ModelConfig().to_dict())
     other = save(tensors | {"sigma": tensors["sigma"] * 1.5}, metadata={"config": config})
     digests = {}
     for name, content in (("new", other), ("old", shipped)):
@@ -120,16 +168,16 @@ def test_several_weights_side_by_side(tmp_path: Path, shipped: bytes) -> None:
     (tmp_path / MANIFEST).write_text(json.dumps(entries["new"] | {"older": [entries["old"]]}))
     prints = {name: bytes.fromhex(digest)[:4] for name, digest in digests.items()}
     assert [weights.fingerprint for weights in installed_weights(tmp_path)] == [prints["new"], prints["old"]]
-    assert load_frozen(tmp_path)[1] == prints["new"]
-    assert load_frozen(tmp_path, fingerprint=prints["old"])[1] == prints["old"]
+    assert load_integers(tmp_path)[1] == prints["new"]
+    assert load_integers(tmp_path, fingerprint=prints["old"])[1] == prints["old"]
     with pytest.raises(WrongWeightsError) as caught:
-        load_frozen(tmp_path, fingerprint=b"\1\2\3\4")
+        load_integers(tmp_path, fingerprint=b"\1\2\3\4")
     for word in ("needs weights 01020304", str(tmp_path / MANIFEST), prints["new"].hex(), prints["old"].hex()):
         assert word in str(caught.value)
     (tmp_path / "old.safetensors").unlink()
-    assert load_frozen(tmp_path)[1] == prints["new"]
+    assert load_integers(tmp_path)[1] == prints["new"]
     with pytest.raises(MissingWeightsError, match=f"no weights {prints['old'].hex()} in"):
-        load_frozen(tmp_path, fingerprint=prints["old"])
+        load_integers(tmp_path, fingerprint=prints["old"])
 
 
 @pytest.mark.parametrize(
@@ -152,7 +200,7 @@ def test_several_weights_side_by_side(tmp_path: Path, shipped: bytes) -> None:
 def test_bad_manifests(tmp_path: Path, manifest: str) -> None:
     (tmp_path / MANIFEST).write_text(manifest)
     with pytest.raises(WeightsError):
-        load_frozen(tmp_path)
+        load_integers(tmp_path)
 
 
 def test_oversized_weights_are_not_read(tmp_path: Path, shipped: bytes) -> None:
@@ -160,15 +208,15 @@ def test_oversized_weights_are_not_read(tmp_path: Path, shipped: bytes) -> None:
     with path.open("r+b") as file:
         file.truncate(MAX_BYTES + 1)  # a hole, which takes no room
     with pytest.raises(WeightsError, match="more than"):
-        load_frozen(tmp_path)
+        load_integers(tmp_path)
 
 
 @pytest.mark.parametrize("change", [{"width_8": 10**6}, {"blocks_8": 1000}, {"knots": 0.5}, {"latent_channels": "320"}])
 def test_configurations_that_ask_for_too_much(shipped: bytes, change: dict[str, object]) -> None:
-    config = load_frozen()[0].config.to_dict()
+    config = ModelConfig().to_dict()
     data = save(load(shipped), metadata={"config": json.dumps(config | change)})
     with pytest.raises(WeightsError):
-        parse_frozen(data, "w")
+        parse_integers(data, "w")
 
 
 def test_any_cut_or_changed_weights_file_is_refused(shipped: bytes) -> None:
@@ -177,12 +225,12 @@ def test_any_cut_or_changed_weights_file_is_refused(shipped: bytes) -> None:
     header = 8 + int.from_bytes(shipped[:8], "little")
     for length in (0, 7, 8, 100, header, header + 1000, len(shipped) - 1):
         with pytest.raises(WeightsError):
-            parse_frozen(shipped[:length], "w")
+            parse_integers(shipped[:length], "w")
     for at in random.integers(0, header, 15):
         changed = bytearray(shipped[: 10**6])
         changed[at] ^= 1 << int(random.integers(8))
         with pytest.raises(WeightsError):
-            parse_frozen(bytes(changed), "w")
+            parse_integers(bytes(changed), "w")
 
 
 def test_weights_are_mapped_and_not_copied() -> None:
@@ -230,7 +278,7 @@ def test_tensors_that_are_not_there(shipped: bytes, entry: object) -> None:
 
 def test_an_empty_file(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not a file of weights"):
-        load_frozen(folder_with(tmp_path, b""))
+        load_integers(folder_with(tmp_path, b""))
 
 
 def test_a_file_of_other_weights_says_which(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

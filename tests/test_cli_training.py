@@ -16,7 +16,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from cae.codec.backends.tensors.checkpoint import load_frozen
+from cae.codec.model.integer_weights import load_integers
 from cae.codec.model.weights import installed_weights
 from cae.codec.training import loop, release, state
 
@@ -75,9 +75,9 @@ def test_train_plot_freeze_and_train_on(cae: Run, tmp_path: Path, data: Path, re
     frozen = cae("freeze", run, "-o", weights / "small.safetensors")
     assert frozen.returncode == 0, frozen.stderr
     assert "small.safetensors" in frozen.stdout
-    model, fingerprint = load_frozen(weights)
+    integers, fingerprint = load_integers(weights)
     assert len(fingerprint) == 4
-    assert model.probability_tables()
+    assert integers.probabilities()
     training = json.loads((weights / "manifest.json").read_text())["training"]
     assert training["recipe"]["note"] == "one astronaut"
     assert training["from"] is None
@@ -93,11 +93,11 @@ def test_train_plot_freeze_and_train_on(cae: Run, tmp_path: Path, data: Path, re
     assert cae("freeze", tuned, "-o", weights / "tuned.safetensors", "--data", data).returncode == 0
     origin = json.loads((weights / "manifest.json").read_text())["training"]["from"]
     assert origin["training"]["steps"] == training["steps"]  # of the best evaluation
-    config = load_frozen(weights)[0].config
+    config = load_integers(weights)[0].config
     assert (config.latent_channels, config.width_8) == (48, 16)
     # Files made with the weights that lay there before still find them.
     assert [found.path.name for found in installed_weights(weights)] == ["tuned.safetensors", "small.safetensors"]
-    assert load_frozen(weights, fingerprint=fingerprint)[1] == fingerprint
+    assert load_integers(weights, fingerprint=fingerprint)[1] == fingerprint
 
 
 @pytest.mark.slow

@@ -131,7 +131,7 @@ def test_lack_of_memory_is_an_error_of_ours(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(codec.model, "walk", fail)
+    monkeypatch.setattr(codec.coder.networks, "run_context_steps", fail)
     for call in (lambda: codec.encode(read_picture(photo), 50), lambda: codec.decode(data)):
         with pytest.raises(MemoryLimitError, match="memory"):
             call()
@@ -215,8 +215,9 @@ def test_lost_tiles_take_no_synthesis(codec: Codec, monkeypatch: pytest.MonkeyPa
     (tile,) = unpack(codec.encode(read_picture(np.zeros((64, 64), np.uint8)), 50)).tiles
     record = sealed(varint(len(tile.payload)) + tile.latents_checksum.to_bytes(4, "little") + tile.payload)
     windows = []
-    synthesise = codec.model.synthesise
-    monkeypatch.setattr(codec.model, "synthesise", lambda *args: windows.append(args) or synthesise(*args))
+    networks = codec.coder.networks
+    synthesise = networks.synthesise
+    monkeypatch.setattr(networks, "synthesise", lambda *args: windows.append(args) or synthesise(*args))
     picture = codec.decode(header_of(5000, 4000, codec.fingerprint, 1) + record, allow_damaged=True)
     assert len(windows) == 1
     assert picture.notes == ("tiles 2 to 4977 of 4977 are damaged and grey",)

@@ -26,13 +26,13 @@ from cae.codec.backends.kernels import instructions
 from cae.codec.backends.kernels.instructions import VERSION, levels
 from cae.codec.backends.native_layers import LONGEST_RUN, NativeLayers
 from cae.codec.backends.networks import NUMPY
-from cae.codec.backends.numpy_layers import ArrayLayers, Numbers, Tensors
-from cae.codec.encode.refine import summed_error
+from cae.codec.backends.numpy_layers import ArrayLayers
 from cae.codec.machine import threads
-from cae.codec.model.config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP
+from cae.codec.model.config import ACTIVATION_LIMIT, LATENT_FRACTION, OPERAND_STEP, ModelConfig
 from cae.codec.model.constants import CLASSES, HALF, INPUT_LIMIT, INPUT_ONE, STEPS
-from cae.codec.select import load_light
-from cae.codec.tile.quantize import Quantizer
+from cae.codec.model.integer_weights import IntegerWeights, Numbers
+from cae.codec.select import load_on_cpu
+from cae.codec.tile.quantize import rounding_costs
 
 CHANNELS = ((4, 6), (36, 20), (128, 192), (100, 40), (3, 5), (33, 17), (516, 8))
 """Inputs and outputs: fewer than a vector has, parts of one at the end, whole ones, and the largest sums."""
@@ -72,7 +72,11 @@ def layer(rng: np.random.Generator, inputs: int, outputs: int, most: int = 127) 
     }
 
 
-def tensors(rng: np.random.Generator, inputs: int, outputs: int) -> Tensors:
+def weights_of(tensors: dict[str, npt.NDArray[Any]]) -> IntegerWeights:
+    return IntegerWeights(ModelConfig(), tensors)
+
+
+def tensors(rng: np.random.Generator, inputs: int, outputs: int) -> IntegerWeights:
     """Of one layer of each kind."""
     layers = {"one": (inputs, outputs), "linear.top": (inputs, outputs), "linear.middle": (2 * inputs, outputs)}
     layers |= {f"fine.{half}": (inputs, outputs) for half in ("upper", "lower")}
@@ -89,7 +93,7 @@ def tensors(rng: np.random.Generator, inputs: int, outputs: int) -> Tensors:
             "contract": (2 * inputs, inputs),
         }.items()
     }
-    return Tensors(
+    return weights_of(
         {f"{name}.{key}": value for name, shape in layers.items() for key, value in layer(rng, *shape).items()}
     )
 
@@ -160,7 +164,7 @@ def test_samples(level: str, size: tuple[int, int, int]) -> None:
     corrections = rng.normal(0, 20, (images, 2 * height, 2 * width, 192)).astype(np.float32)
     patches[:, 0] = np.round(patches[:, 0]) + 0.5
     corrections[:, :2] = 0
-    given = Tensors({})
+    given = weights_of({})
     expected = ArrayLayers(given).samples(patches, corrections)
     assert np.array_equal(NativeLayers(given, levels()[level]).samples(patches, corrections), expected)
 
@@ -184,15 +188,16 @@ def test_latents_of_a_step(level: str, size: tuple[int, int, int], step: int) ->
     means.ravel()[::3] = 0
     rows = rng.integers(0, len(tables), shape, np.uint8)
     rows.ravel()[::5] = 0
-    expected = Quantizer(tables).resolve(step, means, rows, y, unit, worth)
-    symbols = Quantizer(tables, kernels).resolve(step, means, rows, y, unit, worth)
+    expected_layers, layers = ArrayLayers(weights_of({})), NativeLayers(weights_of({}), kernels)
+    given = rounding_costs(tables), step, means, rows, y, unit, worth
+    expected, symbols = expected_layers.round_latents(*given), layers.round_latents(*given)
     assert np.array_equal(symbols, expected)
     assert not symbols[rows == 0].any()
     assert np.abs(symbols).max() > 100
     symbols.ravel()[::4] = 2**20 + 5  # as other encoders may: what is beyond 2^24 is rounded to float32
     latents = [np.full((*size, 20), 7, np.int32) for _ in range(2)]
-    ArrayLayers(Tensors({})).place(step, means, symbols, latents[0])
-    NativeLayers(Tensors({}), kernels).place(step, means, symbols, latents[1])
+    expected_layers.place(step, means, symbols, latents[0])
+    layers.place(step, means, symbols, latents[1])
     assert np.array_equal(*latents)
     large = (means + np.float32(16) * symbols).astype(np.float32)
     assert np.array_equal(np.sort(latents[0][latents[0] > 2**23]), np.sort(large[large > 2**23].astype(np.int32)))
@@ -203,7 +208,7 @@ def test_latents_of_a_step(level: str, size: tuple[int, int, int], step: int) ->
 @pytest.mark.parametrize("wrong", ["means", "symbols", "rows", "unit", "y", "latents"])
 def test_latents_of_other_sizes(level: str, wrong: str) -> None:
     """Kernels would read or write where there is nothing."""
-    tables, kernels = find_tables(), levels()[level]
+    costs, kernels = rounding_costs(find_tables()), levels()[level]
     parts, whole = (4, 1, 3, 2, 5), (1, 6, 4, 20)
     shapes = dict.fromkeys(("means", "symbols", "rows"), parts) | {"y": whole, "latents": whole, "unit": (20,)}
     given = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
@@ -211,8 +216,9 @@ def test_latents_of_other_sizes(level: str, wrong: str) -> None:
 
     def tried() -> None:
         own = {name: array.astype(types.get(name, np.float32)) for name, array in given.items()}
-        Quantizer(tables, kernels).resolve(1, own["means"], own["rows"], own["y"], own["unit"], own["unit"])
-        NativeLayers(Tensors({}), kernels).place(1, own["means"], own["symbols"], own["latents"])
+        layers = NativeLayers(weights_of({}), kernels)
+        layers.round_latents(costs, 1, own["means"], own["rows"], own["y"], own["unit"], own["unit"])
+        layers.place(1, own["means"], own["symbols"], own["latents"])
 
     tried()
     given[wrong] = given[wrong][..., :-1]
@@ -222,7 +228,7 @@ def test_latents_of_other_sizes(level: str, wrong: str) -> None:
 
 def find_tables() -> ProbabilityTables:
     """Those of the shipped weights, with a row more that has none."""
-    shipped = load_light(level=NUMPY).coder.tables
+    shipped = load_on_cpu(level=NUMPY).coder.tables
     return ProbabilityTables(np.append(shipped.half_widths, 0), shipped.counts)
 
 
@@ -234,13 +240,12 @@ def test_logarithms(level: str, size: tuple[int, int, int], channels: int) -> No
     y = rng.normal(0, 3, (*size, channels)).astype(np.float32)
     y.ravel()[::3] = np.round(y.ravel()[::3] * INPUT_ONE) / INPUT_ONE + 0.5 / INPUT_ONE
     y.ravel()[::5] *= 1000
-    given = Tensors({"logs": rng.integers(-(2**15), 2**15, INPUT_LIMIT + 1, np.int16)})
+    given = weights_of({"logs": rng.integers(-(2**15), 2**15, INPUT_LIMIT + 1, np.int16)})
     expected = ArrayLayers(given).with_logs("logs", y)
     assert np.array_equal(NativeLayers(given, levels()[level]).with_logs("logs", y), expected)
     NativeLayers(given, levels()[level]).with_logs("logs", np.full_like(y, np.nan))  # of no use, and no crash
-    for wrong in (np.zeros(INPUT_LIMIT, np.int16), np.zeros(INPUT_LIMIT + 1, np.int8)):
-        with pytest.raises(WeightsError, match="logarithms"):
-            NativeLayers(Tensors({"logs": wrong}), levels()[level]).with_logs("logs", y)
+    with pytest.raises(WeightsError, match="logarithms"):
+        NativeLayers(weights_of({"logs": np.zeros(INPUT_LIMIT, np.int16)}), levels()[level]).with_logs("logs", y)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 33), (64, 100)])
@@ -248,11 +253,12 @@ def test_squared_errors(level: str, shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     x, y = rng.integers(0, 256, (2, *shape, 3), np.uint8)
     x[0], y[0] = 255, 0
+    expected, found = ArrayLayers(weights_of({})), NativeLayers(weights_of({}), levels()[level])
     for a, b in ((x, y), (y, x), (x[:, ::-1], y[:, ::-1])):
-        assert summed_error(a, b, 0.8, levels()[level]) == summed_error(a, b, 0.8) > 0
-    assert summed_error(x, x, 0.8, levels()[level]) == 0
+        assert found.squared_errors(a, b) == expected.squared_errors(a, b) > (0, 0)
+    assert found.squared_errors(x, x) == (0, 0)
     with pytest.raises(ValueError, match="against"):
-        summed_error(x, x[:-1], 0.8, levels()[level])
+        found.squared_errors(x, x[:-1])
 
 
 @pytest.mark.parametrize("level", [name for name, kernels in levels().items() if kernels.order])
@@ -265,7 +271,7 @@ def test_sums_of_16_bits_have_room(level: str, shape: tuple[int, int], most: int
     weight = rng.integers(-most, most + 1, shape, np.int8)
     weight[-1] = most
     numbers = Numbers(weight, np.zeros(len(weight), np.float32), np.ones(len(weight), np.float32))
-    packed, _, _, order = NativeLayers(Tensors({}), kernels)._packed(numbers).kept[0]
+    packed, _, _, order = NativeLayers(weights_of({}), kernels)._packed(numbers).kept[0]
     tiles, steps, pair = packed.shape
     words = packed.view(np.int8).reshape(tiles, steps, pair, 4)
     found = np.zeros((tiles, pair, -(-shape[1] // kernels.depth) * kernels.depth), np.int64)
@@ -385,9 +391,9 @@ def test_tensors_of_other_sizes(broken: str) -> None:
     """Kernels would read or write where there is nothing."""
     given = tensors(np.random.default_rng(1), 16, 32)
     name = {"wide": "one", "narrow": "one"}.get(broken, f"blocks.0.{broken}")
-    weight = given[f"{name}.weight"]
+    weight = given.tensors[f"{name}.weight"]
     other = np.concatenate([weight, weight], axis=0 if broken == "value" else 1)
-    layers = NativeLayers(Tensors({**given._tensors, f"{name}.weight": other}), next(iter(levels().values())))
+    layers = NativeLayers(weights_of({**given.tensors, f"{name}.weight": other}), next(iter(levels().values())))
     x = np.zeros((1, 4, 4, 16), np.float32)
     calls = {"wide": lambda: layers.wide("one", x, HALF, 100), "narrow": lambda: layers.narrow("one", x)}
     with pytest.raises(WeightsError):

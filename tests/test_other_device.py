@@ -2,8 +2,8 @@
 
 Its tensors are on torch's "meta" device as far as anybody can tell, and no operation takes them together with the
 CPU's. Sums run in other orders and in parts, products and sums are fused, divisions are products with a reciprocal;
-what has more than one result by IEEE 754 beside that, as logarithms have, is refused. Not simulated is what exact.py
-switches off (TF32 and other narrow types, cuDNN's algorithms)."""
+what has more than one result by IEEE 754 beside that, as logarithms have, is refused. Not simulated is what
+torch_exact.py switches off (TF32 and other narrow types, cuDNN's algorithms)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from cae.codec.backends.tensors.checkpoint import load_frozen
-from cae.codec.backends.tensors.exact import check_sums
-from cae.codec.backends.tensors.frozen import FrozenModel
-from cae.codec.backends.tensors.networks import TensorNetworks
+from cae.codec.backends.networks import IntegerNetworks
+from cae.codec.backends.torch_exact import check_sums
+from cae.codec.backends.torch_layers import TorchLayers
 from cae.codec.codec import FileCoder
 from cae.codec.image.picture import Picture, read_picture
-from cae.codec.select import load_light
+from cae.codec.model.integer_weights import load_integers
+from cae.codec.select import load_on_cpu
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -33,11 +33,11 @@ OTHER = "meta"
 
 MOVES = (
     "_to_copy cat chunk clone copy_ detach empty_like expand flatten full index index_select narrow permute repeat "
-    "reshape select slice stack to transpose unbind unsqueeze view zeros zeros_like"
+    "reshape select slice stack swapaxes to transpose unbind unsqueeze view where zeros zeros_like"
 )
 """What changes no number, but maybe its type."""
 
-SINGLE = "abs add add_ clamp_ floor_ mul mul_ round round_ sub"
+SINGLE = "abs add add_ any clamp_ floor_ gt mul mul_ round round_ sub"
 """What has one result by IEEE 754."""
 
 
@@ -149,19 +149,11 @@ def device() -> Iterator[OtherDevice]:
         yield device
 
 
-@pytest.fixture(scope="module")
-def frozen() -> tuple[FrozenModel, bytes]:
-    """In inference mode, or what is inside could not change it; before there is another device, since models are made
-    on "meta" proper."""
-    with torch.inference_mode():
-        return load_frozen()
-
-
 @pytest.fixture
-def coder(frozen: tuple[FrozenModel, bytes], device: OtherDevice) -> FileCoder:
+def coder(device: OtherDevice) -> FileCoder:
     check_sums.__wrapped__(OTHER)
-    model, fingerprint = frozen
-    return FileCoder(TensorNetworks(model.to(OTHER)), fingerprint, "cuda")
+    weights, fingerprint = load_integers()
+    return FileCoder(IntegerNetworks(weights, TorchLayers(weights, OTHER)), fingerprint, "cuda")
 
 
 @pytest.fixture
@@ -175,11 +167,11 @@ def pictures(photo: Bytes) -> list[Picture]:
 def test_files_and_pixels_are_the_same(
     coder: FileCoder, device: OtherDevice, pictures: list[Picture], quality: float, effort: int
 ) -> None:
-    light = load_light()
+    on_cpu = load_on_cpu()
     files = coder.encode_many(pictures, quality, effort=effort)
-    assert files == [light.encode(picture, quality, effort=effort) for picture in pictures]
+    assert files == [on_cpu.encode(picture, quality, effort=effort) for picture in pictures]
     for found, file in zip(coder.decode_many(files), files, strict=True):
-        assert np.array_equal(found.pixels, light.decode(file).pixels)
+        assert np.array_equal(found.pixels, on_cpu.decode(file).pixels)
         assert np.array_equal(coder.decode(file).pixels, found.pixels)
     assert set(LIBERTIES) <= device.used
 

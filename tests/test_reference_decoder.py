@@ -45,8 +45,9 @@ def test_tiles_escapes_and_alpha(
     """What no golden file has: several tiles, symbols beyond their tables, filtered rows of alpha."""
     codec = load_codec("cpu")
     monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
-    analyse = codec.model.analyse_hyper
-    monkeypatch.setattr(codec.model, "analyse_hyper", lambda y, row: analyse(y, row) + 700)
+    networks = codec.coder.networks
+    analyse = networks.analyse_hyper
+    monkeypatch.setattr(networks, "analyse_hyper", lambda y, row: analyse(y, row) + 700)
     data = codec.encode(Picture(photo, photo[..., 0].copy()), 70)
     assert len(unpack(data).tiles) == 8
     latents, pixels, alpha = reference.decode(data, weights)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,9 +9,7 @@ import torch
 
 from cae.bitstream.errors import InputError
 from cae.codec import torch_codec
-from cae.codec.encode import refine
 from cae.codec.encode.analysis_windows import analyse
-from cae.codec.encode.refine import summed_error
 from cae.codec.image.picture import read_picture
 from cae.codec.model.rate import rate_index_of
 from cae.codec.torch_codec import Codec, load_codec
@@ -36,7 +32,7 @@ def squared_error(difference: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
 def cost(codec: Codec, pixels: Bytes, data: bytes, quality: float) -> float:
     """What an encoder has to make small: bits + lambda * squared error, a pixel."""
     decoded = codec.decode(data).pixels.astype(float)
-    weight = codec.model.config.rate_weight(rate_index_of(quality) / 255)
+    weight = float(codec.coder.networks.rate_weight[rate_index_of(quality)])
     return 8 * len(data) / pixels[..., 0].size + weight * float(squared_error(decoded - pixels).mean())
 
 
@@ -109,12 +105,14 @@ def test_errors_are_those_of_the_decoded_picture(
 ) -> None:
     """Rounded, limited to 0 and 255, without what is padded; the best of them is taken."""
     measured: list[tuple[Bytes, Bytes]] = []
+    networks = codec.coder.networks
+    squared_errors = networks.squared_errors
 
-    def measure(shown: Bytes, original: Bytes, *options: Any) -> float:
+    def measure(shown: Bytes, original: Bytes) -> tuple[float, float]:
         measured.append((shown.copy(), original.copy()))
-        return summed_error(shown, original, *options)
+        return squared_errors(shown, original)
 
-    monkeypatch.setattr(refine, "summed_error", measure)
+    monkeypatch.setattr(networks, "squared_errors", measure)
     harsh = np.where(photo > 128, 255, 0).astype(np.uint8)
     decoded = codec.decode(codec.encode(read_picture(harsh), quality, effort=3)).pixels
     assert len(measured) == 3

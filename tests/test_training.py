@@ -17,11 +17,12 @@ from PIL import Image
 
 from cae.bitstream.errors import InputError
 from cae.bitstream.tables import ProbabilityTables, quantise_counts
-from cae.codec.backends.tensors.checkpoint import load_frozen
+from cae.codec.backends import numpy_coding
 from cae.codec.evaluation.curve import Point
 from cae.codec.image.picture import read_picture
 from cae.codec.model.config import SCALE_MIN, SCALE_STEP, SKIP_SCALE, ModelConfig
-from cae.codec.tile.quantize import Quantizer
+from cae.codec.model.integer_weights import load_integers
+from cae.codec.tile.quantize import rounding_costs
 from cae.codec.torch_codec import Codec
 from cae.codec.training import data as data_module
 from cae.codec.training import health, report, state
@@ -131,7 +132,7 @@ def test_rounding_in_training_is_that_of_the_encoder() -> None:
     residual = torch.randn(20_000, generator=torch.Generator().manual_seed(0)) * scale
     rows = torch.full((20_000,), table, dtype=torch.uint8)
     arrays = residual.numpy(), rows.numpy(), weight.expand(20_000).numpy()
-    encoder = torch.from_numpy(Quantizer(tables).quantise(*arrays))
+    encoder = torch.from_numpy(numpy_coding.round_by_cost(rounding_costs(tables), *arrays))
     training = round_by_cost(residual, torch.full_like(residual, scale), weight)
     assert float((encoder == training).float().mean()) > 0.995
     assert float((training != residual.round()).float().mean()) > 0.02
@@ -248,8 +249,7 @@ def test_resumed_run_and_release(images: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(release_module, "CALIBRATION_SIDE", 128)
     lines = release_module.release(run, tmp_path / "weights" / "test.safetensors")
     assert any(line.startswith("worst of the drawn blocks: crop") for line in lines)
-    model, fingerprint = load_frozen(tmp_path / "weights")
-    codec = Codec(model, fingerprint)
+    codec = Codec(*load_integers(tmp_path / "weights"))
     picture = read_picture(images / "a.png")
     data = codec.encode(picture, 100)
     error = codec.decode(data).pixels.astype(float) - picture.pixels

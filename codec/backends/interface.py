@@ -1,4 +1,4 @@
-"""What coding needs of a model, whatever it is calculated with: torch (tensors/), or numpy and the kernels.
+"""What coding needs of a model, whatever it is calculated with: numpy, the kernels, or torch.
 
 Everything here is exact, so the results are the same. Arrays have B tiles or images of equal size.
 """
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ...bitstream.tables import ProbabilityTables
 from ..model.arrays import Floats, Latents, Pixels
-from .kernels.instructions import Kernels
+from .kernels.coding import Costs
 
 Resolve = Callable[[int, Floats, npt.NDArray[np.uint8]], npt.NDArray[np.int32]]
 """(step, means in sixteenths of a quantisation step, scale indices: rows of the scale table) -> symbols, all three
@@ -21,7 +21,7 @@ Resolve = Callable[[int, Floats, npt.NDArray[np.uint8]], npt.NDArray[np.int32]]
 
 
 class Networks(Protocol):
-    """Networks and tables. Raises WeightsError, from any method, where sums would not be exact.
+    """Networks and tables, and what is done with what they give.
 
     rate_index: 0..255, what a file names its quality by.
     """
@@ -30,8 +30,6 @@ class Networks(Protocol):
     """Latent positions beyond an area that its pixels and latents can depend on."""
     channels: int
     """Of latents, M."""
-    kernels: Kernels | None
-    """Compiled ones, for what is done with what the networks give."""
     probabilities: ProbabilityTables
     """Of the entropy coder."""
     sigma_in_steps: Floats
@@ -60,3 +58,25 @@ class Networks(Protocol):
 
     def synthesise(self, latents: Latents, rate_index: int) -> Pixels:
         """[B, h, w, M] -> uint8 [B, 16h, 16w, 3]."""
+
+    def round_latents(
+        self,
+        costs: Costs,
+        step: int,
+        means: Floats,
+        scale_indices: npt.NDArray[np.uint8],
+        y: Floats,
+        sigma_in_steps: Floats,
+        rd_weight: Floats,
+    ) -> npt.NDArray[np.int32]:
+        """Latents rounded by what they cost (tile/quantize.py): the symbols of a step, [4, B, h/2, w/2, M/4], 0 where
+        the scale is one that is not coded.
+
+        means, in sixteenths of a quantisation step, and scale_indices: likewise. y: latents in standard deviations,
+        [B, h, w, M]. sigma_in_steps: [M], those in quantisation steps. rd_weight: [M], how many bits a squared step of
+        error is worth.
+        """
+
+    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
+        """Of two 8-bit images, uint8 [..., 3], the sums of the squared differences of RGB, and of those of their luma
+        times 256^2: whole numbers, the same on every machine."""

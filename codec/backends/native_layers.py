@@ -18,9 +18,11 @@ from ..machine.threads import in_threads
 from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
-from .kernels.coding import place_latents, with_logs
+from ..model.integer_weights import IntegerWeights, Numbers
+from .kernels import coding
+from .kernels.coding import Costs
 from .kernels.instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, address, check, keeping
-from .numpy_layers import Numbers, Tensors
+from .numpy_layers import HostArrays
 
 BYTES, NARROW, UPPER, LOWER, BOTH = range(5)
 """Kinds of inputs."""
@@ -35,11 +37,12 @@ LONGEST_RUN = 4
 """Of kernels/kernels.h."""
 
 
-class NativeLayers:
+class NativeLayers(HostArrays):
     """`Layers` by the kernels of a level."""
 
-    def __init__(self, tensors: Tensors, kernels: Kernels) -> None:
-        self._tensors, self._kernels = tensors, kernels
+    def __init__(self, weights: IntegerWeights, kernels: Kernels) -> None:
+        super().__init__(weights)
+        self._kernels = kernels
         self._made: dict[tuple[Any, ...], Any] = {}
         self._lock = threading.RLock()
 
@@ -84,10 +87,10 @@ class NativeLayers:
         return x
 
     def parameters(
-        self, name: str, x: Floats, sigmas: Floats, log_sigmas: Floats
+        self, name: str, x: Floats, sigmas: list[Floats], log_sigmas: list[Floats]
     ) -> tuple[Floats, npt.NDArray[np.uint8]]:
         images, height, width, channels = x.shape
-        size = sigmas.shape[-1]
+        size = len(sigmas[0])
         means = np.empty((len(CLASSES), images, height // 2, width // 2, size), np.float32)
         scale_indices = np.empty(means.shape, np.uint8)
         shape, data = byref(Shape(images, height, width)), address(x)
@@ -106,10 +109,10 @@ class NativeLayers:
         return means, scale_indices
 
     def with_logs(self, name: str, y: Floats) -> Floats:
-        return with_logs(self._kernels, self._tensors.logs(name), y)
+        return coding.with_logs(self._kernels, self._weights.logs(name), y)
 
     def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
-        place_latents(self._kernels, step, means, symbols, latents)
+        coding.place_latents(self._kernels, step, means, symbols, latents)
 
     def samples(self, patches: Floats, corrections: Floats) -> Pixels:
         images, height, width, _ = patches.shape
@@ -120,6 +123,21 @@ class NativeLayers:
         in_threads(partial(self._kernels.samples, *arguments), images * height, 8)
         return out
 
+    def round_latents(
+        self,
+        costs: Costs,
+        step: int,
+        means: Floats,
+        scale_indices: npt.NDArray[np.uint8],
+        y: Floats,
+        sigma_in_steps: Floats,
+        rd_weight: Floats,
+    ) -> npt.NDArray[np.int32]:
+        return coding.round_latents(self._kernels, costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
+
+    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
+        return coding.squared_errors(self._kernels, x, y)
+
     def _product(self, x: npt.NDArray[Any], *terms: tuple[Layer, Input], gain: Floats | None = None) -> Floats:
         """The sums of one term, or of two, for the positions of x. A term: a layer, and what it takes."""
         outputs = terms[0][0].outputs
@@ -127,7 +145,7 @@ class NativeLayers:
             inputs = x.shape[-1] * (2 if data.kind == BOTH else 1)
             check((layer.inputs, layer.outputs) == (inputs, outputs), "a layer")
         out = np.empty((*x.shape[:-1], outputs), np.float32)
-        factors = None if gain is None else address(np.ascontiguousarray(np.broadcast_to(gain, (outputs,))))
+        factors = None if gain is None else address(np.resize(gain, outputs))
         structures = (Term * len(terms))(*(Term(pointer(layer), data) for layer, data in terms))
         arguments = keeping(structures, terms), len(terms), factors, address(out)
         in_threads(partial(self._kernels.product, *arguments), out.size // outputs)
@@ -155,21 +173,21 @@ class NativeLayers:
         return halves
 
     def _make_layer(self, name: str, step: int) -> Layer:
-        weight, bias, multiplier = self._tensors.numbers(name)
+        weight, bias, multiplier = self._weights.numbers(name)
         if step > 1:
             bias = weight.sum(axis=1, dtype=np.float32) * np.float32(-OPERAND_ZERO)
             multiplier = multiplier * np.float32(step)
         return self._packed(Numbers(weight, bias, multiplier))
 
     def _make_halves(self, name: str) -> tuple[Layer, Layer]:
-        weight, bias, multiplier = self._tensors.numbers(name)
+        weight, bias, multiplier = self._weights.numbers(name)
         size = len(bias) // 2
         means = Numbers(weight[:size], bias[:size], multiplier[:size])
         return self._packed(means), self._packed(Numbers(weight[size:], bias[size:], multiplier[size:]))
 
     def _make_block(self, name: str) -> Block:
         parts = {key: self._layer(f"{name}.{key}") for key in ("mix", "project", "value", "gate", "contract")}
-        spatial = self._tensors.numbers(f"{name}.spatial")
+        spatial = self._weights.numbers(f"{name}.spatial")
         channels, wide = parts["mix"].inputs, parts["contract"].inputs
         sizes = {"mix": (channels, channels), "project": (channels, channels), "contract": (wide, channels)}
         sizes |= {"value": (channels, wide), "gate": (channels, wide)}

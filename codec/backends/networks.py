@@ -1,40 +1,22 @@
-"""`interface.Networks` without torch: in numpy, with layers by numpy or by the compiled kernels.
-
-The results are those of frozen.py, analysis.py and synthesis.py in tensors/ to the bit; what is said there of the
-numbers holds here. Arrays are float32 [B, h, w, channels] unless said otherwise.
-"""
+"""The one graph of the integer networks: `interface.Networks` by the layers of any back end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.errors import WeightsError
-from ...bitstream.tables import ProbabilityTables
 from ..model.arrays import Floats, Latents, Pixels
-from ..model.config import (
-    ACTIVATION_LIMIT,
-    OPERAND_STEP,
-    OPERAND_ZERO,
-    PATCH,
-    ModelConfig,
-)
-from ..model.constants import (
-    DEVIATION_LIMIT,
-    HALF,
-    INPUT_LIMIT,
-    RUNAWAY,
-    STEPS,
-    group_of,
-)
-from ..model.weights import Content, parse
+from ..model.config import ACTIVATION_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH
+from ..model.constants import DEVIATION_LIMIT, HALF, INPUT_LIMIT, RUNAWAY, STEPS, group_of
+from ..model.integer_weights import IntegerWeights
 from .interface import Resolve
-from .kernels.instructions import Kernels, levels
+from .kernels.coding import Costs
+from .kernels.instructions import levels
+from .layers import Array, Layers, depth_to_space, space_to_depth
 from .native_layers import NativeLayers
-from .numpy_layers import ArrayLayers, Layers, Tensors, clipped, depth_to_space, space_to_depth
+from .numpy_layers import ArrayLayers
 
 NUMPY = "numpy"
 """As a level of instructions."""
@@ -43,110 +25,140 @@ WIDE_LIMIT = HALF * OPERAND_ZERO - 1
 """Of 16 bits."""
 
 
-class LightNetworks:
-    """Of the tensors of a weights file."""
+class IntegerNetworks(Generic[Array]):
+    """Of the tensors of a weights file. Arrays of the back end stay there between layers; given and returned are
+    numpy's.
 
-    def __init__(
-        self, config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]], kernels: Kernels | None = None
-    ) -> None:
-        """kernels: what multiplies, instead of numpy.
+    Whole numbers around the prior:
+        latents         sixteenths of a quantisation step
+        network input   latents in 1/4096 of the channel's standard deviation, clamped to 16 bits
+    One is made of another by IEEE 754 multiplications and additions, one at a time, and rounding to a whole number.
+    """
 
-        Raises KeyError for a tensor that is missing, WeightsError where the tables of probabilities are none."""
+    def __init__(self, weights: IntegerWeights, layers: Layers[Array]) -> None:
+        config, tensors = weights.config, weights.tensors
         self.halo, self.channels = config.halo, config.latent_channels
-        self.kernels = kernels
-        self._config = config
-        self._tensors = Tensors(tensors)
-        self._layers: Layers = NativeLayers(self._tensors, kernels) if kernels else ArrayLayers(self._tensors)
-        self.probabilities = ProbabilityTables(tensors["half_widths"], tensors["counts"])
+        self.probabilities = weights.probabilities()
         self.sigma_in_steps, self.rd_weight = tensors["unit"], tensors["worth"]
         self.rate_weight, self.hyper_scale_indices = tensors["rate_weight"], tensors["hyper_rows"]
+        self._config, self._layers = config, layers
 
     def analyse(self, images: Pixels, rate_index: int) -> Floats:
         """Latents in standard deviations."""
-        layers, tensors, config = self._layers, self._tensors, self._config
-        names = ("gain_8", "gain_16", "reach")
-        gain_8, gain_16, correction_scale = (tensors.row(f"latents.{name}", rate_index) for name in names)
-        x = layers.fine("latents.enter", space_to_depth(images, PATCH // 2), gain_8)
-        x = space_to_depth(layers.blocks("latents.blocks_8", x, config.blocks_8), 2)
-        x = layers.wide("latents.down", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=gain_16)
-        x = layers.blocks("latents.blocks_16", x, config.blocks_16)
-        linear = self.analyse_linear(images)
-        y = layers.wide("latents.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=correction_scale)
-        if max(y.max(), -y.min()) > RUNAWAY:
-            y[(np.abs(y) > RUNAWAY).any(axis=-1)] = 0
-        y += linear
-        return y
+        layers, config = self._layers, self._config
+        with layers.exact():
+            pixels = layers.array(images)
+            gain_8, gain_16, reach = self._rows("latents", ("gain_8", "gain_16", "reach"), rate_index)
+            x = layers.fine("latents.enter", space_to_depth(pixels, PATCH // 2), gain_8)
+            x = space_to_depth(layers.blocks("latents.blocks_8", x, config.blocks_8), 2)
+            x = layers.wide("latents.down", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=gain_16)
+            x = layers.blocks("latents.blocks_16", x, config.blocks_16)
+            linear = layers.fine("latents.linear", space_to_depth(pixels, PATCH))
+            y = layers.believed(layers.wide("latents.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach), RUNAWAY)
+            y += linear
+            return layers.host(y)
 
     def analyse_linear(self, images: Pixels) -> Floats:
         """Latents by the linear transform alone."""
-        return self._layers.fine("latents.linear", space_to_depth(images, PATCH))
+        with self._layers.exact():
+            patches = space_to_depth(self._layers.array(images), PATCH)
+            return self._layers.host(self._layers.fine("latents.linear", patches))
 
     def analyse_hyper(self, y: Floats, rate_index: int) -> npt.NDArray[np.int32]:
         """Hyper-latents."""
         layers, name = self._layers, "hyper_latents"
-        x = layers.with_logs(f"{name}.logs", y)
-        x = layers.wide(f"{name}.enter", x, HALF, WIDE_LIMIT, gain=self._tensors.row(f"{name}.gain", rate_index))
-        x = space_to_depth(layers.blocks(f"{name}.blocks_16", x, 1), 2)
-        x = layers.wide(f"{name}.down_32", x, OPERAND_STEP, ACTIVATION_LIMIT)
-        x = space_to_depth(layers.blocks(f"{name}.blocks_32", x, 1), 2)
-        z = np.rint(layers.wide(f"{name}.down_64", x, OPERAND_STEP, ACTIVATION_LIMIT))
-        return clipped(z, -ACTIVATION_LIMIT, ACTIVATION_LIMIT).astype(np.int32)
+        with layers.exact():
+            (gain,) = self._rows(name, ("gain",), rate_index)
+            x = layers.with_logs(f"{name}.logs", layers.array(y))
+            x = layers.wide(f"{name}.enter", x, HALF, WIDE_LIMIT, gain=gain)
+            x = space_to_depth(layers.blocks(f"{name}.blocks_16", x, 1), 2)
+            x = layers.wide(f"{name}.down_32", x, OPERAND_STEP, ACTIVATION_LIMIT)
+            x = space_to_depth(layers.blocks(f"{name}.blocks_32", x, 1), 2)
+            x = layers.wide(f"{name}.down_64", x, OPERAND_STEP, ACTIVATION_LIMIT)
+            return layers.host(layers.whole(x, ACTIVATION_LIMIT))
 
     def run_context_steps(self, z: npt.NDArray[np.int32], rate_index: int, resolve: Resolve) -> Latents:
         """Latents from hyper-latents."""
-        features = self._hyper_synthesis(z.astype(np.float32), rate_index)
-        latents = np.zeros((*features.shape[:3], self.channels), np.int32)
-        for step in range(STEPS):
-            self._take_step(features, latents, step, rate_index, resolve)
-        return latents
+        layers = self._layers
+        with layers.exact():
+            features = self._hyper_synthesis(layers.array(z.astype(np.float32)), rate_index)
+            latents = layers.zeros(*features.shape[:3], self.channels)
+            for step in range(STEPS):
+                means, scale_indices = self._predict(features, latents, step, rate_index)
+                symbols = layers.array(resolve(step, layers.host(means), layers.host(scale_indices)))
+                layers.place(step, means, symbols, latents)
+            return layers.host(latents)
 
     def synthesise(self, latents: Latents, rate_index: int) -> Pixels:
         """Pixels."""
-        layers, tensors, config = self._layers, self._tensors, self._config
+        layers, config = self._layers, self._config
         names = ("gain_16", "gain_8", "reach", "levels", "deviations")
-        gain_16, gain_8, correction_scale, levels, deviations = (
-            tensors.row(f"pixels.{name}", rate_index) for name in names
-        )
-        patches = layers.linear("pixels.linear", latents, levels)
-        x = layers.wide("pixels.enter", latents, HALF, DEVIATION_LIMIT, scale=deviations, gain=gain_16)
-        x = layers.blocks("pixels.blocks_16", x, config.blocks_16)
-        x = layers.wide("pixels.up", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=np.tile(gain_8, 4))
-        x = layers.blocks("pixels.blocks_8", depth_to_space(x, 2), config.blocks_8)
-        correction = layers.wide("pixels.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=correction_scale)
-        return layers.samples(patches, correction)
+        with layers.exact():
+            given = layers.array(latents)
+            gain_16, gain_8, reach, levels, deviations = self._rows("pixels", names, rate_index)
+            patches = layers.linear("pixels.linear", given, levels)
+            x = layers.wide("pixels.enter", given, HALF, DEVIATION_LIMIT, scale=deviations, gain=gain_16)
+            x = layers.blocks("pixels.blocks_16", x, config.blocks_16)
+            x = layers.wide("pixels.up", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=gain_8)
+            x = layers.blocks("pixels.blocks_8", depth_to_space(x, 2), config.blocks_8)
+            corrections = layers.wide("pixels.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
+            return layers.host(layers.samples(patches, corrections))
 
-    def _hyper_synthesis(self, z: Floats, rate_index: int) -> Floats:
+    def round_latents(
+        self,
+        costs: Costs,
+        step: int,
+        means: Floats,
+        scale_indices: npt.NDArray[np.uint8],
+        y: Floats,
+        sigma_in_steps: Floats,
+        rd_weight: Floats,
+    ) -> npt.NDArray[np.int32]:
+        """The symbols of a step."""
+        return self._layers.round_latents(costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
+
+    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
+        """Of RGB and of luma."""
+        return self._layers.squared_errors(x, y)
+
+    def _rows(self, part: str, names: tuple[str, ...], rate_index: int) -> list[Array]:
+        """Those of a rate, of tables."""
+        return [self._layers.table(f"{part}.{name}")[rate_index] for name in names]
+
+    def _hyper_synthesis(self, z: Array, rate_index: int) -> Array:
         layers, name = self._layers, "prior.hyper_synthesis"
         x = depth_to_space(layers.narrow(f"{name}.enter", z, 1), 2)
-        x += self._tensors.row(f"{name}.rate.rows", rate_index)
+        x += layers.table(f"{name}.rate.rows")[rate_index]
         x = layers.blocks(f"{name}.blocks_32", x, 1)
         x = depth_to_space(layers.narrow(f"{name}.up", x), 2)
         return layers.blocks(f"{name}.blocks_16", x, 1)
 
-    def _take_step(self, features: Floats, latents: Latents, step: int, rate_index: int, resolve: Resolve) -> None:
-        """Puts what a step codes into the latents, in sixteenths of a step, of which zeros are not known yet."""
-        layers, tensors, name = self._layers, self._tensors, f"prior.steps.{step}"
+    def _predict(self, features: Array, latents: Array, step: int, rate_index: int) -> tuple[Array, Array]:
+        """Means and scale indices of what a step codes. latents: zeros where they are not known yet."""
+        layers, name = self._layers, f"prior.steps.{step}"
         if step:
-            inverse = tensors.row("inverse_unit", rate_index)
-            x = layers.wide(f"{name}.enter", latents, HALF, INPUT_LIMIT, scale=inverse)
-            x += features * tensors[f"{name}.add.ratio"]
+            x = layers.wide(f"{name}.enter", latents, HALF, INPUT_LIMIT, scale=layers.table("inverse_unit")[rate_index])
+            x += features * layers.table(f"{name}.add.ratio")
         else:
-            x = features.copy()  # blocks work in place
+            x = layers.copy(features)  # blocks work in place
         x = layers.blocks(f"{name}.blocks", x, self._config.context_blocks)
-        groups = [group_of(k, step) for k in range(4)]
-        sigmas, log_sigmas = (tensors.row(key, rate_index).reshape(4, -1)[groups] for key in ("unit", "log_unit"))
-        means, scale_indices = layers.parameters(f"{name}.leave", x, sigmas, log_sigmas)
-        layers.place(step, means, resolve(step, means, scale_indices), latents)
+        size = self.channels // 4
+        groups = [slice(size * group_of(k, step), size * group_of(k, step) + size) for k in range(4)]
+        sigmas, log_sigmas = (
+            [layers.table(key)[rate_index][group] for group in groups] for key in ("unit", "log_unit")
+        )
+        return layers.parameters(f"{name}.leave", x, sigmas, log_sigmas)
 
 
-def parse_light(data: Content, name: str, level: str | None = None) -> LightNetworks:
-    """The networks in the content of a weights file. Raises WeightsError, naming `name`."""
-    config, tensors = parse(data, name)
+def on_cpu(weights: IntegerWeights, level: str | None = None) -> IntegerNetworks[Any]:
+    """Networks by a level of the kernels' instructions or by numpy; by default the fastest."""
+    return IntegerNetworks(weights, host_layers(weights, level))
+
+
+def host_layers(weights: IntegerWeights, level: str | None = None) -> ArrayLayers | NativeLayers:
+    """Likewise, their layers."""
     level = level or fastest()
-    try:
-        return LightNetworks(config, tensors, None if level == NUMPY else levels()[level])
-    except (KeyError, ValueError) as error:
-        raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
+    return ArrayLayers(weights) if level == NUMPY else NativeLayers(weights, levels()[level])
 
 
 def fastest() -> str:

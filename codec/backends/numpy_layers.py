@@ -1,24 +1,17 @@
-"""The integer layers in numpy, and what they are asked for.
-
-All that counts is whole numbers below 2^24, or one IEEE 754 operation after another, so the results are those of
-tensors/exact.py and tensors/narrow.py to the bit; what is said there of the numbers holds here. Arrays are float32
-[B, h, w, channels] unless said otherwise.
-"""
+"""The integer layers in numpy."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.errors import WeightsError
 from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import LATENT_FRACTION, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import (
-    ACCUMULATOR_LIMIT,
     CLASSES,
     GATE_LIMIT,
     HALF,
@@ -27,11 +20,12 @@ from ..model.constants import (
     MEAN_LIMIT,
     MEAN_ONE,
     SCALE_ONE,
-    WEIGHT_LIMIT,
     group_of,
 )
-
-Scalar = TypeVar("Scalar", bound=np.generic)
+from ..model.integer_weights import IntegerWeights
+from . import numpy_coding
+from .kernels.coding import Costs
+from .layers import depth_to_space
 
 CACHED_POSITIONS = 2048
 """A block's wide layers take so many positions at a time, whose values then stay in the cache."""
@@ -44,108 +38,46 @@ class _Layer(NamedTuple):
     bias: Floats
 
 
-class Numbers(NamedTuple):
-    """Those of a layer, whole numbers and powers of two. weight: [outputs, inputs], or [channels, 9] of a depthwise
-    convolution; bias, multiplier: [outputs]."""
+class HostArrays:
+    """What layers by numpy and by the kernels share: their arrays are numpy's."""
 
-    weight: npt.NDArray[np.int8]
-    bias: Floats
-    multiplier: Floats
+    def __init__(self, weights: IntegerWeights) -> None:
+        self._weights = weights
+        self.table = functools.cache(weights.table)
 
+    def exact(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
-class Tensors:
-    """The tensors of a weights file, by name."""
+    def array(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return array
 
-    def __init__(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._tensors = tensors
+    def host(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return array
 
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        """Raises KeyError."""
-        return self._tensors[name]
+    def zeros(self, *shape: int) -> npt.NDArray[np.int32]:
+        return np.zeros(shape, np.int32)
 
-    def row(self, name: str, rate_index: int) -> Floats:
-        """A rate's, of a table."""
-        return np.asarray(self._tensors[name][rate_index], np.float32)
+    def copy(self, array: Floats) -> Floats:
+        return array.copy()
 
-    def numbers(self, name: str) -> Numbers:
-        """A layer's. Raises WeightsError where its sums would not be exact."""
-        weight = self._tensors[f"{name}.weight"]
-        weight = weight.reshape(len(weight), -1)
-        bias, multiplier = (self._tensors[f"{name}.{key}"].astype(np.float32) for key in ("bias", "multiplier"))
-        if weight.dtype != np.int8 or not weight.size or not bias.shape == multiplier.shape == weight.shape[:1]:
-            raise WeightsError(f"the tensors of {name} are not those of a layer")
-        sums = np.abs(weight.astype(np.float32)).sum(axis=1, dtype=np.float64) * OPERAND_LIMIT + np.abs(bias)
-        exact = sums.max() < ACCUMULATOR_LIMIT and weight.min() >= -WEIGHT_LIMIT
-        if not exact or (np.frexp(multiplier)[0] != 0.5).any():
-            raise WeightsError("integer weights are too large for exact arithmetic")
-        return Numbers(weight, bias, multiplier)
+    def whole(self, x: Floats, limit: int) -> npt.NDArray[np.int32]:
+        return clipped(np.rint(x), -limit, limit).astype(np.int32)
 
-    def logs(self, name: str) -> npt.NDArray[np.int16]:
-        """Those of all magnitudes in 16 bits. Raises WeightsError for another table."""
-        logs = self._tensors[name]
-        if logs.dtype != np.int16 or logs.shape != (INPUT_LIMIT + 1,):
-            raise WeightsError(f"{name} is not a table of logarithms")
-        return np.ascontiguousarray(logs)
+    def believed(self, corrections: Floats, limit: float) -> Floats:
+        if max(corrections.max(), -corrections.min()) > limit:
+            corrections[(np.abs(corrections) > limit).any(axis=-1)] = 0
+        return corrections
 
 
-class Layers(Protocol):
-    """The layers of a weights file, by name; what they give is [..., outputs], times `gain`, [outputs] or [1], if there
-    is one. Raises KeyError, and WeightsError where sums would not be exact."""
-
-    def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
-        """A 1x1 convolution of x / step in 8 bits."""
-
-    def wide(
-        self,
-        name: str,
-        x: npt.NDArray[Any],
-        step: int,
-        limit: int,
-        *,
-        scale: Floats | None = None,
-        gain: Floats | None = None,
-    ) -> Floats:
-        """One of whole numbers of more bits, to which x, float32 or int32, is rounded and limited, in two parts: how
-        many steps, and what is left. Of these the sums are exact, what they add up to is rounded. scale: what x is
-        multiplied by first, [inputs]."""
-
-    def linear(self, name: str, x: Latents, scale: Floats) -> Floats:
-        """One of x * scale, rounded to 16 bits, by weights of 16 bits, both in parts of 8."""
-
-    def fine(self, name: str, pixels: Pixels, gain: Floats | None = None) -> Floats:
-        """One of bytes by weights of 16 bits: two exact sums, what they add up to is rounded."""
-
-    def blocks(self, name: str, x: Floats, count: int) -> Floats:
-        """A row of blocks, on contiguous activations [B, h, w, channels], in place."""
-
-    def parameters(
-        self, name: str, x: Floats, sigmas: Floats, log_sigmas: Floats
-    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
-        """The last layer of a step of the prior, for each class of positions: activations [B, h, w, inputs] -> means
-        in sixteenths of a quantisation step and scale indices, uint8, both [4, B, h/2, w/2, C]. sigmas: [4, C],
-        standard deviations in quantisation steps; log_sigmas: [4, C], the same as positions in the scale table."""
-
-    def with_logs(self, name: str, y: Floats) -> Floats:
-        """Latents in standard deviations to what the hyper-analysis takes: in 16 bits, with the logarithms of their
-        magnitudes as further channels. name: of those."""
-
-    def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
-        """Puts what a step codes into the latents, [B, h, w, M]. means, symbols: [4, B, h/2, w/2, M/4]."""
-
-    def samples(self, patches: Floats, corrections: Floats) -> Pixels:
-        """Patches of 16x16 pixels [B, h, w, 768] and corrections of 8x8 pixels [B, 2h, 2w, 192], added and rounded:
-        [B, 16h, 16w, 3]."""
-
-
-class ArrayLayers:
+class ArrayLayers(HostArrays):
     """`Layers` in numpy."""
 
-    def __init__(self, tensors: Tensors) -> None:
-        self._tensors = tensors
+    def __init__(self, weights: IntegerWeights) -> None:
+        super().__init__(weights)
         self._layer = functools.cache(self._read_layer)
 
     def _read_layer(self, name: str) -> _Layer:
-        weight, bias, multiplier = self._tensors.numbers(name)
+        weight, bias, multiplier = self._weights.numbers(name)
         return _Layer(np.ascontiguousarray((weight * multiplier[:, None]).T), bias * multiplier)
 
     def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
@@ -189,7 +121,7 @@ class ArrayLayers:
         return x
 
     def parameters(
-        self, name: str, x: Floats, sigmas: Floats, log_sigmas: Floats
+        self, name: str, x: Floats, sigmas: list[Floats], log_sigmas: list[Floats]
     ) -> tuple[Floats, npt.NDArray[np.uint8]]:
         means, scale_indices = [], []
         for k, (down, right) in enumerate(CLASSES):
@@ -203,7 +135,7 @@ class ArrayLayers:
 
     def with_logs(self, name: str, y: Floats) -> Floats:
         inputs = clipped(np.rint(y * np.float32(INPUT_ONE)), -INPUT_LIMIT, INPUT_LIMIT)
-        logs = np.take(self._tensors.logs(name).astype(np.float32), np.abs(inputs).astype(np.intp), mode="clip")
+        logs = np.take(self.table(name), np.abs(inputs).astype(np.intp), mode="clip")
         return np.concatenate([inputs, logs], axis=-1)
 
     def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
@@ -218,6 +150,21 @@ class ArrayLayers:
         image = depth_to_space(patches, PATCH) + depth_to_space(corrections, PATCH // 2)
         np.rint(image, out=image)
         return clipped(image, 0, OPERAND_LIMIT).astype(np.uint8)
+
+    def round_latents(
+        self,
+        costs: Costs,
+        step: int,
+        means: Floats,
+        scale_indices: npt.NDArray[np.uint8],
+        y: Floats,
+        sigma_in_steps: Floats,
+        rd_weight: Floats,
+    ) -> npt.NDArray[np.int32]:
+        return numpy_coding.round_latents(costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
+
+    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
+        return numpy_coding.squared_errors(x, y)
 
     def _product(self, name: str, u: Floats) -> Floats:
         """A 1x1 convolution of operands."""
@@ -261,8 +208,11 @@ def clipped(x: Floats, least: float, most: float) -> Floats:
 
 
 def scaled(x: Floats, gain: Floats | None) -> Floats:
-    """In place."""
-    return x if gain is None else np.multiply(x, gain, out=x)
+    """In place. gain: repeated as often as there are more channels."""
+    if gain is not None:
+        parts = x.reshape(*x.shape[:-1], -1, len(gain))
+        parts *= gain
+    return x
 
 
 def operands(x: Floats) -> Floats:
@@ -283,17 +233,3 @@ def halves(x: Floats, step: int) -> tuple[Floats, Floats]:
     """How many steps, and what is left: from 0 to step - 1."""
     upper = np.floor(x * np.float32(1 / step))
     return upper, x - upper * np.float32(step)
-
-
-def depth_to_space(x: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
-    """[B, h, w, f * f * C] -> [B, h * f, w * f, C], which may share memory with it."""
-    images, h, w, channels = x.shape
-    x = x.reshape(images, h, w, factor, factor, channels // factor**2).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(images, h * factor, w * factor, channels // factor**2)
-
-
-def space_to_depth(x: npt.NDArray[Scalar], factor: int) -> npt.NDArray[Scalar]:
-    """Inverse of `depth_to_space`."""
-    images, h, w, channels = x.shape
-    x = x.reshape(images, h // factor, factor, w // factor, factor, channels).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(images, h // factor, w // factor, factor**2 * channels)

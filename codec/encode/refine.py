@@ -17,8 +17,6 @@ import numpy.typing as npt
 
 from ...bitstream.container import Header, Tile, all_latents
 from ...bitstream.rectangle import Rectangle
-from ..backends.kernels.coding import compare
-from ..backends.kernels.instructions import Kernels
 from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import LATENT_FRACTION, PATCH
 from ..model.rate import rate_of
@@ -29,9 +27,6 @@ from .block_bound import PUTTING_RIGHT, STRENGTHS, broken, put_right, suspected
 
 LUMA_SHARE = 0.8
 """Of the luma's error in the distortion, beside that of RGB, as in training."""
-
-_LUMA_256 = (77, 150, 29)
-"""Shares of red, green and blue in luma, in whole numbers out of 256."""
 
 FIRST_STEP, LARGEST_STEP = 0.6, 1.3
 MOMENTUM = 0.3
@@ -103,9 +98,11 @@ class TileTrials:
         return self.coder.networks.analyse(self._shown, self.rate_index)[:, *self._place]
 
     def _cost(self, tile: Tile, shown: Pixels, original: Pixels) -> float:
-        """In bits. Pixels: uint8 [H, W, 3]."""
-        error = summed_error(shown, original, LUMA_SHARE, self.coder.networks.kernels)
-        return 8 * len(tile.payload) + float(self.coder.networks.rate_weight[self.rate_index]) * error
+        """In bits. Pixels: uint8 [H, W, 3]; their error is `distortion.squared_error`, summed up."""
+        networks = self.coder.networks
+        squares, luma_squares = networks.squared_errors(shown, original)
+        error = (1 - LUMA_SHARE) * (squares / 3) + LUMA_SHARE * (luma_squares / 256**2)
+        return 8 * len(tile.payload) + float(networks.rate_weight[self.rate_index]) * error
 
 
 def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, effort: int) -> list[Tile]:
@@ -166,19 +163,3 @@ def _within_bound(trials: TileTrials, index: int, coded: Coded) -> Coded:
                 break
             wrong = wrong | left
     return best
-
-
-def summed_error(x: Pixels, y: Pixels, luma: float, kernels: Kernels | None = None) -> float:
-    """`distortion.squared_error` of the difference of two 8-bit images, uint8 [..., 3], summed up: the same on every
-    machine, since squares of whole numbers are added, exactly up to two megapixels of the largest. kernels: what does
-    it, instead of numpy."""
-    if kernels:
-        squares, luma_squares = map(float, compare(kernels, x, y))
-    else:
-        difference = np.subtract(x, y, dtype=np.float32)
-        # No product of matrices: numpy's threads for those would wait, busily, beside torch's.
-        red, green, blue = (np.float32(share) * difference[..., c] for c, share in enumerate(_LUMA_256))
-        squares, luma_squares = (
-            float(np.square(part, dtype=np.float64).sum()) for part in (difference, red + green + blue)
-        )
-    return (1 - luma) * (squares / 3) + luma * (luma_squares / 256**2)

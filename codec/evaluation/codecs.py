@@ -23,12 +23,11 @@ from PIL import Image, features
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import InputError, WeightsError
-from ..backends.networks import fastest, parse_light
-from ..backends.tensors.checkpoint import parse_frozen
+from ..backends.networks import fastest, on_cpu
 from ..codec import FileCoder
 from ..image.picture import Picture
 from ..model.arrays import Pixels
-from ..model.weights import find_weights, read_weights
+from ..model.integer_weights import load_integers, parse_integers
 from ..options import DEFAULT_EFFORT, ROUNDS
 from .protocol import ImageCodec, Scale, UnavailableCodecError
 from .zoo import ZooCodec
@@ -84,12 +83,13 @@ class CaeCodec:
         self._effort = effort
         if weights is not None and weights.is_file():
             data = weights.read_bytes()
-            parse_frozen(data, str(weights))  # is all of it what it should be? Nobody has vouched for it
-            networks, fingerprint = parse_light(data, str(weights)), hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
+            integers, fingerprint = (
+                parse_integers(data, str(weights)),
+                hashlib.sha256(data).digest()[:FINGERPRINT_BYTES],
+            )
         else:
-            found = find_weights(weights)
-            networks, fingerprint = parse_light(read_weights(found), str(found.path)), found.fingerprint
-        self._codec = FileCoder(networks, fingerprint)
+            integers, fingerprint = load_integers(weights)
+        self._codec = FileCoder(on_cpu(integers), fingerprint)
         self.settings = {
             "weights": fingerprint.hex(),
             "effort": effort,

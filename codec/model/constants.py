@@ -10,6 +10,14 @@ WEIGHT_LIMIT = 127
 ACCUMULATOR_LIMIT = 2**24
 """float32 holds every integer up to here."""
 
+MIN_EXPONENT, MAX_EXPONENT = -20, 24
+"""Multipliers are powers of two: 2^20, for channels that are all but dead, to 2^-24."""
+
+MAX_OUTPUT = 2**28
+MAX_FACTOR = 8
+"""No output of a layer, nor a factor of activations, may be larger. Operands are then made of numbers below 2^31: a
+value times a gate, or an eighth of the activations, to which each of up to 16 blocks has added two outputs."""
+
 HALF = 2**8
 """The step of the upper halves of 16 bits."""
 

@@ -17,7 +17,7 @@ from ...bitstream.entropy import StepDecoder, encode_steps
 from ...bitstream.errors import DecodeMismatchError
 from ..backends.interface import Networks
 from ..model.arrays import Floats, Latents, Pixels
-from .quantize import Quantizer
+from .quantize import rounding_costs
 
 Symbols = npt.NDArray[np.int32]
 ScaleIndices = npt.NDArray[np.uint8]
@@ -43,7 +43,7 @@ class TileCoder:
         self.networks = networks
         self.halo, self.channels = networks.halo, networks.channels
         self.tables = networks.probabilities
-        self._quantizer = Quantizer(self.tables, networks.kernels)
+        self._costs = rounding_costs(self.tables)
 
     def quantise(self, y: Floats, rate_index: int, z: Symbols | None = None) -> tuple[list[list[Step]], Latents]:
         """Latents, float32 [B, h, w, M] in standard deviations -> for each tile the steps to be coded, hyper-latents
@@ -59,7 +59,7 @@ class TileCoder:
         sigma_in_steps, rd_weight = networks.sigma_in_steps[rate_index], networks.rd_weight[rate_index]
 
         def resolve(step: int, means: Floats, scale_indices: ScaleIndices) -> Symbols:
-            symbols = self._quantizer.resolve(step, means, scale_indices, y, sigma_in_steps, rd_weight)
+            symbols = networks.round_latents(self._costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
             coded = self.tables.coded(scale_indices)
             found, coded_scales = symbols.ravel()[coded], scale_indices.ravel()[coded]
             for tile, own in zip(steps, _of_each_tile((found, coded_scales), coded, scale_indices.shape), strict=True):

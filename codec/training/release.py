@@ -13,13 +13,14 @@ import torch
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
-from ..backends.tensors.checkpoint import parse_frozen, parse_trained, serialise
 from ..image.picture import read_picture
 from ..model.arrays import Pixels
 from ..model.config import ModelConfig
+from ..model.integer_weights import parse_integers
 from ..model.weights import MANIFEST, find_weights, installed_weights, read_weights
 from ..torch_codec import Codec
 from . import integer_check, state
+from .checkpoint import parse_trained, serialise
 from .data import CropSource
 from .freezing.freeze import freeze
 from .model.model import CompressionModel
@@ -53,7 +54,7 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> list[str]:
     random = np.random.default_rng(0)
     crops = [np.array(source.crop(CALIBRATION_SIDE, random)) for _ in range(CALIBRATION_CROPS)]
     content = serialise(freeze(model, crops), model)
-    codec = Codec(parse_frozen(content, str(path)), bytes(FINGERPRINT_BYTES))
+    codec = Codec(parse_integers(content, str(path)), bytes(FINGERPRINT_BYTES))
     self_test(codec, str(path), crops[:SELF_TEST_CROPS])
     lines = integer_check.check(model.requires_grad_(False).eval(), codec.coder, crops[:COMPARED_CROPS])
     manifest = {

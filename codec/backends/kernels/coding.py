@@ -16,16 +16,6 @@ from ...model.constants import CLASSES, INPUT_LIMIT, INPUT_ONE, group_of
 from .instructions import Cells, Kernels, Rounding, Shape, address, check, keeping
 
 
-def with_logs(kernels: Kernels, logs: npt.NDArray[np.int16], y: Floats) -> Floats:
-    """What the hyper-analysis takes, as of numpy_layers.Layers."""
-    channels = y.shape[-1]
-    out = np.empty((*y.shape[:-1], 2 * channels), np.float32)
-    arrays = _given(y, np.float32), _given(logs, np.int16)
-    work = partial(kernels.with_logs, *arrays, address(out), channels, INPUT_ONE, INPUT_LIMIT)
-    in_threads(work, y.size // channels)
-    return out
-
-
 class Costs(NamedTuple):
     """What rounding by cost looks up."""
 
@@ -35,6 +25,17 @@ class Costs(NamedTuple):
     """[256]: whether symbols of a scale are coded."""
     most: int
     """Largest magnitude of a symbol."""
+
+
+def with_logs(kernels: Kernels, logs: npt.NDArray[np.int16], y: Floats) -> Floats:
+    """What the hyper-analysis takes, as of layers.Layers."""
+    check(logs.shape == (INPUT_LIMIT + 1,), "logarithms")
+    channels = y.shape[-1]
+    out = np.empty((*y.shape[:-1], 2 * channels), np.float32)
+    arrays = _given(y, np.float32), _given(logs, np.int16)
+    work = partial(kernels.with_logs, *arrays, address(out), channels, INPUT_ONE, INPUT_LIMIT)
+    in_threads(work, y.size // channels)
+    return out
 
 
 def round_latents(
@@ -47,7 +48,7 @@ def round_latents(
     sigma_in_steps: Floats,
     rd_weight: Floats,
 ) -> npt.NDArray[np.int32]:
-    """Symbols of a step, as of quantize.Quantizer.resolve."""
+    """Symbols of a step, as of interface.Networks."""
     cells = _cells(step, y.shape, means.shape)
     check(scale_indices.shape == means.shape and sigma_in_steps.shape == rd_weight.shape == y.shape[-1:], "a step")
     sigmas, weights = (_of_classes(values, cells) for values in (sigma_in_steps, rd_weight))
@@ -70,13 +71,13 @@ def place_latents(kernels: Kernels, step: int, means: Floats, symbols: npt.NDArr
     in_threads(work, means.size // cells.size)
 
 
-def compare(kernels: Kernels, x: Pixels, y: Pixels) -> tuple[int, int]:
-    """The sums of the squared differences of RGB, uint8 [..., 3], and of those of their luma, times 256^2."""
+def squared_errors(kernels: Kernels, x: Pixels, y: Pixels) -> tuple[float, float]:
+    """Of two images, as of interface.Networks."""
     if x.shape != y.shape or x.shape[-1] != 3:
         raise ValueError(f"pixels {x.shape} against {y.shape}")
     sums = (c_int64 * 2)()
     kernels.compare(_given(x, np.uint8), _given(y, np.uint8), x.size // 3, byref(sums))
-    return sums[0], sums[1]
+    return float(sums[0]), float(sums[1])
 
 
 def _cells(step: int, shape: tuple[int, ...], parts: tuple[int, ...]) -> Cells:

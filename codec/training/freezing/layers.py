@@ -3,20 +3,27 @@ exact sums."""
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...backends.tensors.analysis import FinePointwise
-from ...backends.tensors.exact import MAX_EXPONENT, MAX_OUTPUT, MIN_EXPONENT, Integer
-from ...backends.tensors.synthesis import LinearSynthesis
-from ...backends.tensors.twins import IntegerBlock
+from ....bitstream.errors import WeightsError
 from ...model.config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
-from ...model.constants import ACCUMULATOR_LIMIT, HALF, LEVEL_ONE, WEIGHT_LIMIT
+from ...model.constants import (
+    ACCUMULATOR_LIMIT,
+    HALF,
+    LEVEL_ONE,
+    MAX_EXPONENT,
+    MAX_OUTPUT,
+    MIN_EXPONENT,
+    WEIGHT_LIMIT,
+)
 from ..model.layers import Blocks, Depthwise, DepthwiseBlock, Pointwise
 from .calibration import MeanInputs
+
+Frozen = dict[str, Tensor]
+"""The integer networks' tensors, by their names in a weights file and of the types that they have there."""
 
 
 class Operands(NamedTuple):
@@ -32,13 +39,20 @@ def stream_scale(blocks: Blocks) -> Tensor:
     return ACTIVATION_LIMIT / blocks.log_limit.double().exp()
 
 
-def freeze_blocks(source: Blocks, target: nn.Sequential, stream: Tensor, means: MeanInputs) -> None:
+def store(frozen: Frozen, name: str, values: Tensor, dtype: torch.dtype) -> None:
+    """Whole numbers, or powers of two, in a smaller type. Raises WeightsError where it does not hold them."""
+    frozen[name] = values.to(dtype)
+    if not torch.equal(frozen[name].to(values.dtype), values):
+        raise WeightsError(f"{name} has other numbers than {dtype} holds")
+
+
+def freeze_blocks(source: Blocks, frozen: Frozen, name: str, stream: Tensor, means: MeanInputs) -> None:
     """stream: the scale of the activations that all of them share, float64 [C]."""
-    for block, twin in zip(source.each, target, strict=True):
-        _freeze_block(block, cast(IntegerBlock, twin), stream, means)
+    for index, block in enumerate(source.each):
+        _freeze_block(block, frozen, f"{name}.{index}", stream, means)
 
 
-def _freeze_block(block: DepthwiseBlock, twin: IntegerBlock, stream: Tensor, means: MeanInputs) -> None:
+def _freeze_block(block: DepthwiseBlock, frozen: Frozen, name: str, stream: Tensor, means: MeanInputs) -> None:
     inputs = narrowed_scale(stream)
     scale = OPERAND_LIMIT / block.rectified.limits()[1].double()
     mixed = Operands(_capped(scale, block.mix.weight, block.mix.bias, inputs), 0)
@@ -48,16 +62,17 @@ def _freeze_block(block: DepthwiseBlock, twin: IntegerBlock, stream: Tensor, mea
     (value, gate), (value_bias, gate_bias) = block.expand.weight.chunk(2), block.expand.bias.chunk(2)
     scale = OPERAND_ZERO / block.gated.limits()[1].double()
     gated = Operands(_capped(scale, value, value_bias, inputs), OPERAND_ZERO)
-    freeze_layer(block.mix, twin.mix, inputs, mixed, means)
-    freeze_layer(block.spatial, twin.spatial, mixed, spatial, means)
-    freeze_layer(block.project, twin.project, spatial, Operands(stream, 0), means)
-    # Values are in operands of what they give with a gate of 1; gates are themselves.
-    for weight, bias, layer, outputs in (
-        (value, value_bias, twin.value, gated.scale),
-        (gate, gate_bias, twin.gate, torch.ones_like(gated.scale)),
+    freeze_layer(block.mix, frozen, f"{name}.mix", inputs, mixed, means)
+    freeze_layer(block.spatial, frozen, f"{name}.spatial", mixed, spatial, means)
+    freeze_layer(block.project, frozen, f"{name}.project", spatial, Operands(stream, 0), means)
+    # Values are in operands of what they give with a gate of 1; gates are themselves. Apart, so that what follows finds
+    # each of them contiguous.
+    for weight, bias, key, outputs in (
+        (value, value_bias, "value", gated.scale),
+        (gate, gate_bias, "gate", torch.ones_like(gated.scale)),
     ):
-        freeze_tensors(weight, bias, layer, inputs, Operands(outputs, 0), means[block.expand])
-    freeze_layer(block.contract, twin.contract, gated, Operands(stream, 0), means)
+        freeze_tensors(weight, bias, frozen, f"{name}.{key}", inputs, Operands(outputs, 0), means[block.expand])
+    freeze_layer(block.contract, frozen, f"{name}.contract", gated, Operands(stream, 0), means)
 
 
 def _capped(scale: Tensor, weight: Tensor, bias: Tensor, inputs: Operands) -> Tensor:
@@ -70,23 +85,22 @@ def _capped(scale: Tensor, weight: Tensor, bias: Tensor, inputs: Operands) -> Te
 
 
 def narrowed_scale(stream: Tensor) -> Operands:
-    """Of the operands that `narrow.narrowed` makes of activations of this scale."""
+    """Of the operands that narrow layers make of activations of this scale."""
     return Operands(stream / OPERAND_STEP, OPERAND_ZERO)
 
 
 def freeze_layer(
-    layer: Pointwise | Depthwise, twin: nn.Module, inputs: Operands, outputs: Operands, means: MeanInputs
+    layer: Pointwise | Depthwise, frozen: Frozen, name: str, inputs: Operands, outputs: Operands, means: MeanInputs
 ) -> None:
-    """A trained layer as its integer twin."""
-    freeze_tensors(layer.weight, layer.bias, twin, inputs, outputs, means[layer])
+    """A trained layer, by the name that it has in a weights file."""
+    freeze_tensors(layer.weight, layer.bias, frozen, name, inputs, outputs, means[layer])
 
 
 def freeze_tensors(
-    weight: Tensor, bias: Tensor, twin: nn.Module, inputs: Operands, outputs: Operands, mean: Tensor
+    weight: Tensor, bias: Tensor, frozen: Frozen, name: str, inputs: Operands, outputs: Operands, mean: Tensor
 ) -> None:
     """Weights in units of outputs / inputs, as integers times the finest power of two that keeps the sums exact. What
     their rounding adds to the sums of mean inputs, float64 [inputs], is taken from the biases."""
-    assert isinstance(twin, Integer)
     weight, bias = weight.double(), bias.double() * outputs.scale
     each = (-1,) + (1,) * (weight.ndim - 1)
     scale, zero = inputs.scale, torch.as_tensor(inputs.zero, dtype=torch.float64).expand_as(inputs.scale)
@@ -94,8 +108,8 @@ def freeze_tensors(
         # Depthwise: an input for each output.
         scale, zero, mean = scale.reshape(each), zero.reshape(each), mean.reshape(each)
     weight = weight * outputs.scale.reshape(each) / scale
-    axes = twin.input_axes
-    terms = math.prod(weight.shape[axis] for axis in axes)
+    axes = tuple(range(1, weight.ndim))
+    terms = weight[0].numel()
     bias = bias + outputs.zero
     # Rounding adds at most 1/2 to each weight, and what comes of that to the bias.
     room = (
@@ -108,15 +122,20 @@ def freeze_tensors(
     sums = weight.abs().sum(axes) * OPERAND_LIMIT + bias.abs() + (weight * zero).sum(axes).abs()
     exponent = torch.minimum(room / sums, WEIGHT_LIMIT / weight.abs().amax(axes)).log2().floor()
     factor = torch.exp2(exponent.clamp(MIN_EXPONENT, MAX_EXPONENT))
-    twin.weight.copy_((weight * factor.reshape(each)).round())
-    rounding = (twin.weight - weight * factor.reshape(each)) * scale * mean
+    whole = (weight * factor.reshape(each)).round()
+    rounding = (whole - weight * factor.reshape(each)) * scale * mean
     # Inputs of 0 and mean inputs must give what they did before.
-    twin.bias.copy_((bias * factor - (twin.weight * zero + rounding).sum(axes)).round())
-    twin.multiplier.copy_(1 / factor)
-    twin.settle()
+    bias = (bias * factor - (whole * zero + rounding).sum(axes)).round()
+    _store_layer(frozen, name, whole, bias, 1 / factor)
 
 
-def freeze_linear(layer: Pointwise, twin: LinearSynthesis) -> None:
+def _store_layer(frozen: Frozen, name: str, weight: Tensor, bias: Tensor, multiplier: Tensor) -> None:
+    store(frozen, f"{name}.weight", weight, torch.int8)
+    store(frozen, f"{name}.bias", bias, torch.int32)
+    store(frozen, f"{name}.multiplier", multiplier, torch.float32)
+
+
+def freeze_linear(layer: Pointwise, frozen: Frozen, name: str) -> None:
     """Latents in eighths of a level to levels."""
     weight, bias = layer.weight.double(), 255 * layer.bias.double() + 127.5
     exponent = ((2**15 - HALF) / weight.abs().amax(1)).log2().floor()
@@ -129,17 +148,12 @@ def freeze_linear(layer: Pointwise, twin: LinearSynthesis) -> None:
     bias = bias / (unit * HALF)
     above = (bias / HALF).round()
     mixed = torch.cat([lower, upper], dim=1)
-    for part, weights, biases, factor in (
-        (twin.top, upper, above - OPERAND_ZERO * upper.sum(1), HALF**2),
-        (twin.middle, mixed, (bias - HALF * above).round() - OPERAND_ZERO * mixed.sum(1), HALF),
-    ):
-        part.weight.copy_(weights)
-        part.bias.copy_(biases)
-        part.multiplier.copy_(unit * factor)
-        part.settle()
+    lesser = (bias - HALF * above).round() - OPERAND_ZERO * mixed.sum(1)
+    _store_layer(frozen, f"{name}.top", upper, above - OPERAND_ZERO * upper.sum(1), unit * HALF**2)
+    _store_layer(frozen, f"{name}.middle", mixed, lesser, unit * HALF)
 
 
-def freeze_fine(weight: Tensor, bias: Tensor, twin: FinePointwise) -> None:
+def freeze_fine(weight: Tensor, bias: Tensor, frozen: Frozen, name: str) -> None:
     """weight, bias: float64 [outputs, inputs], [outputs], of operands to what the sums are to be."""
     exponent = ((2**15 - HALF) / weight.abs().amax(1)).log2().floor().clamp(max=MAX_EXPONENT)
     while True:
@@ -150,14 +164,9 @@ def freeze_fine(weight: Tensor, bias: Tensor, twin: FinePointwise) -> None:
         if not heavy.any():
             break
         exponent -= heavy.double()
-    for part, weights, biases, factor in (
-        (twin.upper, upper, above, HALF),
-        (twin.lower, lower, (whole - HALF * above).round(), 1),
-    ):
-        part.weight.copy_(weights)
-        part.bias.copy_(biases)
-        part.multiplier.copy_(factor * torch.exp2(-exponent))
-        part.settle()
+    unit = torch.exp2(-exponent)
+    _store_layer(frozen, f"{name}.upper", upper, above, HALF * unit)
+    _store_layer(frozen, f"{name}.lower", lower, (whole - HALF * above).round(), unit)
 
 
 def _halves(weight: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,8 @@
 """Layers on channels-last tensors [B, H, W, C]: 1x1 and depthwise 3x3 convolutions, and the block made of them.
 
 The leaves (`Pointwise`, `ClassPointwise`, `Depthwise`, `Rectifier`, `Gate`, `Add`) are separate modules, so that
-calibration sees what each of them gives; blocks and the leaves around them have integer twins (narrow.py). Without
-gradients, leaves that follow another layer change its result in place.
+calibration sees what each of them gives. Without gradients, leaves that follow another layer change its result in
+place.
 """
 
 from __future__ import annotations
@@ -15,13 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...backends.torch_parts import in_parts, pointwise
 from ...model.config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
 from ...model.constants import GATE_LIMIT
-
-CACHED_POSITIONS = 3072
-"""On a CPU and outside training, a block's 1x1 layers take this many positions at a time, so that what the widest of
-them gives is still in the cache for the next and its memory is used again: for a window of 1024 x 1024 pixels the
-synthesis then takes 4/5 of the time."""
 
 RANGES = ("log_limit", "log_high", "log_below")
 """How the names of ranges of activations end."""
@@ -29,39 +25,6 @@ RANGES = ("log_limit", "log_high", "log_below")
 LEAK = 0.1
 """Share of a gradient that passes a rectifier or a gate where it is shut. Without it a unit that is shut for all of the
 training set learns no more: of 768 gates at 1/16 in the synthesis none opened any more after 135,000 steps."""
-
-ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-
-
-def start_normal(weight: nn.Parameter, std: float) -> None:
-    """Normally distributed initial weights; nothing on the meta device, where drawing them takes torch a second."""
-    if not weight.is_meta:
-        nn.init.normal_(weight, std=std)
-
-
-def allocate(module: nn.Module) -> None:
-    """Gives a module that was made on the meta device memory on the CPU, as `Module.to_empty` does; but that has torch
-    import a computer algebra system, for a third of a second."""
-    apply: Any = module._apply
-    apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))
-
-
-def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x: [..., inputs]; weight: [outputs, inputs]; bias: [outputs] -> [..., outputs]. Without gradients.
-
-    On a CPU a convolution, which adds the bias as it goes, where a matrix product first fills its output with it; and
-    oneDNN's by name: left to itself, torch takes MKL's matrix product for a single thread, which on an AMD processor
-    with AVX-512 had 50 to 100 GFLOP/s where oneDNN had 200 to 230. Elsewhere one product for all images: without cuDNN,
-    convolutions by CUDA take them one by one.
-    """
-    if x.device.type != "cpu":
-        return F.linear(x, weight, bias)
-    if x.dtype != torch.float32 or not ONEDNN or torch.is_autocast_enabled("cpu"):
-        out = F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias)
-        return out.permute(0, 2, 3, 1).contiguous()
-    flat = x.reshape(1, 1, -1, x.shape[-1]).permute(0, 3, 1, 2)
-    out = torch.mkldnn_convolution(flat, weight[:, :, None, None], bias, (0, 0), (1, 1), (1, 1), 1)
-    return out.permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
 
 
 class Pointwise(nn.Module):
@@ -72,7 +35,7 @@ class Pointwise(nn.Module):
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
         # Variance-preserving; `gain` 0 lets a branch start as nothing at all.
-        start_normal(self.weight, std=gain * inputs**-0.5)
+        nn.init.normal_(self.weight, std=gain * inputs**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and self.weight.requires_grad:
@@ -92,7 +55,7 @@ class ClassPointwise(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(4, inputs, outputs))
         self.bias = nn.Parameter(torch.zeros(4, 1, outputs))
-        start_normal(self.weight, std=gain * inputs**-0.5)
+        nn.init.normal_(self.weight, std=gain * inputs**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -107,7 +70,7 @@ class Depthwise(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(channels, 1, 3, 3))
         self.bias = nn.Parameter(torch.zeros(channels))
-        start_normal(self.weight, std=1 / 3)
+        nn.init.normal_(self.weight, std=1 / 3)
 
     def forward(self, x: Tensor) -> Tensor:
         # A channels-last tensor seen as [B, C, H, W] keeps its memory layout: no copy.
@@ -166,11 +129,6 @@ class Add(nn.Module):
         return x + y if torch.is_grad_enabled() or y.dtype != x.dtype else y.add_(x)
 
 
-def in_parts(x: Tensor) -> Sequence[Tensor]:
-    """Views of a contiguous tensor [B, H, W, C]: on a CPU [1, 1, n, C] with up to CACHED_POSITIONS positions each."""
-    return torch.split(x.view(1, 1, -1, x.shape[-1]), CACHED_POSITIONS, dim=2) if x.device.type == "cpu" else [x]
-
-
 def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
     """One after the other; of a single one there is no copy."""
     return torch.cat(list(parts), dim) if len(parts) > 1 else parts[0]
@@ -217,8 +175,8 @@ def quantise(x: Tensor, step: Tensor, low: float, high: float, zero: Tensor | No
 
 
 class Range(nn.Module):
-    """Limits [C] of what a layer gives, learned in training and kept by its integer twin: values are limited to them
-    and rounded to the 256 steps that an operand of 8 bits has between them.
+    """Limits [C] of what a layer gives, learned in training and kept by the integers: values are limited to them and
+    rounded to the 256 steps that an operand of 8 bits has between them.
 
     What lies beyond has no gradient, so no unit can run away from the others; the limits move by the gradient of what
     they cut off and of what their steps round away. As long as they are not set (`calibration.set_limits`), they limit

@@ -76,7 +76,7 @@ def laplace_bits(residual: Tensor, scale: Tensor) -> Tensor:
 
 def round_by_cost(residual: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
     """Rounds to the nearest integer or to the one below it in magnitude, whichever costs less: what
-    `quantize.Quantizer` does with counted tables, here with the bits of a Laplace distribution; 0 where it would not
+    `tile.quantize` does with counted tables, here with the bits of a Laplace distribution; 0 where it would not
     be coded.
 
     residual, scale: float32 [...] in steps; weight: the bits that a squared step of error is worth, broadcast.

@@ -3,8 +3,6 @@
 Latents [B, h, w, M] are coded in four steps. The M channels form four groups of M/4 neighbours; the positions of
 each 2x2 cell form four classes, in the order (0,0) (1,1) (0,1) (1,0). In step s, class k codes group (k - s) mod 4:
 every step codes a quarter of the channels at every position, and what earlier steps decoded surrounds it.
-
-Everything below runs on either arithmetic: float32 while training, exact integers after `freeze`.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ...backends.torch_parts import write_step
 from ...model.config import ModelConfig
 from ...model.constants import CLASSES, STEPS, group_of
 from .layers import Add, Blocks, ClassPointwise, Pointwise, depth_to_space
@@ -29,14 +28,6 @@ def select_step(classes: Tensor, step: int) -> Tensor:
     """What a step codes: [4, B, h/2, w/2, C] -> [4, B, h/2, w/2, C/4]. Also for tables [4, 1, 1, 1, C]."""
     size = classes.shape[-1] // 4
     return torch.stack([classes[k].narrow(-1, group_of(k, step) * size, size) for k in range(4)])
-
-
-def write_step(target: Tensor, values: Tensor, step: int) -> None:
-    """Inverse of `select_step` and `to_classes`, in place: values [4, B, h/2, w/2, C/4] into target [B, h, w, C]."""
-    size = values.shape[-1]
-    for k, (row, column) in enumerate(CLASSES):
-        group = target.narrow(-1, group_of(k, step) * size, size)
-        group[:, row::2, column::2].copy_(values[k])
 
 
 def place_step(values: Tensor, step: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Coding without torch, in numpy or by the compiled kernels: the same as with it."""
+"""Coding in numpy, by the compiled kernels and by torch: the same by each."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ import numpy.typing as npt
 import pytest
 
 from cae.bitstream.container import Tile, unpack
-from cae.bitstream.errors import CorruptError, DecodeMismatchError, WeightsError
+from cae.bitstream.errors import CorruptError, DecodeMismatchError
 from cae.codec import select
-from cae.codec.backends import networks as light
+from cae.codec.backends import networks as graph
+from cae.codec.backends import numpy_layers
 from cae.codec.backends.interface import Networks
 from cae.codec.backends.kernels.instructions import levels
-from cae.codec.backends.networks import NUMPY, LightNetworks
-from cae.codec.backends.tensors import analysis
+from cae.codec.backends.networks import NUMPY
 from cae.codec.codec import FileCoder
 from cae.codec.image.picture import Bytes, Picture, read_picture
 from cae.codec.model.arrays import Floats
-from cae.codec.model.weights import find_weights, parse, read_weights
-from cae.codec.select import load_light
+from cae.codec.select import load_on_cpu
 from cae.codec.torch_codec import Codec, load_codec
 
 FILES = json.loads((Path(__file__).parent / "vectors" / "files.json").read_text(encoding="utf-8"))
@@ -39,19 +38,19 @@ def codec() -> Codec:
 
 
 @pytest.fixture(scope="module", params=[NUMPY, *list(levels())[:1]])
-def light_codec(request: pytest.FixtureRequest) -> FileCoder:
+def cpu_codec(request: pytest.FixtureRequest) -> FileCoder:
     """By numpy alone, and by the kernels of the best level; tests/test_native.py compares those of all levels."""
-    return load_light(level=request.param)
+    return load_on_cpu(level=request.param)
 
 
 @pytest.mark.parametrize("case", FILES, ids=lambda case: case["name"])
 @pytest.mark.parametrize("level", [NUMPY, *levels()])
 def test_golden_files(level: str, case: dict[str, str]) -> None:
-    light_codec = load_light(level=level)
+    cpu_codec = load_on_cpu(level=level)
     data = base64.b64decode(case["file"])
-    latents = light_codec.decode_latents(unpack(data))
+    latents = cpu_codec.decode_latents(unpack(data))
     assert hashlib.sha256(latents.tobytes()).hexdigest() == case["latents_sha256"]
-    decoded = light_codec.decode(data)
+    decoded = cpu_codec.decode(data)
     pixels = np.frombuffer(base64.b64decode(case["pixels"]), np.uint8).reshape(decoded.pixels.shape)
     assert np.array_equal(decoded.pixels, pixels)
 
@@ -64,55 +63,53 @@ def test_all_is_float32(codec: Codec, photo: Bytes, monkeypatch: pytest.MonkeyPa
         assert {type(least), type(most)} == {np.float32}
         return clip(x, least, most, **options)
 
-    light_codec = load_light(level=NUMPY)
+    cpu_codec = load_on_cpu(level=NUMPY)
     data = codec.encode(Picture(photo), 90)
-    monkeypatch.setattr(light.np, "clip", strict)
-    assert light_codec.encode(Picture(photo), 90) == data
-    assert np.array_equal(light_codec.decode(data).pixels, codec.decode(data).pixels)
+    monkeypatch.setattr(numpy_layers.np, "clip", strict)
+    assert cpu_codec.encode(Picture(photo), 90) == data
+    assert np.array_equal(cpu_codec.decode(data).pixels, codec.decode(data).pixels)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("quality", "tile"), [(0, 16), (30, 16), (60, 16), (85, 16), (100, 16), (40, 1), (90, 1)])
 def test_the_same_as_torch(
-    codec: Codec, light_codec: FileCoder, photo: Bytes, quality: float, tile: int, monkeypatch: pytest.MonkeyPatch
+    codec: Codec, cpu_codec: FileCoder, photo: Bytes, quality: float, tile: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of photographs and of noise, whose numbers come near the limits; in tiles and windows."""
     monkeypatch.setattr("cae.codec.codec.DEFAULT_TILE", tile)
     noise = np.random.default_rng(1).integers(0, 2, photo.shape, np.uint8) * 255
     for pixels in (photo, noise, np.tile(photo, (1, 6, 1)), photo[..., 0]):
         data = codec.encode(Picture(pixels), quality, effort=2)
-        assert light_codec.encode(Picture(pixels), quality, effort=2) == data
-        assert np.array_equal(light_codec.decode(data).pixels, codec.decode(data).pixels)
+        assert cpu_codec.encode(Picture(pixels), quality, effort=2) == data
+        assert np.array_equal(cpu_codec.decode(data).pixels, codec.decode(data).pixels)
 
 
 @pytest.mark.parametrize("effort", [1, 5])
-def test_many_at_once(codec: Codec, light_codec: FileCoder, photo: Bytes, effort: int) -> None:
+def test_many_at_once(codec: Codec, cpu_codec: FileCoder, photo: Bytes, effort: int) -> None:
     pictures = [Picture(photo[top : top + 60]) for top in (0, 30, 60)]
-    data = light_codec.encode_many(pictures, 70, effort=effort)
+    data = cpu_codec.encode_many(pictures, 70, effort=effort)
     assert data == [codec.encode(picture, 70, effort=effort) for picture in pictures]
-    for decoded, file in zip(light_codec.decode_many(data), data, strict=True):
+    for decoded, file in zip(cpu_codec.decode_many(data), data, strict=True):
         assert np.array_equal(decoded.pixels, codec.decode(file).pixels)
 
 
-def test_the_largest_latents(
-    codec: Codec, light_codec: FileCoder, photo: Bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_largest_latents(codec: Codec, cpu_codec: FileCoder, photo: Bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Far beyond any picture's: everything that is limited is, and symbols escape."""
-    for networks in (codec.coder.networks, light_codec.coder.networks):
+    for networks in (codec.coder.networks, cpu_codec.coder.networks):
         analyse = networks.analyse
         monkeypatch.setattr(networks, "analyse", lambda x, row, analyse=analyse: analyse(x, row) * 40)
     for quality in (10, 90):
         data = codec.encode(read_picture(photo), quality, effort=1)
-        assert light_codec.encode(read_picture(photo), quality, effort=1) == data
-        assert np.array_equal(light_codec.decode_latents(unpack(data)), codec.decode_latents(unpack(data)))
-        assert np.array_equal(light_codec.decode(data).pixels, codec.decode(data).pixels)
+        assert cpu_codec.encode(read_picture(photo), quality, effort=1) == data
+        assert np.array_equal(cpu_codec.decode_latents(unpack(data)), codec.decode_latents(unpack(data)))
+        assert np.array_equal(cpu_codec.decode(data).pixels, codec.decode(data).pixels)
 
 
 @pytest.mark.parametrize("row", [0, 128, 255])
-def test_networks_agree_on_any_numbers(codec: Codec, light_codec: FileCoder, row: int) -> None:
+def test_networks_agree_on_any_numbers(codec: Codec, cpu_codec: FileCoder, row: int) -> None:
     """With symbols and hyper-latents from 0 to what only a damaged file has."""
-    torchs, lights = codec.coder.networks, light_codec.coder.networks
-    z = np.random.default_rng(8).integers(-200, 201, (1, 3, 4, lights.hyper_scale_indices.shape[1]), np.int32)
+    by_torch, networks = codec.coder.networks, cpu_codec.coder.networks
+    z = np.random.default_rng(8).integers(-200, 201, (1, 3, 4, networks.hyper_scale_indices.shape[1]), np.int32)
 
     def run(networks: Networks) -> list[npt.NDArray[Any]]:
         rng = np.random.default_rng(9)
@@ -126,20 +123,19 @@ def test_networks_agree_on_any_numbers(codec: Codec, light_codec: FileCoder, row
         latents = networks.run_context_steps(z, row, resolve)
         return [*seen, latents, networks.synthesise(latents, row)]
 
-    for one, other in zip(run(torchs), run(lights), strict=True):
+    for one, other in zip(run(by_torch), run(networks), strict=True):
         assert np.array_equal(one, other)
 
 
 def test_positions_where_the_analysis_runs_away(
-    codec: Codec, light_codec: FileCoder, photo: Bytes, monkeypatch: pytest.MonkeyPatch
+    codec: Codec, cpu_codec: FileCoder, photo: Bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They get the linear transform's latents, the others stay as they were."""
     images = np.ascontiguousarray(photo[None, :112, :192])
 
     def latents(limit: float) -> Floats:
-        monkeypatch.setattr(light, "RUNAWAY", limit)
-        monkeypatch.setattr(analysis, "RUNAWAY", limit)
-        y = light_codec.coder.networks.analyse(images, 100)
+        monkeypatch.setattr(graph, "RUNAWAY", limit)
+        y = cpu_codec.coder.networks.analyse(images, 100)
         assert np.array_equal(y, codec.coder.networks.analyse(images, 100))
         return y
 
@@ -151,42 +147,22 @@ def test_positions_where_the_analysis_runs_away(
     assert np.array_equal(latents(limit * 1.0001), np.where(away[..., None], linear, full))
 
 
-def test_parts_and_reductions(codec: Codec, light_codec: FileCoder, photo: Bytes) -> None:
+def test_parts_and_reductions(codec: Codec, cpu_codec: FileCoder, photo: Bytes) -> None:
     data = codec.encode(read_picture(photo), 50, effort=1)
     for options in ({"region": (30, 20, 50, 40)}, {"scale": 4}):
         given: dict[str, Any] = options
-        assert np.array_equal(light_codec.decode(data, **given).pixels, codec.decode(data, **given).pixels)
+        assert np.array_equal(cpu_codec.decode(data, **given).pixels, codec.decode(data, **given).pixels)
 
 
-def test_damage(codec: Codec, light_codec: FileCoder, photo: Bytes) -> None:
+def test_damage(codec: Codec, cpu_codec: FileCoder, photo: Bytes) -> None:
     data = codec.encode(read_picture(photo), 50, effort=1)
     (tile,) = unpack(data).tiles
     height, width = -(-photo.shape[0] // 64) * 4, -(-photo.shape[1] // 64) * 4
     row = unpack(data).header.rate_index
     with pytest.raises(DecodeMismatchError):
-        light_codec.coder.latents(Tile(tile.payload, tile.latents_checksum ^ 1), height, width, row)
+        cpu_codec.coder.latents(Tile(tile.payload, tile.latents_checksum ^ 1), height, width, row)
     with pytest.raises(CorruptError):
-        light_codec.coder.latents(Tile(tile.payload[:-9], tile.latents_checksum), height, width, row)
-
-
-@pytest.mark.parametrize("level", [NUMPY, *levels()])
-def test_bad_weights(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = find_weights()
-    config, tensors = parse(read_weights(weights), "weights")
-    name = "pixels.blocks_8.0.mix"
-    for change in (
-        {f"{name}.weight": np.full_like(tensors[f"{name}.weight"], 127), f"{name}.bias": np.full(128, 2**24, np.int32)},
-        {f"{name}.multiplier": np.full(128, 0.3, np.float32)},
-        {f"{name}.weight": np.where(tensors[f"{name}.weight"] == 127, -128, tensors[f"{name}.weight"]).astype(np.int8)},
-    ):
-        networks = LightNetworks(config, {**tensors, **change}, levels().get(level))
-        with pytest.raises(WeightsError, match="too large for exact"):
-            networks.synthesise(np.zeros((1, 4, 4, config.latent_channels), np.int32), 100)
-    monkeypatch.setattr(light, "parse", lambda *_: (config, {}))
-    select._load_light.cache_clear()
-    with pytest.raises(WeightsError, match="does not hold the tensors"):
-        load_light(weights.fingerprint, level)
-    select._load_light.cache_clear()
+        cpu_codec.coder.latents(Tile(tile.payload[:-9], tile.latents_checksum), height, width, row)
 
 
 @pytest.mark.skipif(not shutil.which("cc") or sys.platform == "win32", reason="no C compiler")

@@ -1,1 +1,0 @@
-"""The integer networks in torch, to code by on a GPU."""
