@@ -51,7 +51,8 @@ def make(folder: Path) -> None:
         template_directory=Path(__file__).parent / "templates",
     )
     pdoc.render.env.filters["name_parameters"] = name_parameters
-    rooms = [name for name in modules() if name.count(".") < 2]
+    # What a package names in __all__ comes with it.
+    rooms = [name for name in modules() if name.count(".") < 2 and name.removeprefix("cae.") not in cae.__all__]
     with (
         warnings.catch_warnings(),
         # Types go through the one, the values of aliases through the other.

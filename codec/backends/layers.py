@@ -82,8 +82,8 @@ class Layers(Protocol[Array]):
         """One of bytes by weights of 16 bits: two exact sums, what they add up to is rounded."""
 
     def blocks(self, name: str, x: Array, count: int) -> Array:
-        """A row of blocks, on contiguous activations, in place. Rectifiers need no pass of their own: operands begin at
-        0. Gates are from 0 to 6."""
+        """A row of blocks, on contiguous activations, in place. Rectifiers need no pass of their own, since operands
+        begin at 0; gates are from 0 to 6."""
 
     def parameters(self, name: str, x: Array, sigmas: list[Array], log_sigmas: list[Array]) -> tuple[Array, Array]:
         """The last layer of a step of the prior, for each class of positions: activations -> means in sixteenths of a

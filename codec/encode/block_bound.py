@@ -24,7 +24,7 @@ Mask = npt.NDArray[np.bool_]
 ALWAYS = 16.0
 """Mean squared error in levels of 8 bits that a block may have at any rate: four levels."""
 
-OF_RATE = 1 / 32
+OF_RATE = 1 / 16
 """Of the mean squared error that is optimal at high rates where the slope of D(R) is -1 / lambda, 3 / (2 ln 2 lambda),
 so much may be added. At low rates blocks have less than that, since most of what they could show is skipped."""
 
@@ -32,10 +32,11 @@ OF_VARIANCE = 4.0
 """So much of what the block varies around its mean colour may be added: an error twice as large as what there is to
 see."""
 
-STRENGTHS = (3.0, 8.0)
-"""Standard deviations of the latents that hyper-latents are made to announce, one after the other."""
+PUTTING_RIGHT = ((0.0, 64.0), (3.0, 1.0), (8.0, 1.0), (3.0, 64.0), (8.0, 64.0))
+"""What is tried, one after the other: how many standard deviations of the latents hyper-latents are made to announce,
+where 0 leaves them as they are, and how much more errors count against bits than at this rate."""
 
-PUTTING_RIGHT = 5
+ROUNDS_OF_EACH = 5
 """So many times what is broken then is added to what is put right: features reach beyond a hyper-latent's area."""
 
 STRONGEST = 4
@@ -62,15 +63,16 @@ def bound(original: Pixels, least: float) -> npt.NDArray[np.float64]:
     return least + OF_VARIANCE * variance
 
 
-def broken(networks: Networks, rate_index: int, original: Pixels, shown: Pixels) -> Mask:
-    """Blocks that are beyond their bound. original, shown: uint8 [B, 16h, 16w, 3], what pads them the same in both."""
+def excess(networks: Networks, rate_index: int, original: Pixels, shown: Pixels) -> npt.NDArray[np.float64]:
+    """Each block's error over its bound, above 1 where it is broken, and 0 where it is below `floor`: float64
+    [B, h, w]. original, shown: uint8 [B, 16h, 16w, 3], what pads them the same in both."""
     images, height, width, _ = original.shape
     squares = np.subtract(shown, original, dtype=np.float32)
     np.square(squares, out=squares)
     # Sums of 16 squares are below 2^24, so exact in float32.
     columns = squares.reshape(images, height // PATCH, PATCH, 3 * width).sum(axis=2)
     blocks = columns.reshape(images, height // PATCH, width // PATCH, 3 * PATCH).sum(axis=-1, dtype=np.float64)
-    return _beyond(original, blocks / SAMPLES, floor(networks, rate_index))
+    return _over_bound(original, blocks / SAMPLES, floor(networks, rate_index))
 
 
 def suspected(networks: Networks, rate_index: int, original: Pixels, y: Floats, decoded: Latents) -> Mask:
@@ -86,16 +88,16 @@ def suspected(networks: Networks, rate_index: int, original: Pixels, y: Floats, 
     bits = np.rint(cost).sum(axis=-1, dtype=np.float64) / FRACTION
     # A pixel's squared error, a mean over its colours, is worth `rate_weight` bits.
     errors = bits / (PATCH**2 * float(networks.rate_weight[rate_index]))
-    return _beyond(original, errors, floor(networks, rate_index))
+    return _over_bound(original, errors, floor(networks, rate_index)) > 1
 
 
-def _beyond(original: Pixels, errors: npt.NDArray[np.float64], least: float) -> Mask:
-    found: Mask = errors > least
-    if found.any():
+def _over_bound(original: Pixels, errors: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.float64]:
+    ratios, above = np.zeros_like(errors), errors > least
+    if above.any():
         images, h, w = errors.shape
         blocks = original.reshape(images, h, PATCH, w, PATCH, 3).swapaxes(2, 3)
-        found[found] = errors[found] > bound(blocks[found], least)
-    return found
+        ratios[above] = errors[above] / bound(blocks[above], least)
+    return ratios
 
 
 def put_right(
@@ -113,6 +115,8 @@ def put_right(
     _, h, w = mask.shape
     cells: Mask = np.asarray(mask.reshape(1, h // 4, 4, w // 4, 4).any(axis=(2, 4)))
     linear = np.where(mask[..., None], coder.networks.analyse_linear(original), y)
+    if not strength:
+        return linear, z
     return linear, np.where(cells[..., None], _busy_hyper_latents(coder.networks, rate_index, strength), z)
 
 

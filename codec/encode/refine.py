@@ -23,7 +23,7 @@ from ..model.rate import rate_of
 from ..options import ROUNDS
 from ..tile.coder import TileCoder
 from .analysis_windows import analyse, cut
-from .block_bound import PUTTING_RIGHT, STRENGTHS, broken, put_right, suspected
+from .block_bound import PUTTING_RIGHT, ROUNDS_OF_EACH, excess, put_right, suspected
 
 LUMA_SHARE = 0.8
 """Of the luma's error in the distortion, beside that of RGB, as in training."""
@@ -76,10 +76,10 @@ class TileTrials:
         self.original = self._around[:, *self._blocks]
         """Its pixels, uint8 [B, 16h, 16w, 3]."""
 
-    def code(self, y: Floats, z: npt.NDArray[np.int32], images: slice = slice(None)) -> list[Coded]:
-        """Some of the images, all of them by default, from latents and hyper-latents."""
+    def code(self, y: Floats, z: npt.NDArray[np.int32], images: slice = slice(None), weight: float = 1) -> list[Coded]:
+        """Some of the images, all of them by default, from latents and hyper-latents. weight: of `quantise`."""
         networks, rate_index = self.coder.networks, self.rate_index
-        steps, decoded = self.coder.quantise(y, rate_index, z)
+        steps, decoded = self.coder.quantise(y, rate_index, z, weight)
         tiles = self.coder.encode(steps, decoded)
         self._latents[images, *self._place] = decoded
         shown = networks.synthesise(self._latents[images], rate_index)
@@ -147,19 +147,19 @@ def _within_bound(trials: TileTrials, index: int, coded: Coded) -> Coded:
     """The tile of one image, its broken blocks put right, as far as something does."""
     networks, rate_index, image = trials.coder.networks, trials.rate_index, slice(index, index + 1)
     original = trials.original[image]
-    mask = broken(networks, rate_index, original, coded.shown[None])
-    best, least = coded, int(mask.sum())
-    for strength in STRENGTHS if least else ():
-        wrong = mask
-        for _ in range(PUTTING_RIGHT):
+    over = excess(networks, rate_index, original, coded.shown[None])
+    best, least = coded, over.max()
+    for strength, weight in PUTTING_RIGHT if least > 1 else ():
+        wrong = over > 1
+        for _ in range(ROUNDS_OF_EACH):
             trial = put_right(trials.coder, rate_index, original, coded.y[None], coded.z[None], wrong, strength)
-            (other,) = trials.code(*trial, image)
-            left = broken(networks, rate_index, original, other.shown[None])
-            if left.sum() < least:
-                best, least = other, int(left.sum())
-            if not least:
+            (other,) = trials.code(*trial, image, weight)
+            left = excess(networks, rate_index, original, other.shown[None])
+            if left.max() < least:
+                best, least = other, left.max()
+            if least <= 1:
                 return best
-            if not (left & ~wrong).any():
+            if not ((left > 1) & ~wrong).any():
                 break
-            wrong = wrong | left
+            wrong = wrong | (left > 1)
     return best

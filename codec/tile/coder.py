@@ -45,18 +45,24 @@ class TileCoder:
         self.tables = networks.probabilities
         self._costs = rounding_costs(self.tables)
 
-    def quantise(self, y: Floats, rate_index: int, z: Symbols | None = None) -> tuple[list[list[Step]], Latents]:
+    def quantise(
+        self, y: Floats, rate_index: int, z: Symbols | None = None, weight: float = 1
+    ) -> tuple[list[list[Step]], Latents]:
         """Latents, float32 [B, h, w, M] in standard deviations -> for each tile the steps to be coded, hyper-latents
         first, without symbols that are 0 by their scale; and what will be decoded: int32 [B, h, w, M] in sixteenths of
         a step.
 
-        z: hyper-latents, int32 [B, h/4, w/4, Z], if not those of these latents.
+        z: hyper-latents, int32 [B, h/4, w/4, Z], if not those of these latents. weight: what errors count, against
+        bits; much more than 1 is rounding to the nearest.
         """
         networks = self.networks
         z = networks.analyse_hyper(y, rate_index) if z is None else z
         hyper = zip(z, self._hyper_scale_indices(z.shape, rate_index), strict=True)
         steps = [[(symbols.ravel(), scale_indices.ravel())] for symbols, scale_indices in hyper]
-        sigma_in_steps, rd_weight = networks.sigma_in_steps[rate_index], networks.rd_weight[rate_index]
+        sigma_in_steps, rd_weight = (
+            networks.sigma_in_steps[rate_index],
+            networks.rd_weight[rate_index] * np.float32(weight),
+        )
 
         def resolve(step: int, means: Floats, scale_indices: ScaleIndices) -> Symbols:
             symbols = networks.round_latents(self._costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)

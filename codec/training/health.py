@@ -65,12 +65,11 @@ def named_blocks(model: CompressionModel) -> dict[str, DepthwiseBlock]:
 def examine(model: CompressionModel, crops: Sequence[Pixels]) -> dict[str, BlockHealth]:
     """Each block by name, on crops uint8 [S, S, 3] at several rates."""
     watches = {name: _Watch(block) for name, block in named_blocks(model).items()}
-    training, device = model.training, model.sigma.device
+    training, t = model.training, torch.tensor(RATES, device=model.sigma.device)
     model.eval()
     for crop in crops:
-        x = torch.tensor(crop)[None].to(device).float() / 255 - 0.5
-        for t in RATES:
-            model(x, torch.tensor([t], device=device))
+        x = torch.tensor(crop).to(t.device).float() / 255 - 0.5
+        model(x.expand(len(t), -1, -1, -1), t)
     model.train(training)
     return {name: watch.finish() for name, watch in watches.items()}
 

@@ -41,7 +41,7 @@ REPORT_SECONDS = 10.0
 LOADER_THREADS = {"cpu": 1, "cuda": 8}
 """A CPU needs its cores for the training itself; one thread makes crops many times faster than two cores use them."""
 
-RANGE_CROPS = 32
+RANGE_CROPS = 16
 """What ranges of activations are set by, where the weights to begin with have none."""
 
 HEALTH_STEPS, HEALTH_CROPS = 1000, 8

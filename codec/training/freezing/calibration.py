@@ -137,11 +137,10 @@ def _run(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]], hooks:
     """The model on each crop at several rates, then without the hooks."""
     training = model.training
     model.eval()
-    device = model.sigma.device
+    t = torch.tensor(RATES, device=model.sigma.device)
     for crop in crops:
-        x = torch.tensor(crop)[None].to(device).float() / 255 - 0.5
-        for t in RATES:
-            model(x, torch.tensor([t], device=device))
+        x = torch.tensor(crop).to(t.device).float() / 255 - 0.5
+        model(x.expand(len(t), -1, -1, -1), t)
     for hook in hooks:
         hook.remove()
     model.train(training)
