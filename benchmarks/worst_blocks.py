@@ -16,7 +16,7 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from cae.codec.encode.block_bound import bound, floor
+from cae.codec.encode.block_bound import excess
 from cae.codec.image.picture import Picture, read_picture, to_rgb
 from cae.codec.model.arrays import Pixels
 from cae.codec.model.rate import rate_index_of
@@ -94,11 +94,7 @@ def main(folders: tuple[Path, ...], blocks: int, seed: int, effort: int | None) 
             break
         quality, own = float(random.integers(0, 101)), effort or 1 + number // 4 % 4
         shown = codec.decode(codec.encode(Picture(pixels), quality, effort=own)).pixels
-        squares = np.square(shown.astype(np.float64) - pixels)
-        errors = squares.reshape(SIDE // 16, 16, SIDE // 16, 16, 3).mean(axis=(1, 3, 4))
-        cells = pixels.reshape(SIDE // 16, 16, SIDE // 16, 16, 3).swapaxes(1, 2).reshape(-1, 16, 16, 3)
-        least = floor(codec.coder.networks, rate_index_of(quality))
-        ratios = errors / bound(cells, least).reshape(errors.shape)
+        ratios = excess(codec.coder.networks, rate_index_of(quality), pixels[None], shown[None])[0]
         done += ratios.size
         beyond += int((ratios > 1).sum())
         top, left = np.unravel_index(ratios.argmax(), ratios.shape)

@@ -141,6 +141,28 @@ def test_what_the_hyper_latents_hide_is_put_right(
     assert over_bound(codec, 26, picture, shown) > 2
 
 
+def test_what_is_put_right_beside_others_leaves_them_as_they_are(
+    codec: FileCoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of pictures that go through the networks together, each becomes the file that it becomes alone."""
+    first, second = (np.full((64, 64, 3), colour, np.uint8) for colour in ((19, 255, 14), (128, 128, 128)))
+    usual = codec.encode(Picture(second), 10, effort=1)
+
+    def only_the_first(*arguments: Any) -> npt.NDArray[np.bool_]:
+        return (arguments[2] == first).all(axis=(1, 2, 3))[:, None, None] & np.ones((1, 4, 4), bool)
+
+    monkeypatch.setattr(refine, "suspected", only_the_first)
+    # Whatever is looked at is beyond its bound, and nothing helps but what comes last.
+    monkeypatch.setattr(refine, "excess", lambda _, __, original, ___: np.full((1, 4, 4), 2.0))
+    codings: list[int] = []
+    put_right = refine.put_right
+    monkeypatch.setattr(refine, "put_right", lambda *given: codings.append(len(given[2])) or put_right(*given))
+    files = codec.encode_many([Picture(first), Picture(second)], 10, effort=1)
+    assert files[1] == usual
+    assert set(codings) == {1}
+    assert len(codings) == len(refine.PUTTING_RIGHT)
+
+
 def test_ordinary_pictures_are_looked_at_once(codec: FileCoder, monkeypatch: pytest.MonkeyPatch) -> None:
     """No other coding than without a bound, and the same file."""
     photo = np.ascontiguousarray(skimage.data.astronaut()[:256, :256])  # type: ignore[no-untyped-call]

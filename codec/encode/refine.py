@@ -110,12 +110,19 @@ def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rec
     the best of an image's rounds, by bits + lambda * squared error, with blocks put right that are beyond their bound
     (block_bound.py)."""
     rounds = ROUNDS[effort - 1]
-    if not rounds:
-        y = analyse(coder.networks, images, header.rate_index, area)
-        steps, decoded = coder.quantise(y, header.rate_index)
-        original = cut(images, area)
-        if not suspected(coder.networks, header.rate_index, original, y, decoded).any():
-            return coder.encode(steps, decoded)
+    if rounds:
+        return _looked_at(coder, images, header, area, rounds)
+    y = analyse(coder.networks, images, header.rate_index, area)
+    steps, decoded = coder.quantise(y, header.rate_index)
+    tiles = coder.encode(steps, decoded)
+    wrong = suspected(coder.networks, header.rate_index, cut(images, area), y, decoded)
+    # Each by itself, so that an image becomes the same file whatever goes through the networks with it.
+    for index in map(int, np.flatnonzero(wrong.any(axis=(1, 2)))):
+        (tiles[index],) = _looked_at(coder, [images[index]], header, area, rounds)
+    return tiles
+
+
+def _looked_at(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, rounds: int) -> list[Tile]:
     trials = TileTrials(coder, images, header, area)
     best = _refined(trials, rounds)
     return [_within_bound(trials, index, coded).tile for index, coded in enumerate(best)]

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ...bitstream.errors import WeightsError
 from ..encode.analysis_windows import analyse
+from ..evaluation.blocks import block_means
 from ..model.arrays import Pixels
 from ..model.config import PATCH
 from ..model.rate import rate_of
@@ -74,9 +74,9 @@ def worst_blocks(model: CompressionModel, coder: TileCoder, crops: Sequence[Pixe
     for index, crop in enumerate(crops):
         for row in ROWS:
             x = torch.tensor(crop)[None].float() / 255 - 0.5
-            floating = (255 * model(x, torch.tensor([rate_of(row)])).x[0] + 127.5).round().clamp(0, 255).numpy()
+            floating = (255 * model(x, torch.tensor([rate_of(row)])).x[0] + 127.5).round().clamp(0, 255).byte().numpy()
             _, latents = coder.quantise(analyse(coder.networks, [crop], row), row)
-            errors = [block_errors(crop, shown) for shown in (floating, coder.pixels(latents[0], row))]
+            errors = [block_means(crop, shown) for shown in (floating, coder.pixels(latents[0], row))]
             for top, left in np.ndindex(errors[0].shape):
                 own = (float(error[top, left]) for error in errors)
                 blocks.append(Block(index, row, PATCH * top, PATCH * left, *own))
@@ -99,14 +99,6 @@ def largest_bits(model: CompressionModel, coder: TileCoder, crops: Sequence[Pixe
         ]
         ratios.append(bits[0] / bits[1])
     return max(ratios)
-
-
-def block_errors(original: Pixels, shown: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Mean squared error of each block of 16x16 pixels: [S, S, 3] each -> float64 [S/16, S/16]."""
-    side = len(original) // PATCH
-    squares = np.square(shown.astype(np.float64) - original)
-    errors: npt.NDArray[np.float64] = squares.reshape(side, PATCH, side, PATCH, 3).mean(axis=(1, 3, 4))
-    return errors
 
 
 def check(model: CompressionModel, coder: TileCoder, crops: Sequence[Pixels]) -> list[str]:

@@ -14,6 +14,7 @@ import torch
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
 from ..image.picture import read_picture
+from ..machine.files import write_file
 from ..model.arrays import Pixels
 from ..model.config import ModelConfig
 from ..model.integer_weights import parse_integers
@@ -73,8 +74,8 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> list[str]:
     if older:
         manifest["older"] = older
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, content)
-    _write(path.parent / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
+    write_file(path, content)
+    write_file(path.parent / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
     return lines
 
 
@@ -141,10 +142,3 @@ def self_test(codec: Codec, name: str, crops: Sequence[Pixels]) -> None:
             raise WeightsError(f"{name} does not decode exactly: {error}") from error
         finally:
             torch.set_num_threads(threads)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """By way of a file beside it, so that it is never half-written."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_bytes(content)
-    temporary.replace(path)
