@@ -79,6 +79,11 @@ DECAY_MINUTES = 60.0
 @click.option(
     "--compile", "compiled", is_flag=True, help="Compile the model with torch.compile: slow to start, faster."
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["bfloat16", "float32"]),
+    help="Of the networks; by default the one that the processor is faster in.",
+)
 @click.option("--overfit-check", is_flag=True, help="Only see whether the model can learn a single batch by heart.")
 @options.training_device
 @options.threads
@@ -96,6 +101,7 @@ def train(
     patience: int | None,
     split: int | None,
     compiled: bool,
+    precision: str | None,
     overfit_check: bool,
     device: str,
     threads: int | None,
@@ -111,6 +117,7 @@ def train(
     from ..codec.model.config import ModelConfig
     from ..codec.training import overfit, recipe, release, state
     from ..codec.training.loop import Trainer
+    from ..codec.training.precision import PRECISIONS
     from ..codec.training.team import Team
     from ..codec.training.validate import Selection, Validation
 
@@ -155,6 +162,7 @@ def train(
             selection=selection,
             part_bytes=part_bytes,
             compiled=compiled,
+            precision=PRECISIONS[precision] if precision else None,
         )
         if overfit_check:
             first, last = overfit.check(trainer)

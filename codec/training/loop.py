@@ -27,6 +27,7 @@ from .grow import grow
 from .loss import Loss, rate_distortion
 from .model.model import CompressionModel
 from .optimizer import make_optimizers, set_learning_rate
+from .precision import fastest, name
 from .recipe import DECAY, Position, Recipe, stored
 from .signals import StopSignals
 from .team import Team
@@ -67,11 +68,14 @@ class Trainer:
         selection: Selection | None = None,
         part_bytes: int = state.UNSPLIT,
         compiled: bool = False,
+        precision: torch.dtype | None = None,
     ) -> None:
         """`start`: weights to begin with, which grow to the configuration, and `origin`: what the manifest is to say of
         them. A run that is in the folder already is continued; InputError if its recipe is another than the one given.
-        With `selection`, the averaged weights are evaluated as the run goes on.
+        With `selection`, the averaged weights are evaluated as the run goes on. Without `precision`, the one that the
+        device is faster in is measured.
         """
+        self.precision = precision or fastest(team.device)
         self.recipe, self.run, self.team, self.part_bytes = recipe, run, team, part_bytes
         self.source = CropSource(data, smallest=recipe.largest_crop, drawn=recipe.drawn, changed=recipe.changed)
         self.step, self.seconds, self.position = 0, 0.0, Position()
@@ -102,7 +106,7 @@ class Trainer:
         random = np.random.default_rng(recipe.seed)
         self.examined = [self.source.crop(recipe.largest_crop, random) for _ in range(HEALTH_CROPS)]
         self.names: dict[Tensor, str] = {value: name for name, value in self.model.named_parameters()}
-        self.optimizers = make_optimizers(self.model, recipe.optimizer)
+        self.optimizers = make_optimizers(self.model, recipe.optimizer, self.precision)
         if found is not None:
             self._resume(found)
 
@@ -111,7 +115,8 @@ class Trainer:
         last state is saved. Returns the signal that stopped it, or 0.
         """
         self.model.train()
-        tell(f"{len(self.source)} images, {sum(p.numel() for p in self.names):,} parameters", 0.0)
+        parameters = sum(p.numel() for p in self.names)
+        tell(f"{len(self.source)} images, {parameters:,} parameters, {name(self.precision)}", 0.0)
         if not self.step:
             self._examine(tell)
         means = report.Means()
@@ -181,7 +186,7 @@ class Trainer:
         # Evenly spread over the batch with a common random shift: less noise than independent draws.
         t = (torch.arange(len(x), device=device) + torch.rand(1, device=device)) / len(x)
         set_learning_rate(self.optimizers, self.position.learning_rate(self.recipe))
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16):
             out = self.forward(x, t)
         recipe = self.recipe
         loss = rate_distortion(self.model, x, t, out, ms_ssim=recipe.ms_ssim, luma=recipe.luma, borders=recipe.borders)
@@ -243,7 +248,7 @@ class Trainer:
     def record(self) -> dict[str, Any]:
         """How the weights were made, for checkpoints and the manifest."""
         device = self.team.device
-        name = (
+        processor = (
             torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
         )
         return {
@@ -253,7 +258,8 @@ class Trainer:
             "images": len(self.source),
             "step": self.step,
             "seconds": self.seconds,
-            "device": name if self.team.size == 1 else f"{self.team.size} x {name}",
+            "precision": name(self.precision),
+            "device": processor if self.team.size == 1 else f"{self.team.size} x {processor}",
             "origin": self.origin,
         }
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from ...bitstream.errors import InputError
 from .model.layers import RANGES, Pointwise
 from .model.model import CompressionModel
+from .muon import Muon
 from .recipe import ADAMW, MUON
 
 LINEAR_RATE = 0.05
@@ -21,12 +21,9 @@ WEIGHT_DECAY = 0.1
 and activations in directions that the loss does not feel only grow."""
 
 
-def make_optimizers(model: CompressionModel, kind: str) -> list[torch.optim.Optimizer]:
-    """AdamW over groups of parameters, each with its `share` of the learning rate; where `kind` is MUON, Muon (Jordan
-    and others 2024) besides, for the matrices of the networks, with updates as large as AdamW's.
-
-    Raises InputError where this torch has no Muon.
-    """
+def make_optimizers(model: CompressionModel, kind: str, precision: torch.dtype) -> list[torch.optim.Optimizer]:
+    """AdamW over groups of parameters, each with its `share` of the learning rate; where `kind` is MUON, Muon besides,
+    for the matrices of the networks, calculating in `precision`."""
     linear = [*model.analysis.linear.parameters(), *model.synthesis.linear.parameters()]
     tables = [value for name, value in model.named_parameters() if name.endswith(("knots", *RANGES))]
     slow = set(linear)
@@ -40,10 +37,8 @@ def make_optimizers(model: CompressionModel, kind: str) -> list[torch.optim.Opti
     adamw = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     if kind == ADAMW:
         return [adamw]
-    if not hasattr(torch.optim, "Muon"):
-        raise InputError(f"the recipe asks for Muon, which torch has from version 2.9 on, not {torch.__version__}")
     group = {"params": matrices, "share": 1.0}
-    return [adamw, torch.optim.Muon([group], weight_decay=WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw")]
+    return [adamw, Muon([group], weight_decay=WEIGHT_DECAY, precision=precision)]
 
 
 def set_learning_rate(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> None:

@@ -58,8 +58,7 @@ class Validation:
         points: list[list[Point]] = [[] for _ in RATES]
         for image in self._images:
             x = (torch.from_numpy(image.copy()).to(device).float() / 255 - 0.5).expand(len(t), -1, -1, -1)
-            with torch.autocast(device.type, torch.bfloat16):
-                out = model(x, t)
+            out = model(x, t)
             mse = (out.x.float().clamp(-0.5, 0.5) - x).square().mean((1, 2, 3)).clamp(min=1e-10)
             bpp = (out.bits_y + out.bits_z) / image[..., 0].size
             for index, point in enumerate(zip(bpp.tolist(), (-10 * mse.log10()).tolist(), strict=True)):
