@@ -441,6 +441,10 @@ def test_jumps_at_the_borders_of_blocks_weigh_where_it_is_smooth() -> None:
     assert jumps(smooth, inside.expand(1, 64, 64, 3)) == pytest.approx(0, abs=1e-6)
     assert jumps(smooth, torch.full_like(smooth, 0.01)) == pytest.approx(0, abs=1e-6)
     assert 0 <= jumps(busy, steps.expand(1, 64, 64, 3)) < 0.05 * at_borders
+    # Noise of 0.01 is a squared error like that of a step of 0.01, but a jump of sqrt(2 / 8) of one.
+    noise = 0.01 * torch.randn(smooth.shape, generator=torch.Generator().manual_seed(1)).mean(-1, keepdim=True)
+    noise *= 3**0.5
+    assert 0.5 < jumps(smooth, noise.expand(1, 64, 64, 3)) / (2 * 7 / 64 * 2 / 8 * weight) < 1.5
 
 
 @pytest.mark.slow
