@@ -60,3 +60,17 @@ def test_the_picture_names_modules_that_are_there() -> None:
     assert len(names) > 20
     places = {path.as_posix() for room in (CODEC, ROOT / "bitstream") for path in (room, *room.rglob("*"))}
     assert [name for name in names if not any(place.endswith(f"/{name.rstrip('/')}") for place in places)] == []
+
+
+def test_where_to_add_names_what_is_there() -> None:
+    """Of each row every file exists, and every name is in one of the files that the row names."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8").split("## Where to add")[1]
+    modules = [path for path in ROOT.rglob("*") if path.is_file() and not {"build", ".venv"} & set(path.parts)]
+    for row in text.splitlines():
+        quoted = re.findall("`([^`*]+)`", row)
+        files = [name for name in (*quoted, *re.findall(r"[\w/-]+\.(?:toml|md)", row)) if re.search(r"\.\w+$|/$", name)]
+        found = {name: [path for path in modules if f"/{name}" in path.as_posix()] for name in files}
+        assert [name for name in files if not found[name]] == [], row
+        content = "".join(path.read_text(encoding="utf-8") for paths in found.values() for path in paths[:20])
+        names = [name for name in quoted if re.fullmatch(r"[A-Za-z_]\w*", name)]
+        assert [name for name in names if not re.search(rf"\b{name}\b", content)] == [], row
