@@ -24,7 +24,6 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cae.bitstream.container import DEFAULT_TILE, tile_rectangles, unpack
-from cae.bitstream.entropy import StepDecoder, encode_steps
 from cae.codec.backends.kernels.instructions import levels
 from cae.codec.backends.torch_parts import pointwise
 from cae.codec.codec import FileCoder
@@ -116,7 +115,7 @@ def parts_of(codec: FileCoder, picture: Picture, quality: float) -> dict[str, Ca
     coder.decode(container.tiles, rectangle.height, rectangle.width, row, lambda s, _: symbols.append(s))
 
     def entropy() -> None:
-        decoder = StepDecoder(coder.tables, container.tiles[0].payload)
+        decoder = coder.networks.step_decoder(container.tiles[0].payload)
         for _, rows in steps:
             decoder.decode(rows)
 
@@ -130,7 +129,7 @@ def parts_of(codec: FileCoder, picture: Picture, quality: float) -> dict[str, Ca
         "encode, effort 1": lambda: codec.encode(picture, quality, effort=1),
         "  analysis": lambda: analyse(coder.networks, [picture.pixels], row),
         "  quantisation": lambda: coder.quantise(y, row),
-        "  entropy coding": lambda: encode_steps(coder.tables, steps),
+        "  entropy coding": lambda: coder.networks.encode_steps(steps),
         "encode, effort 2": lambda: codec.encode(picture, quality, effort=2),
     }
 

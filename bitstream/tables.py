@@ -6,7 +6,6 @@ They are never computed from floating point while coding, so that every device r
 import math
 from typing import Any
 
-import constriction
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,7 +59,7 @@ class ProbabilityTables:
         self.are_coded.flags.writeable = False
         self._starts = ends - sizes
         self._ends = ends
-        self._models: list[Any] = [None] * len(widths)
+        self._sums: list[list[int]] = [[]] * len(widths)
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -70,11 +69,11 @@ class ProbabilityTables:
         """The counts of one row, int32 [2K + 2]; empty for a skip row."""
         return self.counts[self._starts[row] : self._ends[row]]
 
-    def model(self, row: int) -> Any:
-        """The coder's model of a row that is not a skip row; built once."""
-        if self._models[row] is None:
-            self._models[row] = exact_model(self.row(row) * (1 << 8))
-        return self._models[row]
+    def sums(self, row: int) -> list[int]:
+        """The sums of a row's counts, from 0 to TOTAL: 2K + 3 numbers. Empty for a skip row."""
+        if self.half_widths[row] and not self._sums[row]:
+            self._sums[row] = [0, *np.cumsum(self.row(row)).tolist()]
+        return self._sums[row]
 
     def cost_in_bits(self, symbols: NDArray[np.int32], rows: NDArray[np.uint8]) -> float:
         """The ideal length of the symbols together, in bits; a payload is up to 4 bytes longer. See `costs`."""
@@ -140,15 +139,6 @@ def _integers(array: NDArray[np.integer[Any]], name: str) -> NDArray[np.int64]:
     if array.dtype.kind not in "iu" or array.ndim != 1:
         raise WeightsError(f"{name} must be integers [n], not {array.dtype} {list(array.shape)}")
     return array.astype(np.int64)
-
-
-def exact_model(frequencies: NDArray[np.integer[Any]]) -> Any:
-    """The coder's model with exactly these frequencies: positive integers [n >= 2] that sum to 2^24.
-
-    `Categorical` takes floating point: it scales the cumulative sums of n entries to 2^24 - n, rounds them
-    down and adds their index. Entries of f - 1 sum to 2^24 - n, so that every step is exact and f comes out.
-    """
-    return constriction.stream.model.Categorical(frequencies.astype(np.float64) - 1.0, perfect=False)
 
 
 def excess_lengths(excess: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -198,8 +198,51 @@ static uint64_t coding(const Kernels *kernels, int64_t begin, int64_t end) {
     return digest(symbols, 4 * count) ^ digest(latents, 4 * POSITIONS * CHANNELS) ^ digest(sums, sizeof sums);
 }
 
+/* Steps of random symbols, some of them beyond their tables, onto a stack and back: 0 if others come back. */
+static uint64_t entropy(const Kernels *kernels, int64_t begin, int64_t end) {
+    enum { ROWS = 5, MOST = 2 * 40 + 3 };
+    int64_t count = end - begin, starts[ROWS];
+    int32_t *half_widths = room(4 * ROWS), *order = room(4 * count);
+    uint32_t *sums = room(4 * ROWS * MOST), *words = room(4 * (6 * count + 2));
+    uint16_t *lookup = room(2 * ROWS * LOOKUP);
+    for (int row = 0; row < ROWS; row++) {
+        int64_t width = row ? 10 * row : 0, entries = width ? 2 * width + 2 : 0;
+        uint32_t *own = sums + row * MOST;
+        half_widths[row] = width;
+        starts[row] = row * MOST;
+        for (int64_t i = 0; i < entries; i++) own[i + 1] = own[i] + 1 + random_up_to(65536 / entries - 2);
+        if (entries) own[entries] = 65536;
+        for (int64_t part = 0, entry = 0; entries && part < LOOKUP; part++) {
+            while (own[entry + 1] <= part * (65536 / LOOKUP)) entry++;
+            lookup[row * LOOKUP + part] = entry;
+        }
+    }
+    Tables tables = {half_widths, sums, starts, lookup, ROWS};
+    Stack stack = {0, words, 0};
+    uint8_t *rows[2] = {random_bytes(count), random_bytes(count)};
+    int32_t *symbols[2] = {room(4 * count), room(4 * count)}, *back = room(4 * count);
+    int64_t wrong = 0;
+    for (int step = 1; step >= 0; step--) {
+        for (int64_t i = 0; i < count; i++) {
+            rows[step][i] %= ROWS;
+            int64_t most = INT64_C(1) << random_up_to(19);
+            symbols[step][i] = rows[step][i] ? random_up_to(2 * most) - most : 0;
+        }
+        wrong += kernels->encode_step(&tables, &stack, rows[step], symbols[step], order, count);
+    }
+    uint64_t found = digest(words, 4 * stack.count) ^ stack.state;
+    for (int step = 0; step < 2; step++) {
+        wrong += kernels->decode_step(&tables, &stack, rows[step], back, order, count);
+        wrong += memcmp(back, symbols[step], 4 * count) != 0;
+    }
+    return wrong || stack.count || stack.state ? 0 : found;
+}
+
+enum { PARTS = 7 };
+
 int main(int argc, char **argv) {
-    uint64_t (*const parts[])(const Kernels *, int64_t, int64_t) = {products, block, parameters, samples, with_logs, coding};
+    uint64_t (*const parts[PARTS])(const Kernels *, int64_t, int64_t) = {products,  block,  parameters, samples,
+                                                                       with_logs, coding, entropy};
     Find kernels_of = argc == 2 ? find(argv[1]) : NULL;
     if (!kernels_of) {
         fprintf(stderr, "usage: elsewhere LIBRARY\n");
@@ -207,21 +250,21 @@ int main(int argc, char **argv) {
     }
     int64_t count = 0;
     kernels_of(CAE_KERNELS_VERSION, -1, &count);
-    uint64_t found[6] = {0}, expected[6] = {0};
+    uint64_t found[PARTS] = {0}, expected[PARTS] = {0};
     int levels = 0, wrong = 0;
     for (int64_t index = count - 1; index >= 0; index--) {
         const Kernels *kernels = kernels_of(CAE_KERNELS_VERSION, index, &count);
         if (!kernels) continue;
         printf("%s%s", levels ? " " : "", kernels->name);
-        for (int part = 0; part < 6; part++) {
+        for (int part = 0; part < PARTS; part++) {
             state = 88172645463325252 + part;
             found[part] = parts[part](kernels, WIDTH, POSITIONS - 2 * WIDTH);
             if (!levels) expected[part] = found[part];
-            wrong += found[part] != expected[part];
+            wrong += found[part] != expected[part] || !found[part];
         }
         levels++;
     }
-    for (int part = 0; part < 6; part++) printf("%c%016" PRIx64, part ? ' ' : '\n', expected[part]);
+    for (int part = 0; part < PARTS; part++) printf("%c%016" PRIx64, part ? ' ' : '\n', expected[part]);
     printf("\n");
     return !levels || wrong;
 }

@@ -60,7 +60,7 @@ def check_imports(arguments: list[str], unwanted: set[str], before: str = "") ->
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["encode", "-h"], ["--version"], ["decode", "--help"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    assert check_imports(arguments, {"torch", "numpy", "PIL", "constriction"})
+    assert check_imports(arguments, {"torch", "numpy", "PIL"})
 
 
 def test_info_needs_no_torch(photo_cae: Path) -> None:

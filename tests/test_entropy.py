@@ -4,9 +4,11 @@ import contextlib
 import json
 import math
 from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -14,12 +16,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cae.bitstream import errors
-from cae.bitstream.entropy import StepDecoder, encode_steps
+from cae.bitstream import entropy, errors
+from cae.bitstream.entropy import Decoder, Step
 from cae.bitstream.tables import MAX_EXCESS, TOTAL, ProbabilityTables, quantise_counts
+from cae.codec.backends.kernels import entropy as kernels_entropy
+from cae.codec.backends.kernels.instructions import levels
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "entropy.json").read_text())
 Steps = list[tuple[NDArray[np.int32], NDArray[np.uint8]]]
+
+
+class Coder(NamedTuple):
+    """One of the implementations."""
+
+    encode_steps: Callable[[ProbabilityTables, Sequence[Step]], bytes]
+    decoder: Callable[[ProbabilityTables, bytes], Decoder]
+
+
+CODERS = {"python": Coder(entropy.encode_steps, entropy.StepDecoder)}
+# The same for all levels.
+for kernels in list(levels().values())[:1]:
+    CODERS["kernels"] = Coder(
+        partial(kernels_entropy.encode_steps, kernels), partial(kernels_entropy.StepDecoder, kernels)
+    )
+
+
+@pytest.fixture(params=CODERS.values(), ids=list(CODERS), scope="module")
+def coder(request: pytest.FixtureRequest) -> Coder:
+    each: Coder = request.param
+    return each
 
 
 class SecondCoder:
@@ -122,8 +147,8 @@ def build(half_widths: list[int], counts: list[int]) -> ProbabilityTables:
 TABLES = build(VECTORS["tables"]["half_widths"], VECTORS["tables"]["counts"])
 
 
-def decode_all(tables: ProbabilityTables, payload: bytes, rows: list[list[int]]) -> list[list[int]]:
-    decoder = StepDecoder(tables, payload)
+def decode_all(coder: Coder, tables: ProbabilityTables, payload: bytes, rows: list[list[int]]) -> list[list[int]]:
+    decoder = coder.decoder(tables, payload)
     out = [decoder.decode(np.array(step, np.uint8)).tolist() for step in rows]
     decoder.finish()
     return out
@@ -159,12 +184,12 @@ def messages(draw: st.DrawFn, tables: ProbabilityTables) -> list[tuple[list[int]
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_round_trip_and_second_coder(data: st.DataObject) -> None:
+def test_round_trip_and_second_coder(coder: Coder, data: st.DataObject) -> None:
     tables = data.draw(tables_strategy())
     steps = data.draw(messages(tables))
-    payload = encode_steps(tables, arrays(steps))
+    payload = coder.encode_steps(tables, arrays(steps))
     symbols, rows = [step[0] for step in steps], [step[1] for step in steps]
-    assert decode_all(tables, payload, rows) == symbols
+    assert decode_all(coder, tables, payload, rows) == symbols
     second = second_coder(tables)
     assert second.encode(steps) == payload
     assert second.decode(payload, rows) == symbols
@@ -174,70 +199,90 @@ def test_round_trip_and_second_coder(data: st.DataObject) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=40), st.lists(st.lists(st.integers(0, 3), max_size=20), max_size=4))
-def test_any_payload_is_an_error_or_the_only_code(payload: bytes, rows: list[list[int]]) -> None:
+def test_any_payload_is_an_error_or_the_only_code(coder: Coder, payload: bytes, rows: list[list[int]]) -> None:
     try:
-        symbols = decode_all(TABLES, payload, rows)
+        symbols = decode_all(coder, TABLES, payload, rows)
     except errors.CorruptError:
         return
-    assert encode_steps(TABLES, arrays(list(zip(symbols, rows, strict=True)))) == payload
+    assert coder.encode_steps(TABLES, arrays(list(zip(symbols, rows, strict=True)))) == payload
 
 
 @pytest.mark.parametrize("case", VECTORS["generate"], ids=lambda case: case["name"])
-def test_golden(case: dict[str, Any]) -> None:
+def test_golden(coder: Coder, case: dict[str, Any]) -> None:
     payload = bytes.fromhex(case["payload"])
     steps = [(step["symbols"], step["rows"]) for step in case["steps"]]
     rows = [step[1] for step in steps]
-    assert encode_steps(TABLES, arrays(steps)) == payload
-    assert decode_all(TABLES, payload, rows) == [step[0] for step in steps]
+    assert coder.encode_steps(TABLES, arrays(steps)) == payload
+    assert decode_all(coder, TABLES, payload, rows) == [step[0] for step in steps]
     assert second_coder(TABLES).encode(steps) == payload
     assert second_coder(TABLES).decode(payload, rows) == [step[0] for step in steps]
 
 
 @pytest.mark.parametrize("case", VECTORS["invalid"], ids=lambda case: case["name"])
-def test_invalid(case: dict[str, Any]) -> None:
+def test_invalid(coder: Coder, case: dict[str, Any]) -> None:
     payload = bytes.fromhex(case["payload"])
     with pytest.raises(getattr(errors, case["error"])):
-        decode_all(TABLES, payload, case["rows"])
+        decode_all(coder, TABLES, payload, case["rows"])
     with pytest.raises(ValueError, match=r"last byte is 0|not used up"):
         second_coder(TABLES).decode(payload, case["rows"])
 
 
-def test_nothing_to_code_costs_nothing() -> None:
+def test_the_coders_agree() -> None:
+    """On a step as large as one of a file, with escapes in it, and again on its payload with bits turned round."""
+    rng = np.random.default_rng(9)
+    rows = rng.integers(0, len(TABLES), 20_000).astype(np.uint8)
+    symbols = np.round(rng.laplace(size=rows.size) * 2 ** rng.uniform(0, 15, rows.size)).astype(np.int32)
+    symbols[TABLES.half_widths[rows] == 0] = 0
+    steps = [(symbols[:15_000], rows[:15_000]), (symbols[15_000:], rows[15_000:])]
+    first, *others = CODERS.values()
+    payload = first.encode_steps(TABLES, steps)
+    assert others or not levels()
+    for damaged in (payload, bytes([*payload[:999], payload[999] ^ 4, *payload[1000:]])):
+        decoder = first.decoder(TABLES, damaged)
+        expected = [decoder.decode(own) for _, own in steps]
+        for other in others:
+            assert other.encode_steps(TABLES, steps) == payload
+            decoder = other.decoder(TABLES, damaged)
+            for own, (_, chosen) in zip(expected, steps, strict=True):
+                assert np.array_equal(decoder.decode(chosen), own)
+
+
+def test_nothing_to_code_costs_nothing(coder: Coder) -> None:
     cases: list[list[tuple[list[int], list[int]]]] = [[], [([], [])], [([0] * 50, [0] * 50), ([], [])]]
     for steps in cases:
-        assert encode_steps(TABLES, arrays(steps)) == b""
-        assert decode_all(TABLES, b"", [rows for _, rows in steps]) == [symbols for symbols, _ in steps]
+        assert coder.encode_steps(TABLES, arrays(steps)) == b""
+        assert decode_all(coder, TABLES, b"", [rows for _, rows in steps]) == [symbols for symbols, _ in steps]
 
 
-def test_a_payload_without_symbols_is_corrupt() -> None:
+def test_a_payload_without_symbols_is_corrupt(coder: Coder) -> None:
     with pytest.raises(errors.CorruptError):
-        decode_all(TABLES, b"\x01", [])
+        decode_all(coder, TABLES, b"\x01", [])
 
 
-def test_cut_or_changed_payloads() -> None:
+def test_cut_or_changed_payloads(coder: Coder) -> None:
     """Each either fails or gives other symbols: no two payloads mean the same."""
     rng = np.random.default_rng(5)
     rows = rng.integers(0, 4, 40).astype(np.uint8)
     symbols = np.where(rows > 0, rng.integers(-3, 4, 40), 0).astype(np.int32)
-    payload = encode_steps(TABLES, [(symbols, rows)])
+    payload = coder.encode_steps(TABLES, [(symbols, rows)])
     flips = [bytearray(payload) for _ in range(8 * len(payload))]
     for bit, flipped in enumerate(flips):
         flipped[bit // 8] ^= 1 << bit % 8
     cuts = [payload[:size] for size in range(len(payload))]
     for other in [*map(bytes, flips), *cuts, payload + b"\x01", payload + b"\0"]:
         with contextlib.suppress(errors.CorruptError):
-            assert decode_all(TABLES, other, [rows.tolist()]) != [symbols.tolist()]
+            assert decode_all(coder, TABLES, other, [rows.tolist()]) != [symbols.tolist()]
 
 
 @pytest.mark.parametrize("side", [1, -1])
-def test_largest_excess(side: int) -> None:
+def test_largest_excess(coder: Coder, side: int) -> None:
     width = int(TABLES.half_widths[1])
     rows = np.array([1], np.uint8)
     largest = np.array([side * (width + MAX_EXCESS)], np.int32)
-    assert decode_all(TABLES, encode_steps(TABLES, [(largest, rows)]), [[1]]) == [largest.tolist()]
+    assert decode_all(coder, TABLES, coder.encode_steps(TABLES, [(largest, rows)]), [[1]]) == [largest.tolist()]
     for beyond in (largest + side, np.array([2**31 - 1 if side > 0 else -(2**31)], np.int32)):
         with pytest.raises(errors.InputError, match="too far"):
-            encode_steps(TABLES, [(beyond, rows)])
+            coder.encode_steps(TABLES, [(beyond, rows)])
 
 
 @pytest.mark.parametrize(
@@ -252,18 +297,18 @@ def test_largest_excess(side: int) -> None:
     ],
     ids=["symbol in a skip row", "dtype of symbols", "dtype of rows", "lengths", "axes", "no such row"],
 )
-def test_wrong_calls(symbols: NDArray[np.int32], rows: NDArray[np.uint8]) -> None:
+def test_wrong_calls(coder: Coder, symbols: NDArray[np.int32], rows: NDArray[np.uint8]) -> None:
     with pytest.raises(errors.InputError):
-        encode_steps(TABLES, [(symbols, rows)])
+        coder.encode_steps(TABLES, [(symbols, rows)])
     with pytest.raises(errors.InputError):
         TABLES.cost_in_bits(symbols, rows)
 
 
-def test_decoder_rejects_wrong_rows() -> None:
+def test_decoder_rejects_wrong_rows(coder: Coder) -> None:
     wrong: list[NDArray[Any]] = [np.zeros(1, np.int32), np.zeros((1, 1), np.uint8), np.full(1, 200, np.uint8)]
     for rows in wrong:
         with pytest.raises(errors.InputError):
-            StepDecoder(TABLES, b"").decode(rows)
+            coder.decoder(TABLES, b"").decode(rows)
 
 
 @pytest.mark.parametrize(
@@ -325,13 +370,13 @@ def test_quantise_counts(probabilities: list[float]) -> None:
     assert np.all(np.diff(counts[order])[np.diff(values[order]) > 0] >= 0)
 
 
-def test_the_estimate_is_close() -> None:
+def test_the_estimate_is_close(coder: Coder) -> None:
     rng = np.random.default_rng(3)
     rows = rng.integers(0, len(TABLES), 5000).astype(np.uint8)
     spread = np.where(TABLES.half_widths > 0, TABLES.half_widths / 2, 0)
     symbols = np.round(rng.laplace(size=5000) * spread[rows]).astype(np.int32)
     bits = TABLES.cost_in_bits(symbols, rows)
-    assert 0 <= 8 * len(encode_steps(TABLES, [(symbols, rows)])) - bits <= 32
+    assert 0 <= 8 * len(coder.encode_steps(TABLES, [(symbols, rows)])) - bits <= 32
 
 
 def test_quantise_counts_ties_and_extremes() -> None:

@@ -12,7 +12,7 @@ import cae.bitstream
 
 ROOM = Path(cae.bitstream.__path__[0])
 MODULES = sorted(ROOM.glob("*.py"))
-ALLOWED = {"collections", "constriction", "dataclasses", "itertools", "math", "numpy", "struct", "typing", "zlib"}
+ALLOWED = {"bisect", "collections", "dataclasses", "itertools", "math", "numpy", "struct", "typing", "zlib"}
 BUILTINS_THAT_REACH_OUT = {"__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print"}
 
 

@@ -50,7 +50,7 @@ def test_there_are_sources() -> None:
 def test_source(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     # These call compiled code, which is the package's own.
-    names = "kernels/coding.py", "kernels/instructions.py", "native_layers.py"
+    names = "kernels/coding.py", "kernels/entropy.py", "kernels/instructions.py", "native_layers.py"
     native = {ROOT / "codec" / "backends" / name for name in names}
     allowed = {"ctypes"} if path in native else set()
     assert not modules(tree) & FORBIDDEN_MODULES - allowed
@@ -76,4 +76,4 @@ def test_dependencies_are_few_and_bounded() -> None:
             match = re.fullmatch(r"([\w-]+)(<[\d.]+),(>=[\d.]+)", requirement)
             assert match, requirement
             names.add(match[1])
-    assert names == {"numpy", "pillow", "click", "constriction"}
+    assert names == {"numpy", "pillow", "click"}

@@ -5,12 +5,13 @@ Everything here is exact, so the results are the same. Arrays have B tiles or im
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ...bitstream.entropy import Decoder, Step
 from ...bitstream.tables import ProbabilityTables
 from ..model.arrays import Floats, Latents, Pixels
 from .kernels.coding import Costs
@@ -76,6 +77,12 @@ class Networks(Protocol):
         [B, h, w, M]. sigma_in_steps: [M], those in quantisation steps. rd_weight: [M], how many bits a squared step of
         error is worth.
         """
+
+    def encode_steps(self, steps: Sequence[Step]) -> bytes:
+        """The payload of a tile, as of `bitstream.entropy.encode_steps`."""
+
+    def step_decoder(self, payload: bytes) -> Decoder:
+        """What decodes the payload of a tile. Raises CorruptError if the encoder can't have written it."""
 
     def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
         """Of two 8-bit images, uint8 [..., 3], the sums of the squared differences of RGB, and of those of their luma

@@ -7,12 +7,15 @@ said otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ...bitstream.entropy import Decoder, Step
+from ...bitstream.tables import ProbabilityTables
 from ..model.arrays import Floats, Pixels
 from ..model.config import OPERAND_STEP
 from .kernels.coding import Costs
@@ -115,6 +118,12 @@ class Layers(Protocol[Array]):
         rd_weight: Floats,
     ) -> npt.NDArray[np.int32]:
         """As `interface.Networks`."""
+
+    def encode_steps(self, tables: ProbabilityTables, steps: Sequence[Step]) -> bytes:
+        """The payload of a tile, as of `bitstream.entropy.encode_steps`."""
+
+    def step_decoder(self, tables: ProbabilityTables, payload: bytes) -> Decoder:
+        """What decodes the payload of a tile. Raises CorruptError if the encoder can't have written it."""
 
     def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
         """As `interface.Networks`."""

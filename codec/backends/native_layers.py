@@ -6,7 +6,7 @@ What it gives is what numpy gives, to the bit, in a tenth of the time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ctypes import byref, pointer
 from functools import partial
 from typing import Any
@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...bitstream.entropy import Decoder, Step
+from ...bitstream.tables import ProbabilityTables
 from ..machine.threads import in_threads
 from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
 from ..model.integer_weights import IntegerWeights, Numbers
-from .kernels import coding
+from .kernels import coding, entropy
 from .kernels.coding import Costs
 from .kernels.instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, address, check, keeping
 from .numpy_layers import HostArrays
@@ -134,6 +136,12 @@ class NativeLayers(HostArrays):
         rd_weight: Floats,
     ) -> npt.NDArray[np.int32]:
         return coding.round_latents(self._kernels, costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
+
+    def encode_steps(self, tables: ProbabilityTables, steps: Sequence[Step]) -> bytes:
+        return entropy.encode_steps(self._kernels, tables, steps)
+
+    def step_decoder(self, tables: ProbabilityTables, payload: bytes) -> Decoder:
+        return entropy.StepDecoder(self._kernels, tables, payload)
 
     def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
         return coding.squared_errors(self._kernels, x, y)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Generic
 
 import numpy as np
 import numpy.typing as npt
 
+from ...bitstream.entropy import Decoder, Step
 from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import ACTIVATION_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH
 from ..model.constants import DEVIATION_LIMIT, HALF, INPUT_LIMIT, RUNAWAY, STEPS, group_of
@@ -116,6 +118,14 @@ class IntegerNetworks(Generic[Array]):
     ) -> npt.NDArray[np.int32]:
         """The symbols of a step."""
         return self._layers.round_latents(costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
+
+    def encode_steps(self, steps: Sequence[Step]) -> bytes:
+        """The payload of a tile."""
+        return self._layers.encode_steps(self.probabilities, steps)
+
+    def step_decoder(self, payload: bytes) -> Decoder:
+        """What decodes the payload of a tile."""
+        return self._layers.step_decoder(self.probabilities, payload)
 
     def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
         """Of RGB and of luma."""

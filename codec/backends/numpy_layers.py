@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ...bitstream import entropy
+from ...bitstream.entropy import Decoder, Step
+from ...bitstream.tables import ProbabilityTables
 from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import LATENT_FRACTION, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import (
@@ -162,6 +166,12 @@ class ArrayLayers(HostArrays):
         rd_weight: Floats,
     ) -> npt.NDArray[np.int32]:
         return numpy_coding.round_latents(costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
+
+    def encode_steps(self, tables: ProbabilityTables, steps: Sequence[Step]) -> bytes:
+        return entropy.encode_steps(tables, steps)
+
+    def step_decoder(self, tables: ProbabilityTables, payload: bytes) -> Decoder:
+        return entropy.StepDecoder(tables, payload)
 
     def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
         return numpy_coding.squared_errors(x, y)

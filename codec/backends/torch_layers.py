@@ -41,6 +41,7 @@ class TorchLayers:
         self.table = functools.cache(self._read_table)
         host = host_layers(weights)
         self.round_latents, self.squared_errors = host.round_latents, host.squared_errors
+        self.encode_steps, self.step_decoder = host.encode_steps, host.step_decoder
 
     def exact(self) -> AbstractContextManager[None]:
         return exact_arithmetic()

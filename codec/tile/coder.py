@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.container import Tile, latents_checksum
-from ...bitstream.entropy import StepDecoder, encode_steps
+from ...bitstream.entropy import Step
 from ...bitstream.errors import DecodeMismatchError
 from ..backends.interface import Networks
 from ..model.arrays import Floats, Latents, Pixels
@@ -23,9 +23,6 @@ Symbols = npt.NDArray[np.int32]
 ScaleIndices = npt.NDArray[np.uint8]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-
-Step = tuple[Symbols, ScaleIndices]
-"""(symbols, scale indices), both [n]: what the entropy coder takes at a time."""
 
 Watch = Callable[[Symbols, ScaleIndices], None]
 """Called with the symbols and scale indices of hyper-latents, [B, h/4, w/4, Z], then of each step,
@@ -77,7 +74,7 @@ class TileCoder:
     def encode(self, steps: Sequence[Sequence[Step]], latents: Latents) -> list[Tile]:
         """The records of what `quantise` gives."""
         tiles = zip(steps, latents, strict=True)
-        return [Tile(encode_steps(self.tables, own), latents_checksum(y)) for own, y in tiles]
+        return [Tile(self.networks.encode_steps(own), latents_checksum(y)) for own, y in tiles]
 
     def latents(self, tile: Tile, height: int, width: int, rate_index: int) -> Latents:
         """Of `synthesis_windows.TileDecoder`."""
@@ -96,7 +93,7 @@ class TileCoder:
 
         watch: is shown the symbols and scale indices of the hyper-latents and of each step, as they are decoded.
         """
-        decoders = [StepDecoder(self.tables, tile.payload) for tile in tiles]
+        decoders = [self.networks.step_decoder(tile.payload) for tile in tiles]
 
         def read(scale_indices: ScaleIndices, axis: int) -> Symbols:
             """The symbols of all tiles, which are along an axis."""

@@ -78,6 +78,7 @@ static void compare(const uint8_t *x, const uint8_t *y, int64_t pixels, int64_t 
     sums[1] = luma_squares;
 }
 
-#define KERNELS(name)                                                                          \
-    const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, OFFSET, ORDER, product, mix, rest, \
-                                parameters, samples, with_logs, round_to_symbols, place, compare}
+#define KERNELS(name)                                                                                   \
+    const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, OFFSET, ORDER, product, mix, rest, parameters, \
+                                samples, with_logs, round_to_symbols, place, compare, cae_decode_step,     \
+                                cae_encode_step}

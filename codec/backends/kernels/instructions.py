@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from ctypes import POINTER, Structure, byref, c_char_p, c_float, c_int64, c_void_p
+from ctypes import POINTER, Structure, byref, c_char_p, c_float, c_int64, c_uint64, c_void_p
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from ....bitstream.errors import WeightsError
 
 T = TypeVar("T")
 
-VERSION = 4
+VERSION = 5
 """Of kernels.h."""
 
 
@@ -100,6 +100,18 @@ class Rounding(Structure):
     )
 
 
+class Tables(Structure):
+    """The entropy coder's probability tables."""
+
+    _fields_ = (*((name, c_void_p) for name in ("half_widths", "sums", "starts", "lookup")), ("rows", c_int64))
+
+
+class Stack(Structure):
+    """The entropy coder's state."""
+
+    _fields_ = (("state", c_uint64), ("words", c_void_p), ("count", c_int64))
+
+
 def _kernel(*arguments: Any) -> Any:
     """The type of a function that works on positions from a begin to an end; what it gives is not 0 if it lacks
     memory."""
@@ -107,6 +119,7 @@ def _kernel(*arguments: Any) -> Any:
 
 
 _SHAPE = POINTER(Shape)
+_ON_STEP = ctypes.CFUNCTYPE(c_int64, POINTER(Tables), POINTER(Stack), c_void_p, c_void_p, c_void_p, c_int64)
 _ON_BLOCK = _kernel(POINTER(Block), c_void_p, c_void_p, _SHAPE)
 
 
@@ -129,6 +142,8 @@ class Kernels(Structure):
         ("round", _kernel(POINTER(Rounding), POINTER(Cells), c_void_p, c_void_p, c_void_p, c_void_p, _SHAPE)),
         ("place", _kernel(POINTER(Cells), c_void_p, c_void_p, c_void_p, _SHAPE)),
         ("compare", ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_int64, POINTER(c_int64 * 2))),
+        ("decode_step", _ON_STEP),
+        ("encode_step", _ON_STEP),
     )
 
 
@@ -141,7 +156,7 @@ class Place(Structure):
 def layout() -> dict[str, int]:
     """The sizes of the structures above, "Layer", and the offsets of their fields, "Layer.bias"."""
     places = {}
-    for structure in (Layer, Block, Shape, Input, Term, Parameters, Cells, Rounding, Kernels):
+    for structure in (Layer, Block, Shape, Input, Term, Parameters, Cells, Rounding, Tables, Stack, Kernels):
         name = structure.__name__
         places[name] = ctypes.sizeof(structure)
         places |= {f"{name}.{field[0]}": getattr(structure, field[0]).offset for field in structure._fields_}

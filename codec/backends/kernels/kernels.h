@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* Of all that is below: instructions.py has the same number, and the same structures, by the same names. */
-#define CAE_KERNELS_VERSION 4
+#define CAE_KERNELS_VERSION 5
 
 /* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
 typedef struct {
@@ -86,6 +86,31 @@ typedef struct {
     float most;
 } Rounding;
 
+/* The probability tables of bitstream/tables.py, as the entropy coder takes them. */
+typedef struct {
+    const int32_t *half_widths; /* [rows], K of each: symbols are -K .. K, and the escape; 0 for a row that is skipped */
+    const uint32_t *sums; /* of counts, row after row: 0, the first, the first two .. all, 65536; 2 K + 3 numbers */
+    const int64_t *starts; /* [rows], where each row's begin */
+    const uint16_t *lookup; /* [rows][LOOKUP]: the entry in which each of so many equal parts of 65536 begins */
+    int64_t rows; /* at most 256 */
+} Tables;
+
+#define LOOKUP 256
+
+/* The entropy coder's state, and words that are at its end. */
+typedef struct {
+    uint64_t state;
+    uint32_t *words;
+    int64_t count;
+} Stack;
+
+/* What the entropy coder gives, if not 0. */
+enum {
+    NO_ROW = 1,      /* a row beyond those of the tables */
+    IN_SKIP_ROW = 2, /* a symbol that is not 0 in a row that is skipped */
+    TOO_FAR = 3,     /* a symbol beyond what an escape can say */
+};
+
 typedef struct {
     const char *name;
     int64_t lanes; /* numbers of 32 bits in a vector */
@@ -137,6 +162,13 @@ typedef struct {
 
     /* sums: of the squared differences of RGB, uint8 [pixels][3], and of those of their luma, times 256^2. */
     void (*compare)(const uint8_t *x, const uint8_t *y, int64_t pixels, int64_t sums[2]);
+
+    /* The next step from a stack, or the last one onto it, whose words have room for three a symbol and two more; the
+       same for all levels. rows, symbols: [n]; order: room for n numbers. */
+    int64_t (*decode_step)(const Tables *tables, Stack *stack, const uint8_t *rows, int32_t *symbols, int32_t *order,
+                           int64_t n);
+    int64_t (*encode_step)(const Tables *tables, Stack *stack, const uint8_t *rows, const int32_t *symbols,
+                           int32_t *order, int64_t n);
 } Kernels;
 
 #define LONGEST_RUN 4 /* words that are added up in 16 bits */
@@ -146,6 +178,11 @@ typedef struct {
    how many runs of 1, 2 .. words there are and, run by run, with which operands each word begins. */
 int64_t cae_order(const int8_t *weights, int64_t vectors, int64_t words, int64_t lanes, int32_t *order,
                   int8_t *ordered);
+
+int64_t cae_decode_step(const Tables *tables, Stack *stack, const uint8_t *rows, int32_t *symbols, int32_t *order,
+                        int64_t n);
+int64_t cae_encode_step(const Tables *tables, Stack *stack, const uint8_t *rows, const int32_t *symbols, int32_t *order,
+                        int64_t n);
 
 extern const Kernels cae_avx512_amx, cae_avx512_vnni, cae_avx512, cae_avx2_vnni, cae_avx2, cae_neon_dot, cae_plain;
 

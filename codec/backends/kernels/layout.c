@@ -64,6 +64,16 @@ static const Place layout[] = {
     OFFSET(Rounding, coded),
     OFFSET(Rounding, depth),
     OFFSET(Rounding, most),
+    SIZE(Tables),
+    OFFSET(Tables, half_widths),
+    OFFSET(Tables, sums),
+    OFFSET(Tables, starts),
+    OFFSET(Tables, lookup),
+    OFFSET(Tables, rows),
+    SIZE(Stack),
+    OFFSET(Stack, state),
+    OFFSET(Stack, words),
+    OFFSET(Stack, count),
     SIZE(Kernels),
     OFFSET(Kernels, name),
     OFFSET(Kernels, lanes),
@@ -80,6 +90,8 @@ static const Place layout[] = {
     OFFSET(Kernels, round),
     OFFSET(Kernels, place),
     OFFSET(Kernels, compare),
+    OFFSET(Kernels, decode_step),
+    OFFSET(Kernels, encode_step),
 };
 
 EXPORT const Place *cae_layout(int64_t *count) {
