@@ -1,1 +1,1 @@
-"""The numbers that all of the codec shares: a model's shape, its weights, its rates, its distortion."""
+"""What all of the codec shares about a model: its configuration, constants, weights files, rates and distortion."""
