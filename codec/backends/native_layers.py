@@ -1,6 +1,7 @@
-"""`Layers` by this processor's own instructions: kernels/, which is compiled where a C compiler is at hand.
+"""`Layers` by the compiled kernels (kernels/), for one level of the processor's instructions.
 
-What it gives is what numpy gives, to the bit, in a tenth of the time.
+The results are numpy's to the bit, in a tenth of the time. This module packs weights into the kernels' layouts, checks
+sizes, which the kernels do not, and shares positions among threads.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ from .kernels.instructions import Block, Input, Kernels, Layer, Parameters, Shap
 from .numpy_layers import HostArrays
 
 BYTES, NARROW, UPPER, LOWER, BOTH = range(5)
-"""Kinds of inputs."""
+"""How a layer's operands are made of its input, as enumerated in kernels.h."""
 
 WEIGHTS = {1: np.float32, 4: np.int8}
-"""Of how many bits weights are, if so many share 32."""
+"""The dtype of packed weights, by how many share 32 bits (`Kernels.group`)."""
 
 OPERANDS = {(1, False): np.float32, (4, False): np.uint8, (4, True): np.int8}
-"""The same of operands, and whether they are less by an offset."""
+"""The dtype of operands in memory, by how many share 32 bits, and whether they are stored less an offset."""
 
 LONGEST_RUN = 4
-"""Of kernels/kernels.h."""
+"""The constant of this name in kernels.h."""
 
 
 class NativeLayers(HostArrays):
-    """`Layers` by the kernels of a level."""
+    """`Layers` by the kernels of one level of instructions. What is packed for them is made once and kept."""
 
     def __init__(self, weights: IntegerWeights, kernels: Kernels) -> None:
         super().__init__(weights)
@@ -64,7 +65,7 @@ class NativeLayers(HostArrays):
         return self._product(x, upper, (layer, _input(x, LOWER, step, limits, scale=scale)), gain=gain)
 
     def linear(self, name: str, x: Latents, scale: Floats) -> Floats:
-        # So that lower halves, too, have 128 for what stands for 0.
+        # 128 is added before the split, so that lower bytes, too, are around 128.
         limits = -HALF * OPERAND_ZERO - OPERAND_ZERO, HALF * OPERAND_ZERO - 1 - OPERAND_ZERO
         upper, both = (_input(x, kind, HALF, limits, OPERAND_ZERO, scale) for kind in (UPPER, BOTH))
         return self._product(x, (self._layer(f"{name}.top"), upper), (self._layer(f"{name}.middle"), both))
@@ -139,7 +140,8 @@ class NativeLayers(HostArrays):
         return coding.squared_errors(self._kernels, x, y)
 
     def _product(self, x: npt.NDArray[Any], *terms: tuple[Layer, Input], gain: Floats | None = None) -> Floats:
-        """The sums of one term, or of two, for the positions of x. A term: a layer, and what it takes."""
+        """The outputs [..., outputs] for the positions of x [..., channels]: the sums of one layer, or of two added up.
+        terms: each layer with its input."""
         outputs = terms[0][0].outputs
         for layer, data in terms:
             inputs = x.shape[-1] * (2 if data.kind == BOTH else 1)
@@ -152,27 +154,31 @@ class NativeLayers(HostArrays):
         return out
 
     def _once(self, make: Callable[..., Any], *arguments: Any) -> Any:
-        """What is made of the weights, for all threads once: kernels have its address."""
+        """make(*arguments), called once for all threads and kept, since kernels are given its address."""
         with self._lock:
             if (make, *arguments) not in self._made:
                 self._made[make, *arguments] = make(*arguments)
             return self._made[make, *arguments]
 
     def _layer(self, name: str, step: int = 1) -> Layer:
-        """step: what the sums are multiplied by, if those of upper halves of numbers around 0."""
+        """The packed layer of this name. step: if above 1, the layer for the upper parts of inputs that are split into
+        multiples of `step` and a rest."""
         layer: Layer = self._once(self._make_layer, name, step)
         return layer
 
     def _block(self, name: str) -> Block:
+        """The packed residual block of this name."""
         block: Block = self._once(self._make_block, name)
         return block
 
     def _halves(self, name: str) -> tuple[Layer, Layer]:
-        """Two layers of one: means and log-scales."""
+        """The packed layer of this name as two: the outputs for means, and those for log-scales."""
         halves: tuple[Layer, Layer] = self._once(self._make_halves, name)
         return halves
 
     def _make_layer(self, name: str, step: int) -> Layer:
+        """Packs the layer of this name. For upper parts the bias of the layer is left to the lower ones, and that here
+        takes away the 128 that is added to operands."""
         weight, bias, multiplier = self._weights.numbers(name)
         if step > 1:
             bias = weight.sum(axis=1, dtype=np.float32) * np.float32(-OPERAND_ZERO)
@@ -186,6 +192,7 @@ class NativeLayers(HostArrays):
         return self._packed(means), self._packed(Numbers(weight[size:], bias[size:], multiplier[size:]))
 
     def _make_block(self, name: str) -> Block:
+        """Packs the block of this name. Raises WeightsError if the sizes of its layers do not fit together."""
         parts = {key: self._layer(f"{name}.{key}") for key in ("mix", "project", "value", "gate", "contract")}
         spatial = self._weights.numbers(f"{name}.spatial")
         channels, wide = parts["mix"].inputs, parts["contract"].inputs
@@ -201,6 +208,8 @@ class NativeLayers(HostArrays):
         return keeping(block, arrays, parts)
 
     def _packed(self, numbers: Numbers) -> Layer:
+        """The layer in the layout of kernels.h: weights in words of 32 bits, padded with zeros, for two vectors of
+        outputs at a time; the offset that operands are stored less made up for by the bias."""
         group, tile = self._kernels.group, self._kernels.lanes * (1 if self._kernels.order else 2)
         outputs, inputs = numbers.weight.shape
         depth = self._depth(inputs)
@@ -209,14 +218,15 @@ class NativeLayers(HostArrays):
         bias, multiplier = (_padded(values, len(weight)) for values in numbers[1:])
         bias += weight.sum(axis=1, dtype=np.float32) * np.float32(self._kernels.offset)
         bias = bias if group == 1 else bias.astype(np.int32)
-        # Words of 32 bits, whatever they hold.
+        # As int32 words, which hold one float32 or four int8.
         packed = np.ascontiguousarray(weight.view(np.int32).reshape(-1, tile, depth // group).transpose(0, 2, 1))
         packed, order = self._ordered(packed) if self._kernels.order else (packed, np.empty(0, np.int32))
         arrays = (packed, bias, multiplier, order)
         return keeping(Layer(*(array.ctypes.data for array in arrays), packed.shape[1], inputs, outputs), arrays)
 
     def _ordered(self, words: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """What the kernels need to add up products in 16 bits. words: [vectors, words, lanes]."""
+        """The words of weights, [vectors, words, lanes], in the order in which kernels can add up products in 16 bits,
+        and that order (cae_order in kernels.h). Raises MemoryError."""
         vectors, count, lanes = words.shape
         ordered = np.empty((vectors, 2 * count, lanes), np.int32)
         order = np.empty((vectors, LONGEST_RUN + 2 * count), np.int32)
@@ -227,12 +237,12 @@ class NativeLayers(HostArrays):
         return ordered[:, :steps].copy(), order[:, : LONGEST_RUN + steps].copy()
 
     def _depth(self, channels: int) -> int:
-        """As many as the inputs of a layer are padded to."""
+        """The number of inputs that a layer of this many is padded to."""
         depth: int = self._kernels.depth
         return -(-channels // depth) * depth
 
     def _pairs(self, outputs: int) -> int:
-        """As many as the outputs of a layer are padded to."""
+        """The number of outputs that a layer of this many is padded to."""
         pair: int = 2 * self._kernels.lanes
         return -(-outputs // pair) * pair
 
@@ -245,6 +255,8 @@ def _input(
     offset: int = 0,
     scale: Floats | None = None,
 ) -> Input:
+    """The description for kernels of x [..., channels] as a layer's input: of which kind operands are, in which steps,
+    after which scale, limits and offset. Raises WeightsError for an x of another dtype than the kind takes."""
     x = np.ascontiguousarray(x)
     check(x.dtype in ((np.uint8,) if kind == BYTES else (np.float32, np.int32)), "a layer")
     factors = None if scale is None else np.ascontiguousarray(np.broadcast_to(scale, x.shape[-1:]))
@@ -254,7 +266,7 @@ def _input(
 
 
 def _padded(values: Floats, length: int) -> Floats:
-    """With zeros at the end of the last axis."""
+    """A float32 copy with zeros after the end of the last axis, which gets this length."""
     out = np.zeros((*values.shape[:-1], length), np.float32)
     out[..., : values.shape[-1]] = values
     return out

@@ -1,4 +1,4 @@
-"""The one graph of the integer networks: `interface.Networks` by the layers of any back end."""
+"""The graph of the integer networks, which is the same for all back ends: `interface.Networks` in terms of `Layers`."""
 
 from __future__ import annotations
 
@@ -19,20 +19,15 @@ from .native_layers import NativeLayers
 from .numpy_layers import ArrayLayers
 
 NUMPY = "numpy"
-"""As a level of instructions."""
+"""The name of numpy among the levels of instructions."""
 
 WIDE_LIMIT = HALF * OPERAND_ZERO - 1
-"""Of 16 bits."""
+"""Largest integer of 16 bits with sign."""
 
 
 class IntegerNetworks(Generic[Array]):
-    """Of the tensors of a weights file. Arrays of the back end stay there between layers; given and returned are
-    numpy's.
-
-    Whole numbers around the prior:
-        latents         sixteenths of a quantisation step
-        network input   latents in 1/4096 of the channel's standard deviation, clamped to 16 bits
-    One is made of another by IEEE 754 multiplications and additions, one at a time, and rounding to a whole number.
+    """The networks of a weights file as `interface.Networks`. Methods take and return numpy's arrays; between layers
+    arrays are those of the back end and stay on its device.
     """
 
     def __init__(self, weights: IntegerWeights, layers: Layers[Array]) -> None:
@@ -44,7 +39,7 @@ class IntegerNetworks(Generic[Array]):
         self._config, self._layers = config, layers
 
     def analyse(self, images: Pixels, rate_index: int) -> Floats:
-        """Latents in standard deviations."""
+        """The latents of images, in standard deviations."""
         layers, config = self._layers, self._config
         with layers.exact():
             pixels = layers.array(images)
@@ -59,13 +54,13 @@ class IntegerNetworks(Generic[Array]):
             return layers.host(y)
 
     def analyse_linear(self, images: Pixels) -> Floats:
-        """Latents by the linear transform alone."""
+        """The latents of images, in standard deviations, by the linear transform alone."""
         with self._layers.exact():
             patches = space_to_depth(self._layers.array(images), PATCH)
             return self._layers.host(self._layers.fine("latents.linear", patches))
 
     def analyse_hyper(self, y: Floats, rate_index: int) -> npt.NDArray[np.int32]:
-        """Hyper-latents."""
+        """The hyper-latents of latents."""
         layers, name = self._layers, "hyper_latents"
         with layers.exact():
             (gain,) = self._rows(name, ("gain",), rate_index)
@@ -78,7 +73,7 @@ class IntegerNetworks(Generic[Array]):
             return layers.host(layers.whole(x, ACTIVATION_LIMIT))
 
     def run_context_steps(self, z: npt.NDArray[np.int32], rate_index: int, resolve: Resolve) -> Latents:
-        """Latents from hyper-latents."""
+        """The decoded latents for hyper-latents, whose symbols `resolve` gives step by step."""
         layers = self._layers
         with layers.exact():
             features = self._hyper_synthesis(layers.array(z.astype(np.float32)), rate_index)
@@ -90,7 +85,7 @@ class IntegerNetworks(Generic[Array]):
             return layers.host(latents)
 
     def synthesise(self, latents: Latents, rate_index: int) -> Pixels:
-        """Pixels."""
+        """The pixels of decoded latents."""
         layers, config = self._layers, self._config
         names = ("gain_16", "gain_8", "reach", "levels", "deviations")
         with layers.exact():
@@ -122,10 +117,11 @@ class IntegerNetworks(Generic[Array]):
         return self._layers.squared_errors(x, y)
 
     def _rows(self, part: str, names: tuple[str, ...], rate_index: int) -> list[Array]:
-        """Those of a rate, of tables."""
+        """The rows of a rate index in the tables of these names of a part of the networks."""
         return [self._layers.table(f"{part}.{name}")[rate_index] for name in names]
 
     def _hyper_synthesis(self, z: Array, rate_index: int) -> Array:
+        """The features, [B, h, w, P], that hyper-latents, [B, h/4, w/4, Z], give the steps of the prior."""
         layers, name = self._layers, "prior.hyper_synthesis"
         x = depth_to_space(layers.narrow(f"{name}.enter", z, 1), 2)
         x += layers.table(f"{name}.rate.rows")[rate_index]
@@ -134,13 +130,14 @@ class IntegerNetworks(Generic[Array]):
         return layers.blocks(f"{name}.blocks_16", x, 1)
 
     def _predict(self, features: Array, latents: Array, step: int, rate_index: int) -> tuple[Array, Array]:
-        """Means and scale indices of what a step codes. latents: zeros where they are not known yet."""
+        """The means and scale indices, [4, B, h/2, w/2, M/4], of the latents that a step codes. latents: 0 where they
+        are not known yet."""
         layers, name = self._layers, f"prior.steps.{step}"
         if step:
             x = layers.wide(f"{name}.enter", latents, HALF, INPUT_LIMIT, scale=layers.table("inverse_unit")[rate_index])
             x += features * layers.table(f"{name}.add.ratio")
         else:
-            x = layers.copy(features)  # blocks work in place
+            x = layers.copy(features)  # they are needed in later steps, and blocks work in place
         x = layers.blocks(f"{name}.blocks", x, self._config.context_blocks)
         size = self.channels // 4
         groups = [slice(size * group_of(k, step), size * group_of(k, step) + size) for k in range(4)]
@@ -151,16 +148,16 @@ class IntegerNetworks(Generic[Array]):
 
 
 def on_cpu(weights: IntegerWeights, level: str | None = None) -> IntegerNetworks[Any]:
-    """Networks by a level of the kernels' instructions or by numpy; by default the fastest."""
+    """The networks on the CPU, by a level of the kernels' instructions or by numpy; by default the fastest."""
     return IntegerNetworks(weights, host_layers(weights, level))
 
 
 def host_layers(weights: IntegerWeights, level: str | None = None) -> ArrayLayers | NativeLayers:
-    """Likewise, their layers."""
+    """The layers on the CPU, by a level of the kernels' instructions or by numpy; by default the fastest."""
     level = level or fastest()
     return ArrayLayers(weights) if level == NUMPY else NativeLayers(weights, levels()[level])
 
 
 def fastest() -> str:
-    """The level of instructions that is taken where none is asked for."""
+    """The name of the best level of instructions that this processor has, or NUMPY if no kernels were compiled."""
     return next(iter(levels()), NUMPY)

@@ -1,4 +1,5 @@
-"""The integer layers in numpy."""
+"""`Layers` in numpy: the integer layers as float32 matrix products, which are exact. The reference for other back
+ends."""
 
 from __future__ import annotations
 
@@ -28,18 +29,19 @@ from .kernels.coding import Costs
 from .layers import depth_to_space
 
 CACHED_POSITIONS = 2048
-"""A block's wide layers take so many positions at a time, whose values then stay in the cache."""
+"""Positions that a block's widest layers take at a time, so that their values stay in the cache."""
 
 
 class _Layer(NamedTuple):
-    """Of whole numbers times powers of two. weight: [inputs, outputs], or [9, channels] of a depthwise convolution."""
+    """A layer's weights and biases times its multipliers, which are powers of two, so that this is exact. weight:
+    [inputs, outputs], of a depthwise 3x3 convolution [9, channels]; bias: [outputs]."""
 
     weight: Floats
     bias: Floats
 
 
 class HostArrays:
-    """What layers by numpy and by the kernels share: their arrays are numpy's."""
+    """The methods of `Layers` that numpy and the kernels share, since the arrays of both are numpy's."""
 
     def __init__(self, weights: IntegerWeights) -> None:
         self._weights = weights
@@ -77,6 +79,7 @@ class ArrayLayers(HostArrays):
         self._layer = functools.cache(self._read_layer)
 
     def _read_layer(self, name: str) -> _Layer:
+        """The layer of this name in the weights file."""
         weight, bias, multiplier = self._weights.numbers(name)
         return _Layer(np.ascontiguousarray((weight * multiplier[:, None]).T), bias * multiplier)
 
@@ -102,7 +105,7 @@ class ArrayLayers(HostArrays):
 
     def linear(self, name: str, x: Latents, scale: Floats) -> Floats:
         levels = np.rint(x.astype(np.float32) * scale)
-        levels += OPERAND_ZERO  # so that lower halves, too, have 128 for what stands for 0
+        levels += OPERAND_ZERO  # before the split, so that lower bytes, too, are around 128
         upper, lower = halves(clipped(levels, -HALF * OPERAND_ZERO, HALF * OPERAND_ZERO - 1), HALF)
         upper += OPERAND_ZERO
         out = self._product(f"{name}.top", upper)
@@ -167,13 +170,14 @@ class ArrayLayers(HostArrays):
         return numpy_coding.squared_errors(x, y)
 
     def _product(self, name: str, u: Floats) -> Floats:
-        """A 1x1 convolution of operands."""
+        """A 1x1 convolution of operands u: [..., inputs] -> [..., outputs]."""
         layer = self._layer(name)
         out = u.reshape(-1, u.shape[-1]) @ layer.weight
         out += layer.bias
         return out.reshape(*u.shape[:-1], -1)
 
     def _block(self, name: str, x: Floats) -> None:
+        """A residual block on contiguous activations, in place."""
         u = operands(self._depthwise(f"{name}.spatial", operands(self.narrow(f"{name}.mix", x))))
         x += self._product(f"{name}.project", u)
         positions = x.reshape(-1, x.shape[-1])
@@ -188,7 +192,7 @@ class ArrayLayers(HostArrays):
             part += self._product(f"{name}.contract", clipped(product, 0, OPERAND_LIMIT))
 
     def _depthwise(self, name: str, u: Floats) -> Floats:
-        """A 3x3 convolution, zeros beyond the border."""
+        """A depthwise 3x3 convolution of operands u [B, h, w, channels], which are 0 beyond the border."""
         layer = self._layer(name)
         images, height, width, channels = u.shape
         padded = np.zeros((images, height + 2, width + 2, channels), np.float32)
@@ -203,12 +207,13 @@ class ArrayLayers(HostArrays):
 
 
 def clipped(x: Floats, least: float, most: float) -> Floats:
-    """In place, so that x stays float32: numpy 1.26 makes float64 of it where a limit has many digits."""
+    """Clamps x to least..most in place, and returns it. In place, since numpy 1.26 otherwise returns float64 for a
+    limit that float32 does not hold."""
     return np.clip(x, np.float32(least), np.float32(most), out=x)
 
 
 def scaled(x: Floats, gain: Floats | None) -> Floats:
-    """In place. gain: repeated as often as there are more channels."""
+    """Multiplies x [..., C] by a gain [n], repeated C / n times, or by none, in place, and returns it."""
     if gain is not None:
         parts = x.reshape(*x.shape[:-1], -1, len(gain))
         parts *= gain
@@ -216,13 +221,14 @@ def scaled(x: Floats, gain: Floats | None) -> Floats:
 
 
 def operands(x: Floats) -> Floats:
-    """Sums to operands, in place."""
+    """Rounds sums to operands, 0..255, in place, and returns them."""
     np.rint(x, out=x)
     return clipped(x, 0, OPERAND_LIMIT)
 
 
 def narrowed(x: Floats, step: int = OPERAND_STEP) -> Floats:
-    """The operands of activations."""
+    """The operands that narrow layers make of activations: 128 + round(x / step), clamped to 0..255. step: a power of
+    two."""
     out = x * np.float32(1 / step)
     np.rint(out, out=out)
     out += OPERAND_ZERO
@@ -230,6 +236,6 @@ def narrowed(x: Floats, step: int = OPERAND_STEP) -> Floats:
 
 
 def halves(x: Floats, step: int) -> tuple[Floats, Floats]:
-    """How many steps, and what is left: from 0 to step - 1."""
+    """Splits integers: how many steps, rounded down, and the rest, 0..step - 1. step: a power of two."""
     upper = np.floor(x * np.float32(1 / step))
     return upper, x - upper * np.float32(step)
