@@ -29,8 +29,8 @@ def padded_pixels(width: int, height: int) -> int:
 
 
 def groups(keys: Sequence[Hashable], most: Sequence[int]) -> Iterator[list[int]]:
-    """Batches of the items with equal keys: lists of their indices, which end where they have as many items as `most`
-    says of the last one, and have at least one."""
+    """Batches of items with equal keys, as lists of their indices. most: for each item, the number of items that its
+    batch may have; one at least, whatever this says."""
     waiting: dict[Hashable, list[int]] = {}
     for index, key in enumerate(keys):
         group = waiting.setdefault(key, [])
