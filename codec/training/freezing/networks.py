@@ -1,4 +1,7 @@
-"""Networks to integers, layer by layer. A scale is what stands for 1 in a channel of integers."""
+"""Freezing of networks, layer by layer: which scale each layer's inputs and outputs have as integers.
+
+Scales, float64 [C], are the integers that stand for 1 in each channel.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +30,19 @@ from .layers import (
 
 
 def rates() -> Tensor:
-    """Those of all rows of the rate tables, float32 [256]."""
+    """The rates t of all 256 rate indices, float32 [256] in [0, 1]."""
     return torch.tensor([rate_of(row) for row in range(ROWS)])
 
 
 def freeze_analysis(model: CompressionModel, frozen: Frozen, means: MeanInputs) -> None:
-    """Pixels to latents."""
+    """Freezes the analysis, from pixels to latents in standard deviations."""
     source, sigma = model.analysis, model.sigma.double()
     t = rates()
     frozen["latents.gain_8"] = source.gain_8(t)[:, 0, 0].exp()
     frozen["latents.gain_16"] = source.gain_16(t)[:, 0, 0].exp()
     frozen["latents.reach"] = (base_step(model.config, t)[:, 0, 0] / model.sigma).clamp(max=1)
     stream_8, stream_16 = map(stream_scale, (source.blocks_8, source.blocks_16))
-    # Networks take pixels from -1/2 to 1/2, the correction's four times as large.
+    # In training pixels are -1/2 to 1/2, for the correcting network PIXEL_SCALE times that; here they are 0..255.
     for layer, name, outputs, scale in (
         (source.linear.inner, "latents.linear", 1 / sigma, 1),
         (source.enter.inner, "latents.enter", stream_8, PIXEL_SCALE),
@@ -54,7 +57,7 @@ def freeze_analysis(model: CompressionModel, frozen: Frozen, means: MeanInputs) 
 
 
 def freeze_hyper_analysis(model: CompressionModel, frozen: Frozen, means: MeanInputs) -> None:
-    """Latents to hyper-latents."""
+    """Freezes the hyper-analysis, from latents to hyper-latents."""
     source, name = model.hyper_analysis, "hyper_latents"
     magnitudes = torch.arange(INPUT_LIMIT + 1).double() / INPUT_ONE
     store(frozen, f"{name}.logs", (magnitudes + LOG_OFFSET).log().mul(INPUT_ONE).round(), torch.int16)
@@ -74,7 +77,7 @@ def freeze_hyper_analysis(model: CompressionModel, frozen: Frozen, means: MeanIn
 
 
 def freeze_prior(model: CompressionModel, frozen: Frozen, means: MeanInputs) -> None:
-    """What predicts latents, in encoder and decoder."""
+    """Freezes the prior: hyper-synthesis and context steps."""
     hyper, steps = model.prior.hyper_synthesis, model.prior.context_steps
     stream_32, stream_16 = map(stream_scale, (hyper.blocks_32, hyper.blocks_16))
     _freeze_hyper(hyper, frozen, stream_32, stream_16, means)
@@ -96,6 +99,7 @@ def freeze_prior(model: CompressionModel, frozen: Frozen, means: MeanInputs) -> 
 def _freeze_hyper(
     source: HyperSynthesis, frozen: Frozen, stream_32: Tensor, stream_16: Tensor, means: MeanInputs
 ) -> None:
+    """Freezes the hyper-synthesis. stream_32, stream_16: the scales of activations at 1/32 and 1/16."""
     name = "prior.hyper_synthesis"
     z = torch.ones(source.enter.weight.shape[1]).double()  # hyper-latents are integers already
     outputs = Operands(stream_32.repeat(4), 0)
@@ -109,9 +113,9 @@ def _freeze_hyper(
 
 
 def freeze_synthesis(model: CompressionModel, frozen: Frozen, means: MeanInputs) -> None:
-    """Latents to pixels."""
+    """Freezes the synthesis, from latents to pixels in levels 0..255."""
     source, t = model.synthesis, rates()
-    # Sixteenths of a step to deviations.
+    # Latents in sixteenths of a step to standard deviations.
     restore = ((model.log_shrink(t) - model.log_gain(t))[:, 0, 0].exp() / model.sigma / LATENT_FRACTION).float()
     frozen["pixels.levels"] = 255 * LEVEL_ONE * model.sigma * restore
     frozen["pixels.deviations"] = DEVIATION_ONE * restore
