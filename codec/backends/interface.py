@@ -13,17 +13,43 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.tables import ProbabilityTables
-from ..model.arrays import Floats, Latents, Pixels
+from ..model.arrays import Floats, Latents, Pixels, ScaleIndices, Symbols
 from .kernels.coding import Costs
 
-Resolve = Callable[[int, Floats, npt.NDArray[np.uint8]], npt.NDArray[np.int32]]
+Resolve = Callable[[int, Floats, ScaleIndices], Symbols]
 """A function from a step 0..3, the means of its latents in sixteenths of a quantisation step, and their scale indices,
 rows of the probability tables, to their symbols. All three arrays are [4, B, h/2, w/2, M/4], with the four position
 classes (training/model/prior.py) along the first axis."""
 
 
-class Networks(Protocol):
-    """The networks of a model, its tables, and the rounding and comparing that back ends do for the encoder.
+class EncoderArithmetic(Protocol):
+    """The arithmetic on numpy's arrays that the encoder asks of a back end beside the networks."""
+
+    def round_latents(
+        self,
+        costs: Costs,
+        step: int,
+        means: Floats,
+        scale_indices: ScaleIndices,
+        y: Floats,
+        sigma_in_steps: Floats,
+        rd_weight: Floats,
+    ) -> Symbols:
+        """The symbols of a step, [4, B, h/2, w/2, M/4], rounded by rate and distortion (tile/quantize.py); 0 where the
+        scale index is one that is not coded.
+
+        means, scale_indices: the prediction for the step, of the shape of the symbols, means in sixteenths of a
+        quantisation step. y: latents in standard deviations, [B, h, w, M]. sigma_in_steps: a standard deviation in
+        quantisation steps, [M]. rd_weight: bits that an error of one squared step is worth, [M].
+        """
+
+    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
+        """The sum of squared differences of two images, uint8 [..., 3], over RGB, and the sum over their luma times
+        256^2. Both are integers, the same on every machine."""
+
+
+class Networks(EncoderArithmetic, Protocol):
+    """The networks of a model, and its tables.
 
     The rate index of a call, 0..255, is the byte by which a file names its quality.
     """
@@ -51,10 +77,10 @@ class Networks(Protocol):
         """The latents as in `analyse`, but by the linear transform alone, without the correcting network: the encoder's
         resort where the network fails."""
 
-    def analyse_hyper(self, y: Floats, rate_index: int) -> npt.NDArray[np.int32]:
+    def analyse_hyper(self, y: Floats, rate_index: int) -> Symbols:
         """The hyper-latents, [B, h/4, w/4, Z], of latents in standard deviations, [B, h, w, M]."""
 
-    def run_context_steps(self, z: npt.NDArray[np.int32], rate_index: int, resolve: Resolve) -> Latents:
+    def run_context_steps(self, z: Symbols, rate_index: int, resolve: Resolve) -> Latents:
         """The decoded latents, [B, h, w, M], for hyper-latents, [B, h/4, w/4, Z].
 
         Encoder and decoder share this loop over the four steps. Each predicts means and scale indices from what is
@@ -63,25 +89,3 @@ class Networks(Protocol):
 
     def synthesise(self, latents: Latents, rate_index: int) -> Pixels:
         """The pixels, uint8 [B, 16h, 16w, 3], of decoded latents, [B, h, w, M]."""
-
-    def round_latents(
-        self,
-        costs: Costs,
-        step: int,
-        means: Floats,
-        scale_indices: npt.NDArray[np.uint8],
-        y: Floats,
-        sigma_in_steps: Floats,
-        rd_weight: Floats,
-    ) -> npt.NDArray[np.int32]:
-        """The symbols of a step, [4, B, h/2, w/2, M/4], rounded by rate and distortion (tile/quantize.py); 0 where the
-        scale index is one that is not coded.
-
-        means, scale_indices: the prediction for the step, of the shape of the symbols, means in sixteenths of a
-        quantisation step. y: latents in standard deviations, [B, h, w, M]. sigma_in_steps: a standard deviation in
-        quantisation steps, [M]. rd_weight: bits that an error of one squared step is worth, [M].
-        """
-
-    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
-        """The sum of squared differences of two images, uint8 [..., 3], over RGB, and the sum over their luma times
-        256^2. Both are integers, the same on every machine."""

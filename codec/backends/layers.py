@@ -10,12 +10,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from ..model.arrays import Floats, Pixels
+from ..model.arrays import AnyArray
 from ..model.config import OPERAND_STEP
-from .kernels.coding import Costs
+from .interface import EncoderArithmetic
 
 
 class Tensor(Protocol):
@@ -39,7 +36,7 @@ class Tensor(Protocol):
 Array = TypeVar("Array", bound=Tensor)
 
 
-class Layers(Protocol[Array]):
+class Layers(EncoderArithmetic, Protocol[Array]):
     """The layers of a weights file, by name, on arrays of a back end.
 
     Convolutions return [..., outputs]. gain: what outputs are multiplied by, [n], repeated if there are more than n.
@@ -48,10 +45,10 @@ class Layers(Protocol[Array]):
     def exact(self) -> AbstractContextManager[None]:
         """A context in which the layers' results are exact, whatever precision the program allows elsewhere."""
 
-    def array(self, array: npt.NDArray[Any]) -> Array:
+    def array(self, array: AnyArray) -> Array:
         """The back end's array with the content of one of numpy's."""
 
-    def host(self, array: Array) -> npt.NDArray[Any]:
+    def host(self, array: Array) -> AnyArray:
         """The numpy array with the content of one of the back end's."""
 
     def zeros(self, *shape: int) -> Array:
@@ -117,21 +114,6 @@ class Layers(Protocol[Array]):
         """The pixels, uint8 [B, 16h, 16w, 3], that are the rounded sums of patches of 16x16 pixels, [B, h, w, 768], and
         corrections of 8x8 pixels, [B, 2h, 2w, 192]. `patches` may be changed."""
 
-    def round_latents(
-        self,
-        costs: Costs,
-        step: int,
-        means: Floats,
-        scale_indices: npt.NDArray[np.uint8],
-        y: Floats,
-        sigma_in_steps: Floats,
-        rd_weight: Floats,
-    ) -> npt.NDArray[np.int32]:
-        """As `interface.Networks`."""
-
-    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
-        """As `interface.Networks`."""
-
 
 def space_to_depth(x: Any, factor: int) -> Any:
     """Moves blocks of f x f positions into channels: [B, H, W, C] -> [B, H/f, W/f, f * f * C], the channels in the
@@ -146,3 +128,11 @@ def depth_to_space(x: Any, factor: int) -> Any:
     images, height, width, channels = x.shape
     x = x.reshape(images, height, width, factor, factor, channels // factor**2).swapaxes(2, 3)
     return x.reshape(images, height * factor, width * factor, channels // factor**2)
+
+
+def scaled(x: Any, gain: Any) -> Any:
+    """Multiplies x [..., C], contiguous, by a gain [n], repeated C / n times, or by none, in place, and returns it."""
+    if gain is not None:
+        parts = x.reshape(*x.shape[:-1], -1, len(gain))
+        parts *= gain
+    return x

@@ -6,24 +6,26 @@ sizes, which the kernels do not, and shares positions among threads.
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from ctypes import byref, pointer
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..machine.threads import in_threads
-from ..model.arrays import Floats, Latents, Pixels
+from ..model.arrays import AnyArray, Floats, Latents, Pixels, ScaleIndices
 from ..model.config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
-from ..model.integer_weights import IntegerWeights, Numbers
+from ..model.integer_weights import BLOCK, IntegerWeights, Numbers
 from .kernels import coding
-from .kernels.coding import Costs
 from .kernels.instructions import Block, Input, Kernels, Layer, Parameters, Shape, Term, address, check, keeping
 from .numpy_layers import HostArrays
+
+T = TypeVar("T")
 
 BYTES, NARROW, UPPER, LOWER, BOTH = range(5)
 """How a layer's operands are made of its input, as enumerated in kernels.h."""
@@ -44,21 +46,16 @@ class NativeLayers(HostArrays):
     def __init__(self, weights: IntegerWeights, kernels: Kernels) -> None:
         super().__init__(weights)
         self._kernels = kernels
-        self._made: dict[tuple[Any, ...], Any] = {}
-        self._lock = threading.RLock()
+        self._layer, self._block, self._halves = once(self._make_layer), once(self._make_block), once(self._make_halves)
+        self.round_latents = partial(coding.round_latents, kernels)
+        self.squared_errors = partial(coding.squared_errors, kernels)
+        self.place = partial(coding.place_latents, kernels)
 
     def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
         return self._product(x, (self._layer(name), _input(x, NARROW, step)))
 
     def wide(
-        self,
-        name: str,
-        x: npt.NDArray[Any],
-        step: int,
-        limit: int,
-        *,
-        scale: Floats | None = None,
-        gain: Floats | None = None,
+        self, name: str, x: AnyArray, step: int, limit: int, *, scale: Floats | None = None, gain: Floats | None = None
     ) -> Floats:
         limits, layer = (-limit, limit), self._layer(name)
         upper = self._layer(name, step), _input(x, UPPER, step, limits, scale=scale)
@@ -89,7 +86,7 @@ class NativeLayers(HostArrays):
 
     def parameters(
         self, name: str, x: Floats, sigmas: list[Floats], log_sigmas: list[Floats]
-    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
+    ) -> tuple[Floats, ScaleIndices]:
         images, height, width, channels = x.shape
         size = len(sigmas[0])
         means = np.empty((len(CLASSES), images, height // 2, width // 2, size), np.float32)
@@ -112,9 +109,6 @@ class NativeLayers(HostArrays):
     def with_logs(self, name: str, y: Floats) -> Floats:
         return coding.with_logs(self._kernels, self._weights.logs(name), y)
 
-    def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
-        coding.place_latents(self._kernels, step, means, symbols, latents)
-
     def samples(self, patches: Floats, corrections: Floats) -> Pixels:
         images, height, width, _ = patches.shape
         small = (images, 2 * height, 2 * width, 3 * PATCH**2 // 4)
@@ -124,22 +118,7 @@ class NativeLayers(HostArrays):
         in_threads(partial(self._kernels.samples, *arguments), images * height, 8)
         return out
 
-    def round_latents(
-        self,
-        costs: Costs,
-        step: int,
-        means: Floats,
-        scale_indices: npt.NDArray[np.uint8],
-        y: Floats,
-        sigma_in_steps: Floats,
-        rd_weight: Floats,
-    ) -> npt.NDArray[np.int32]:
-        return coding.round_latents(self._kernels, costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
-
-    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
-        return coding.squared_errors(self._kernels, x, y)
-
-    def _product(self, x: npt.NDArray[Any], *terms: tuple[Layer, Input], gain: Floats | None = None) -> Floats:
+    def _product(self, x: AnyArray, *terms: tuple[Layer, Input], gain: Floats | None = None) -> Floats:
         """The outputs [..., outputs] for the positions of x [..., channels]: the sums of one layer, or of two added up.
         terms: each layer with its input."""
         outputs = terms[0][0].outputs
@@ -153,32 +132,10 @@ class NativeLayers(HostArrays):
         in_threads(partial(self._kernels.product, *arguments), out.size // outputs)
         return out
 
-    def _once(self, make: Callable[..., Any], *arguments: Any) -> Any:
-        """make(*arguments), called once for all threads and kept, since kernels are given its address."""
-        with self._lock:
-            if (make, *arguments) not in self._made:
-                self._made[make, *arguments] = make(*arguments)
-            return self._made[make, *arguments]
-
-    def _layer(self, name: str, step: int = 1) -> Layer:
-        """The packed layer of this name. step: if above 1, the layer for the upper parts of inputs that are split into
-        multiples of `step` and a rest."""
-        layer: Layer = self._once(self._make_layer, name, step)
-        return layer
-
-    def _block(self, name: str) -> Block:
-        """The packed residual block of this name."""
-        block: Block = self._once(self._make_block, name)
-        return block
-
-    def _halves(self, name: str) -> tuple[Layer, Layer]:
-        """The packed layer of this name as two: the outputs for means, and those for log-scales."""
-        halves: tuple[Layer, Layer] = self._once(self._make_halves, name)
-        return halves
-
-    def _make_layer(self, name: str, step: int) -> Layer:
-        """Packs the layer of this name. For upper parts the bias of the layer is left to the lower ones, and that here
-        takes away the 128 that is added to operands."""
+    def _make_layer(self, name: str, step: int = 1) -> Layer:
+        """The packed layer of this name. step: if above 1, the layer is for the upper parts of inputs that are split
+        into multiples of `step` and a rest. Its bias takes away the 128 that is added to operands, while that of the
+        weights file goes with the rest."""
         weight, bias, multiplier = self._weights.numbers(name)
         if step > 1:
             bias = weight.sum(axis=1, dtype=np.float32) * np.float32(-OPERAND_ZERO)
@@ -186,19 +143,19 @@ class NativeLayers(HostArrays):
         return self._packed(Numbers(weight, bias, multiplier))
 
     def _make_halves(self, name: str) -> tuple[Layer, Layer]:
+        """The packed layer of this name as two: the outputs for means, and those for log-scales."""
         weight, bias, multiplier = self._weights.numbers(name)
         size = len(bias) // 2
         means = Numbers(weight[:size], bias[:size], multiplier[:size])
         return self._packed(means), self._packed(Numbers(weight[size:], bias[size:], multiplier[size:]))
 
     def _make_block(self, name: str) -> Block:
-        """Packs the block of this name. Raises WeightsError if the sizes of its layers do not fit together."""
-        parts = {key: self._layer(f"{name}.{key}") for key in ("mix", "project", "value", "gate", "contract")}
+        """The packed residual block of this name. Raises WeightsError if the sizes of its layers do not fit."""
+        parts = {key: self._layer(f"{name}.{key}") for key in BLOCK}
         spatial = self._weights.numbers(f"{name}.spatial")
-        channels, wide = parts["mix"].inputs, parts["contract"].inputs
-        sizes = {"mix": (channels, channels), "project": (channels, channels), "contract": (wide, channels)}
-        sizes |= {"value": (channels, wide), "gate": (channels, wide)}
-        check({key: (part.inputs, part.outputs) for key, part in parts.items()} == sizes, name)
+        channels = parts["mix"].inputs
+        sizes = {key: (outputs * channels, inputs * channels) for key, (outputs, inputs) in BLOCK.items()}
+        check({key: (part.outputs, part.inputs) for key, part in parts.items()} == sizes, name)
         check(spatial.weight.shape == (channels, 9), name)
         depth = self._depth(channels)
         weight = _padded(spatial.weight.T.astype(np.float32), depth)
@@ -247,8 +204,19 @@ class NativeLayers(HostArrays):
         return -(-outputs // pair) * pair
 
 
+def once(make: Callable[..., T]) -> Callable[..., T]:
+    """A function that returns make(*arguments) and keeps it, and calls `make` only once for all threads."""
+    lock, kept = threading.RLock(), functools.cache(make)
+
+    def call(*arguments: Hashable) -> T:
+        with lock:
+            return kept(*arguments)
+
+    return call
+
+
 def _input(
-    x: npt.NDArray[Any],
+    x: AnyArray,
     kind: int,
     step: int = 1,
     limits: tuple[int, int] = (0, 0),

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, Generic
 
 import numpy as np
-import numpy.typing as npt
 
-from ..model.arrays import Floats, Latents, Pixels
+from ..model.arrays import Floats, Latents, Pixels, Symbols
 from ..model.config import ACTIVATION_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH
 from ..model.constants import DEVIATION_LIMIT, HALF, INPUT_LIMIT, RUNAWAY, STEPS, group_of
 from ..model.integer_weights import IntegerWeights
 from .interface import Resolve
-from .kernels.coding import Costs
 from .kernels.instructions import levels
 from .layers import Array, Layers, depth_to_space, space_to_depth
 from .native_layers import NativeLayers
@@ -36,6 +34,7 @@ class IntegerNetworks(Generic[Array]):
         self.probabilities = weights.probabilities()
         self.sigma_in_steps, self.rd_weight = tensors["unit"], tensors["worth"]
         self.rate_weight, self.hyper_scale_indices = tensors["rate_weight"], tensors["hyper_rows"]
+        self.round_latents, self.squared_errors = layers.round_latents, layers.squared_errors
         self._config, self._layers = config, layers
 
     def analyse(self, images: Pixels, rate_index: int) -> Floats:
@@ -59,7 +58,7 @@ class IntegerNetworks(Generic[Array]):
             patches = space_to_depth(self._layers.array(images), PATCH)
             return self._layers.host(self._layers.fine("latents.linear", patches))
 
-    def analyse_hyper(self, y: Floats, rate_index: int) -> npt.NDArray[np.int32]:
+    def analyse_hyper(self, y: Floats, rate_index: int) -> Symbols:
         """The hyper-latents of latents."""
         layers, name = self._layers, "hyper_latents"
         with layers.exact():
@@ -72,7 +71,7 @@ class IntegerNetworks(Generic[Array]):
             x = layers.wide(f"{name}.down_64", x, OPERAND_STEP, ACTIVATION_LIMIT)
             return layers.host(layers.whole(x, ACTIVATION_LIMIT))
 
-    def run_context_steps(self, z: npt.NDArray[np.int32], rate_index: int, resolve: Resolve) -> Latents:
+    def run_context_steps(self, z: Symbols, rate_index: int, resolve: Resolve) -> Latents:
         """The decoded latents for hyper-latents, whose symbols `resolve` gives step by step."""
         layers = self._layers
         with layers.exact():
@@ -98,23 +97,6 @@ class IntegerNetworks(Generic[Array]):
             x = layers.blocks("pixels.blocks_8", depth_to_space(x, 2), config.blocks_8)
             corrections = layers.wide("pixels.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
             return layers.host(layers.samples(patches, corrections))
-
-    def round_latents(
-        self,
-        costs: Costs,
-        step: int,
-        means: Floats,
-        scale_indices: npt.NDArray[np.uint8],
-        y: Floats,
-        sigma_in_steps: Floats,
-        rd_weight: Floats,
-    ) -> npt.NDArray[np.int32]:
-        """The symbols of a step."""
-        return self._layers.round_latents(costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
-
-    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
-        """Of RGB and of luma."""
-        return self._layers.squared_errors(x, y)
 
     def _rows(self, part: str, names: tuple[str, ...], rate_index: int) -> list[Array]:
         """The rows of a rate index in the tables of these names of a part of the networks."""

@@ -4,9 +4,8 @@ functions by the compiled kernels."""
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from ..model.arrays import Floats, Pixels
+from ..model.arrays import Floats, Pixels, ScaleIndices, Symbols
 from ..model.config import LATENT_FRACTION
 from ..model.constants import CLASSES, group_of
 from .kernels.coding import Costs
@@ -19,11 +18,11 @@ def round_latents(
     costs: Costs,
     step: int,
     means: Floats,
-    scale_indices: npt.NDArray[np.uint8],
+    scale_indices: ScaleIndices,
     y: Floats,
     sigma_in_steps: Floats,
     rd_weight: Floats,
-) -> npt.NDArray[np.int32]:
+) -> Symbols:
     """The symbols of a step, rounded by rate and distortion, with the arguments of `Networks.round_latents`."""
     size = y.shape[-1] // 4
     residual = means * np.float32(-1 / LATENT_FRACTION)
@@ -40,9 +39,7 @@ def round_latents(
     return symbols
 
 
-def round_by_cost(
-    costs: Costs, residual: Floats, scale_indices: npt.NDArray[np.uint8], weight: Floats
-) -> npt.NDArray[np.int32]:
+def round_by_cost(costs: Costs, residual: Floats, scale_indices: ScaleIndices, weight: Floats) -> Symbols:
     """The symbols, int32 [n], of residuals, float32 [n] in quantisation steps, rounded by rate and distortion.
 
     scale_indices: uint8 [n], of scales that are coded. weight: float32 [n], bits that an error of one squared step is
@@ -55,7 +52,7 @@ def round_by_cost(
     index += scale_indices.astype(np.intp) * (depth + 1)  # uint8 would overflow in numpy 1.26
     threshold = nearest - np.float32(0.5) + costs.half_extra.ravel()[index] / weight
     below = (magnitude < threshold) & (nearest <= depth) & (nearest > 0)
-    symbols: npt.NDArray[np.int32] = np.copysign(nearest - below, residual).astype(np.int32)
+    symbols: Symbols = np.copysign(nearest - below, residual).astype(np.int32)
     return symbols
 
 

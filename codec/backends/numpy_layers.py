@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import functools
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ..model.arrays import Floats, Latents, Pixels
+from ..model.arrays import AnyArray, Floats, Latents, Pixels, ScaleIndices, Symbols
 from ..model.config import LATENT_FRACTION, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import (
     CLASSES,
@@ -25,19 +23,10 @@ from ..model.constants import (
 )
 from ..model.integer_weights import IntegerWeights
 from . import numpy_coding
-from .kernels.coding import Costs
-from .layers import depth_to_space
+from .layers import depth_to_space, scaled
 
 CACHED_POSITIONS = 2048
 """Positions that a block's widest layers take at a time, so that their values stay in the cache."""
-
-
-class _Layer(NamedTuple):
-    """A layer's weights and biases times its multipliers, which are powers of two, so that this is exact. weight:
-    [inputs, outputs], of a depthwise 3x3 convolution [9, channels]; bias: [outputs]."""
-
-    weight: Floats
-    bias: Floats
 
 
 class HostArrays:
@@ -50,19 +39,19 @@ class HostArrays:
     def exact(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def array(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def array(self, array: AnyArray) -> AnyArray:
         return array
 
-    def host(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def host(self, array: AnyArray) -> AnyArray:
         return array
 
-    def zeros(self, *shape: int) -> npt.NDArray[np.int32]:
+    def zeros(self, *shape: int) -> Latents:
         return np.zeros(shape, np.int32)
 
     def copy(self, array: Floats) -> Floats:
         return array.copy()
 
-    def whole(self, x: Floats, limit: int) -> npt.NDArray[np.int32]:
+    def whole(self, x: Floats, limit: int) -> Symbols:
         return clipped(np.rint(x), -limit, limit).astype(np.int32)
 
     def believed(self, corrections: Floats, limit: float) -> Floats:
@@ -77,31 +66,27 @@ class ArrayLayers(HostArrays):
     def __init__(self, weights: IntegerWeights) -> None:
         super().__init__(weights)
         self._layer = functools.cache(self._read_layer)
+        self.round_latents, self.squared_errors = numpy_coding.round_latents, numpy_coding.squared_errors
 
-    def _read_layer(self, name: str) -> _Layer:
-        """The layer of this name in the weights file."""
+    def _read_layer(self, name: str) -> tuple[Floats, Floats]:
+        """The weights, [inputs, outputs] or, of a depthwise 3x3 convolution, [9, channels], and biases, [outputs], of a
+        layer, times its multipliers, powers of two."""
         weight, bias, multiplier = self._weights.numbers(name)
-        return _Layer(np.ascontiguousarray((weight * multiplier[:, None]).T), bias * multiplier)
+        return np.ascontiguousarray((weight * multiplier[:, None]).T), bias * multiplier
 
     def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
         return self._product(name, narrowed(x, step))
 
     def wide(
-        self,
-        name: str,
-        x: npt.NDArray[Any],
-        step: int,
-        limit: int,
-        *,
-        scale: Floats | None = None,
-        gain: Floats | None = None,
+        self, name: str, x: AnyArray, step: int, limit: int, *, scale: Floats | None = None, gain: Floats | None = None
     ) -> Floats:
         whole = np.rint(x if scale is None else x.astype(np.float32) * scale)
         upper, lower = halves(clipped(whole, -limit, limit), step)
-        layer = self._layer(name)
-        out = (upper.reshape(-1, x.shape[-1]) @ layer.weight) * np.float32(step)
-        out += self._product(name, lower).reshape(out.shape)
-        return scaled(out.reshape(*x.shape[:-1], -1), gain)
+        weight, _ = self._layer(name)
+        sums = (upper.reshape(-1, x.shape[-1]) @ weight) * np.float32(step)
+        sums += self._product(name, lower).reshape(sums.shape)
+        out: Floats = scaled(sums.reshape(*x.shape[:-1], -1), gain)
+        return out
 
     def linear(self, name: str, x: Latents, scale: Floats) -> Floats:
         levels = np.rint(x.astype(np.float32) * scale)
@@ -116,7 +101,8 @@ class ArrayLayers(HostArrays):
         u = pixels.astype(np.float32)
         out = self._product(f"{name}.upper", u)
         out += self._product(f"{name}.lower", u)
-        return scaled(out, gain)
+        scaled(out, gain)  # in place
+        return out
 
     def blocks(self, name: str, x: Floats, count: int) -> Floats:
         for index in range(count):
@@ -125,7 +111,7 @@ class ArrayLayers(HostArrays):
 
     def parameters(
         self, name: str, x: Floats, sigmas: list[Floats], log_sigmas: list[Floats]
-    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
+    ) -> tuple[Floats, ScaleIndices]:
         means, scale_indices = [], []
         for k, (down, right) in enumerate(CLASSES):
             out = self.narrow(f"{name}.classes.{k}", np.ascontiguousarray(x[:, down::2, right::2]))
@@ -141,7 +127,7 @@ class ArrayLayers(HostArrays):
         logs = np.take(self.table(name), np.abs(inputs).astype(np.intp), mode="clip")
         return np.concatenate([inputs, logs], axis=-1)
 
-    def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
+    def place(self, step: int, means: Floats, symbols: Symbols, latents: Latents) -> None:
         size = means.shape[-1]
         # In float32, which rounds sums beyond 2^24 (FORMAT.md, section 8).
         values = (means + np.float32(LATENT_FRACTION) * symbols.astype(np.float32)).astype(np.int32)
@@ -154,26 +140,11 @@ class ArrayLayers(HostArrays):
         np.rint(image, out=image)
         return clipped(image, 0, OPERAND_LIMIT).astype(np.uint8)
 
-    def round_latents(
-        self,
-        costs: Costs,
-        step: int,
-        means: Floats,
-        scale_indices: npt.NDArray[np.uint8],
-        y: Floats,
-        sigma_in_steps: Floats,
-        rd_weight: Floats,
-    ) -> npt.NDArray[np.int32]:
-        return numpy_coding.round_latents(costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
-
-    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
-        return numpy_coding.squared_errors(x, y)
-
     def _product(self, name: str, u: Floats) -> Floats:
         """A 1x1 convolution of operands u: [..., inputs] -> [..., outputs]."""
-        layer = self._layer(name)
-        out = u.reshape(-1, u.shape[-1]) @ layer.weight
-        out += layer.bias
+        weight, bias = self._layer(name)
+        out = u.reshape(-1, u.shape[-1]) @ weight
+        out += bias
         return out.reshape(*u.shape[:-1], -1)
 
     def _block(self, name: str, x: Floats) -> None:
@@ -193,14 +164,14 @@ class ArrayLayers(HostArrays):
 
     def _depthwise(self, name: str, u: Floats) -> Floats:
         """A depthwise 3x3 convolution of operands u [B, h, w, channels], which are 0 beyond the border."""
-        layer = self._layer(name)
+        weights, bias = self._layer(name)
         images, height, width, channels = u.shape
         padded = np.zeros((images, height + 2, width + 2, channels), np.float32)
         padded[:, 1:-1, 1:-1] = u
         out = np.empty_like(u)
-        out[:] = layer.bias
+        out[:] = bias
         part = np.empty_like(u)
-        for index, weight in enumerate(layer.weight):
+        for index, weight in enumerate(weights):
             top, left = divmod(index, 3)
             out += np.multiply(padded[:, top : top + height, left : left + width], weight, out=part)
         return out
@@ -210,14 +181,6 @@ def clipped(x: Floats, least: float, most: float) -> Floats:
     """Clamps x to least..most in place, and returns it. In place, since numpy 1.26 otherwise returns float64 for a
     limit that float32 does not hold."""
     return np.clip(x, np.float32(least), np.float32(most), out=x)
-
-
-def scaled(x: Floats, gain: Floats | None) -> Floats:
-    """Multiplies x [..., C] by a gain [n], repeated C / n times, or by none, in place, and returns it."""
-    if gain is not None:
-        parts = x.reshape(*x.shape[:-1], -1, len(gain))
-        parts *= gain
-    return x
 
 
 def operands(x: Floats) -> Floats:

@@ -9,24 +9,16 @@ from __future__ import annotations
 
 import functools
 from contextlib import AbstractContextManager
-from typing import Any
 
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..model.config import (
-    LATENT_FRACTION,
-    OPERAND_LIMIT,
-    OPERAND_STEP,
-    OPERAND_ZERO,
-    PATCH,
-    TABLE_ROWS,
-)
+from ..model.arrays import AnyArray
+from ..model.config import LATENT_FRACTION, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import CLASSES, GATE_LIMIT, HALF, INPUT_LIMIT, INPUT_ONE, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
 from ..model.integer_weights import IntegerWeights
-from .layers import depth_to_space
+from .layers import depth_to_space, scaled
 from .networks import host_layers
 from .torch_exact import exact_arithmetic
 from .torch_parts import in_parts, pointwise, write_step
@@ -47,10 +39,10 @@ class TorchLayers:
     def exact(self) -> AbstractContextManager[None]:
         return exact_arithmetic()
 
-    def array(self, array: npt.NDArray[Any]) -> Tensor:
+    def array(self, array: AnyArray) -> Tensor:
         return torch.from_numpy(array).to(self._device)
 
-    def host(self, array: Tensor) -> npt.NDArray[Any]:
+    def host(self, array: Tensor) -> AnyArray:
         return array.cpu().numpy()
 
     def zeros(self, *shape: int) -> Tensor:
@@ -76,20 +68,21 @@ class TorchLayers:
         steps, rest = halves(whole.clamp_(-limit, limit), step)
         weight, bias = self._layer(name)
         # Sums of multiples of the step, a power of two, are as exact as those of integers.
-        return scaled(pointwise(steps, weight).add_(pointwise(rest, weight, bias)), gain)
+        out: Tensor = scaled(pointwise(steps, weight).add_(pointwise(rest, weight, bias)), gain)
+        return out
 
     def linear(self, name: str, x: Tensor, scale: Tensor) -> Tensor:
         # 128 is added before the split, so that lower bytes, too, are around 128.
         whole = (x.float() * scale).round_().add_(OPERAND_ZERO)
         upper, lower = halves(whole.clamp_(-HALF * OPERAND_ZERO, HALF * OPERAND_ZERO - 1), HALF)
         upper = (upper / HALF).add_(OPERAND_ZERO)
-        return self._product(f"{name}.top", upper).add_(
-            self._product(f"{name}.middle", torch.cat([upper, lower], dim=-1))
-        )
+        both = torch.cat([upper, lower], dim=-1)
+        return self._product(f"{name}.top", upper).add_(self._product(f"{name}.middle", both))
 
     def fine(self, name: str, pixels: Tensor, gain: Tensor | None = None) -> Tensor:
         u = pixels.float()
-        return scaled(self._product(f"{name}.upper", u).add_(self._product(f"{name}.lower", u)), gain)
+        out: Tensor = scaled(self._product(f"{name}.upper", u).add_(self._product(f"{name}.lower", u)), gain)
+        return out
 
     def blocks(self, name: str, x: Tensor, count: int) -> Tensor:
         for index in range(count):
@@ -167,10 +160,3 @@ def halves(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
     of two."""
     steps = (x / step).floor_().mul_(step)
     return steps, x - steps
-
-
-def scaled(x: Tensor, gain: Tensor | None) -> Tensor:
-    """Multiplies x [..., C] by a gain [n], repeated C / n times, or by none, in place, and returns it."""
-    if gain is not None:
-        x.view(*x.shape[:-1], -1, len(gain)).mul_(gain)
-    return x

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,3 +15,12 @@ Floats = npt.NDArray[np.float32]
 
 Latents = npt.NDArray[np.int32]
 """Decoded latents [..., h, w, M], in sixteenths of a quantisation step."""
+
+Symbols = npt.NDArray[np.int32]
+"""Quantised residuals of latents, or hyper-latents, as the entropy coder takes them."""
+
+ScaleIndices = npt.NDArray[np.uint8]
+"""For each symbol, the row 0..63 of the probability tables that it is coded with."""
+
+AnyArray = npt.NDArray[Any]
+"""An array of any dtype and shape."""

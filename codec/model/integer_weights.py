@@ -14,24 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.errors import WeightsError
 from ...bitstream.tables import ProbabilityTables
-from .arrays import Floats
-from .config import (
-    ACTIVATION_LIMIT,
-    OPERAND_LIMIT,
-    OPERAND_STEP,
-    OPERAND_ZERO,
-    PATCH,
-    ROWS,
-    TABLE_ROWS,
-    ModelConfig,
-)
+from .arrays import AnyArray, Floats
+from .config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, ROWS, TABLE_ROWS, ModelConfig
 from .constants import (
     ACCUMULATOR_LIMIT,
     HALF,
@@ -54,6 +45,9 @@ MAX_UNIT = 2**20
 POSITIVE, ANY = math.ulp(0.0), float(np.finfo(np.float32).max)
 """Limits of tables: the smallest double above 0, and the largest finite float32."""
 
+BLOCK = {"mix": (1, 1), "project": (1, 1), "value": (2, 1), "gate": (2, 1), "contract": (1, 2)}
+"""The 1x1 layers of a residual block: how many times the block's channels their outputs and inputs are."""
+
 
 class Numbers(NamedTuple):
     """A layer's integers, and the powers of two that its sums are multiplied by. weight: [outputs, inputs], of a
@@ -67,7 +61,7 @@ class Numbers(NamedTuple):
 class IntegerWeights:
     """The integer networks' tensors by name, as `checked` has found them to be."""
 
-    def __init__(self, config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+    def __init__(self, config: ModelConfig, tensors: Mapping[str, AnyArray]) -> None:
         self.config, self.tensors = config, tensors
 
     def table(self, name: str) -> Floats:
@@ -108,7 +102,7 @@ def parse_integers(data: Content, name: str) -> IntegerWeights:
         raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
 
 
-def checked(config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]]) -> IntegerWeights:
+def checked(config: ModelConfig, tensors: Mapping[str, AnyArray]) -> IntegerWeights:
     """The integer networks that these tensors are. Raises WeightsError unless they are exactly those that the
     configuration asks for, in dtype and shape, and within their ranges."""
     layers, tables = dict(_layers(config)), _tables(config)
@@ -166,13 +160,7 @@ def _layers(config: ModelConfig) -> Iterator[tuple[str, tuple[tuple[int, ...], i
     rows += [(f"prior.steps.{step}.blocks", config.context_blocks, p) for step in range(STEPS)]
     for name, count, width in rows:
         for index in range(count):
-            for key, outputs, inputs in (
-                ("mix", 1, 1),
-                ("project", 1, 1),
-                ("value", 2, 1),
-                ("gate", 2, 1),
-                ("contract", 1, 2),
-            ):
+            for key, (outputs, inputs) in BLOCK.items():
                 yield f"{name}.{index}.{key}", ((outputs * width, inputs * width), narrow)
             yield f"{name}.{index}.spatial", ((width, 1, 3, 3), narrow)
 
@@ -204,7 +192,7 @@ def _tables(config: ModelConfig) -> dict[str, _Table]:
     return tables | ratios
 
 
-def _check_table(name: str, values: npt.NDArray[Any], table: _Table) -> None:
+def _check_table(name: str, values: AnyArray, table: _Table) -> None:
     """Raises WeightsError unless the values are of the table's dtype, shape and range."""
     _check_type(name, values, table.dtype, table.shape or values.shape[:1])
     if not (values.size and table.least <= values.min() and values.max() <= table.most):  # false for NaN, too
@@ -212,12 +200,7 @@ def _check_table(name: str, values: npt.NDArray[Any], table: _Table) -> None:
 
 
 def _check_layer(
-    name: str,
-    shape: tuple[int, ...],
-    largest: int,
-    weight: npt.NDArray[Any],
-    bias: npt.NDArray[Any],
-    multiplier: npt.NDArray[Any],
+    name: str, shape: tuple[int, ...], largest: int, weight: AnyArray, bias: AnyArray, multiplier: AnyArray
 ) -> None:
     """Raises WeightsError unless a layer's sums are exact and its outputs within MAX_OUTPUT. largest: magnitude of its
     inputs."""
@@ -238,7 +221,7 @@ def _check_layer(
         raise WeightsError(f"outputs of {name} are too large for 32 bits")
 
 
-def _check_type(name: str, values: npt.NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+def _check_type(name: str, values: AnyArray, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
     """Raises WeightsError for values of another dtype or shape."""
     if values.dtype != dtype or values.shape != shape:
         raise WeightsError(f"{name} is {values.dtype} {list(values.shape)}, not {np.dtype(dtype)} {list(shape)}")

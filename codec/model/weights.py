@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
+from .arrays import AnyArray
 from .config import ModelConfig
 
 MANIFEST = "manifest.json"
@@ -116,7 +116,7 @@ def read_weights(weights: Weights) -> Content:
     return data
 
 
-def parse(data: Content, name: str) -> tuple[ModelConfig, dict[str, npt.NDArray[Any]]]:
+def parse(data: Content, name: str) -> tuple[ModelConfig, dict[str, AnyArray]]:
     """The configuration and the tensors, by name, in the content of a weights file (FORMAT.md, section 8). The tensors
     share its memory and cannot be written to. name: of the file, for errors. Raises WeightsError."""
     content = memoryview(data)
@@ -135,7 +135,7 @@ def parse(data: Content, name: str) -> tuple[ModelConfig, dict[str, npt.NDArray[
         raise WeightsError(f"{name} is not a file of weights: {error}") from error
 
 
-def _tensor(content: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> npt.NDArray[Any]:
+def _tensor(content: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> AnyArray:
     """The tensor that an entry of the header describes. Raises ValueError, KeyError or TypeError for an entry that is
     malformed or beyond the content."""
     begin, end = data_offsets

@@ -7,7 +7,6 @@ gets alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +15,8 @@ from ...bitstream.container import Tile, latents_checksum
 from ...bitstream.entropy import StepDecoder, encode_steps
 from ...bitstream.errors import DecodeMismatchError
 from ..backends.interface import Networks
-from ..model.arrays import Floats, Latents, Pixels
+from ..model.arrays import Floats, Latents, Pixels, ScaleIndices, Symbols
 from .quantize import rounding_costs
-
-Symbols = npt.NDArray[np.int32]
-"""Quantised residuals of latents, or hyper-latents, as the entropy coder takes them."""
-
-ScaleIndices = npt.NDArray[np.uint8]
-"""For each symbol, the row 0..63 of the probability tables that it is coded with."""
-
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 Step = tuple[Symbols, ScaleIndices]
 """(symbols, scale indices), both [n], of one step of one tile: what the entropy coder takes at a time."""
@@ -62,10 +53,8 @@ class TileCoder:
         z = networks.analyse_hyper(y, rate_index) if z is None else z
         hyper = zip(z, self._hyper_scale_indices(z.shape, rate_index), strict=True)
         steps = [[(symbols.ravel(), scale_indices.ravel())] for symbols, scale_indices in hyper]
-        sigma_in_steps, rd_weight = (
-            networks.sigma_in_steps[rate_index],
-            networks.rd_weight[rate_index] * np.float32(weight),
-        )
+        sigma_in_steps = networks.sigma_in_steps[rate_index]
+        rd_weight = networks.rd_weight[rate_index] * np.float32(weight)
 
         def resolve(step: int, means: Floats, scale_indices: ScaleIndices) -> Symbols:
             """The symbols of a step by rounding; those that are coded are added to `steps`."""
@@ -106,10 +95,9 @@ class TileCoder:
 
         def read(scale_indices: ScaleIndices, axis: int) -> Symbols:
             """Decodes the symbols of all tiles for these scale indices, whose tiles are along `axis`."""
-            parts = zip(decoders, _tiles(scale_indices, axis), strict=True)
-            symbols: Symbols = np.stack(
-                [decoder.decode(own.ravel()).reshape(own.shape) for decoder, own in parts], axis
-            )
+            parts = zip(decoders, np.moveaxis(scale_indices, axis, 0), strict=True)
+            decoded = [decoder.decode(own.ravel()).reshape(own.shape) for decoder, own in parts]
+            symbols: Symbols = np.stack(decoded, axis)
             watch(symbols, scale_indices)
             return symbols
 
@@ -138,8 +126,3 @@ def _of_each_tile(step: Step, positions: npt.NDArray[np.intp], shape: tuple[int,
     order = np.argsort(tile_of, kind="stable")
     edges = np.searchsorted(tile_of, np.arange(1, shape[1]), sorter=order)
     return [(symbols[own], scale_indices[own]) for own in np.split(order, edges)]
-
-
-def _tiles(x: npt.NDArray[Scalar], axis: int) -> npt.NDArray[Scalar]:
-    """The array with the axis of the tiles first."""
-    return np.moveaxis(x, axis, 0)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...machine.threads import in_threads
-from ...model.arrays import Floats, Latents, Pixels
+from ...model.arrays import AnyArray, Floats, Latents, Pixels, ScaleIndices, Symbols
 from ...model.constants import CLASSES, INPUT_LIMIT, INPUT_ONE, group_of
 from .instructions import Cells, Kernels, Rounding, Shape, address, check, keeping
 
@@ -46,11 +46,11 @@ def round_latents(
     costs: Costs,
     step: int,
     means: Floats,
-    scale_indices: npt.NDArray[np.uint8],
+    scale_indices: ScaleIndices,
     y: Floats,
     sigma_in_steps: Floats,
     rd_weight: Floats,
-) -> npt.NDArray[np.int32]:
+) -> Symbols:
     """The symbols of a step, rounded by rate and distortion, with the arguments of `Networks.round_latents`."""
     cells = _cells(step, y.shape, means.shape)
     check(scale_indices.shape == means.shape and sigma_in_steps.shape == rd_weight.shape == y.shape[-1:], "a step")
@@ -65,7 +65,7 @@ def round_latents(
     return symbols
 
 
-def place_latents(kernels: Kernels, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
+def place_latents(kernels: Kernels, step: int, means: Floats, symbols: Symbols, latents: Latents) -> None:
     """Writes the latents that a step has coded, means + 16 symbols, into `latents`, [B, h, w, M]. means, symbols:
     [4, B, h/2, w/2, M/4]."""
     cells = _cells(step, latents.shape, means.shape)
@@ -99,6 +99,6 @@ def _of_classes(values: Floats, cells: Cells) -> Floats:
     return np.stack([values[first : first + cells.size] for first in cells.first]).astype(np.float32)
 
 
-def _given(array: npt.NDArray[Any], dtype: Any) -> c_void_p:
+def _given(array: AnyArray, dtype: Any) -> c_void_p:
     """The address of an array as kernels read it: contiguous and of this dtype, in a copy if need be."""
     return address(np.ascontiguousarray(array, dtype))

@@ -10,15 +10,7 @@ from torch import Tensor
 
 from ....bitstream.errors import WeightsError
 from ...model.config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
-from ...model.constants import (
-    ACCUMULATOR_LIMIT,
-    HALF,
-    LEVEL_ONE,
-    MAX_EXPONENT,
-    MAX_OUTPUT,
-    MIN_EXPONENT,
-    WEIGHT_LIMIT,
-)
+from ...model.constants import ACCUMULATOR_LIMIT, HALF, LEVEL_ONE, MAX_EXPONENT, MAX_OUTPUT, MIN_EXPONENT, WEIGHT_LIMIT
 from ..model.layers import Blocks, Depthwise, DepthwiseBlock, Pointwise
 from .calibration import MeanInputs
 
