@@ -8,7 +8,7 @@ back end, float32 [B, h, w, channels] unless said otherwise.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from ..model.arrays import AnyArray
 from ..model.config import OPERAND_STEP
@@ -33,6 +33,7 @@ class Tensor(Protocol):
     def __add__(self, other: Any, /) -> Any: ...
 
 
+T = TypeVar("T")
 Array = TypeVar("Array", bound=Tensor)
 
 
@@ -115,24 +116,29 @@ class Layers(EncoderArithmetic, Protocol[Array]):
         corrections of 8x8 pixels, [B, 2h, 2w, 192]. `patches` may be changed."""
 
 
-def space_to_depth(x: Any, factor: int) -> Any:
+def space_to_depth(x: T, factor: int) -> T:
     """Moves blocks of f x f positions into channels: [B, H, W, C] -> [B, H/f, W/f, f * f * C], the channels in the
     order (row, column, channel)."""
-    images, height, width, channels = x.shape
-    x = x.reshape(images, height // factor, factor, width // factor, factor, channels).swapaxes(2, 3)
-    return x.reshape(images, height // factor, width // factor, factor**2 * channels)
+    array: Any = x
+    images, height, width, channels = array.shape
+    array = array.reshape(images, height // factor, factor, width // factor, factor, channels).swapaxes(2, 3)
+    out: T = array.reshape(images, height // factor, width // factor, factor**2 * channels)
+    return out
 
 
-def depth_to_space(x: Any, factor: int) -> Any:
+def depth_to_space(x: T, factor: int) -> T:
     """Moves channels back into blocks of f x f positions, as the inverse of `space_to_depth`."""
-    images, height, width, channels = x.shape
-    x = x.reshape(images, height, width, factor, factor, channels // factor**2).swapaxes(2, 3)
-    return x.reshape(images, height * factor, width * factor, channels // factor**2)
+    array: Any = x
+    images, height, width, channels = array.shape
+    array = array.reshape(images, height, width, factor, factor, channels // factor**2).swapaxes(2, 3)
+    out: T = array.reshape(images, height * factor, width * factor, channels // factor**2)
+    return out
 
 
-def scaled(x: Any, gain: Any) -> Any:
+def scaled(x: T, gain: T | None) -> T:
     """Multiplies x [..., C], contiguous, by a gain [n], repeated C / n times, or by none, in place, and returns it."""
     if gain is not None:
-        parts = x.reshape(*x.shape[:-1], -1, len(gain))
-        parts *= gain
+        array, factors = cast(Any, x), cast(Any, gain)
+        parts = array.reshape(*array.shape[:-1], -1, len(factors))
+        parts *= factors
     return x

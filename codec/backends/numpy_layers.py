@@ -83,10 +83,9 @@ class ArrayLayers(HostArrays):
         whole = np.rint(x if scale is None else x.astype(np.float32) * scale)
         upper, lower = halves(clipped(whole, -limit, limit), step)
         weight, _ = self._layer(name)
-        sums = (upper.reshape(-1, x.shape[-1]) @ weight) * np.float32(step)
-        sums += self._product(name, lower).reshape(sums.shape)
-        out: Floats = scaled(sums.reshape(*x.shape[:-1], -1), gain)
-        return out
+        out = (upper.reshape(-1, x.shape[-1]) @ weight) * np.float32(step)
+        out += self._product(name, lower).reshape(out.shape)
+        return scaled(out.reshape(*x.shape[:-1], -1), gain)
 
     def linear(self, name: str, x: Latents, scale: Floats) -> Floats:
         levels = np.rint(x.astype(np.float32) * scale)
@@ -101,8 +100,7 @@ class ArrayLayers(HostArrays):
         u = pixels.astype(np.float32)
         out = self._product(f"{name}.upper", u)
         out += self._product(f"{name}.lower", u)
-        scaled(out, gain)  # in place
-        return out
+        return scaled(out, gain)
 
     def blocks(self, name: str, x: Floats, count: int) -> Floats:
         for index in range(count):

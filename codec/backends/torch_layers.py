@@ -68,8 +68,7 @@ class TorchLayers:
         steps, rest = halves(whole.clamp_(-limit, limit), step)
         weight, bias = self._layer(name)
         # Sums of multiples of the step, a power of two, are as exact as those of integers.
-        out: Tensor = scaled(pointwise(steps, weight).add_(pointwise(rest, weight, bias)), gain)
-        return out
+        return scaled(pointwise(steps, weight).add_(pointwise(rest, weight, bias)), gain)
 
     def linear(self, name: str, x: Tensor, scale: Tensor) -> Tensor:
         # 128 is added before the split, so that lower bytes, too, are around 128.
@@ -81,8 +80,7 @@ class TorchLayers:
 
     def fine(self, name: str, pixels: Tensor, gain: Tensor | None = None) -> Tensor:
         u = pixels.float()
-        out: Tensor = scaled(self._product(f"{name}.upper", u).add_(self._product(f"{name}.lower", u)), gain)
-        return out
+        return scaled(self._product(f"{name}.upper", u).add_(self._product(f"{name}.lower", u)), gain)
 
     def blocks(self, name: str, x: Tensor, count: int) -> Tensor:
         for index in range(count):
@@ -112,8 +110,7 @@ class TorchLayers:
         # The patch's quarters: row and column of the quarter, row within it.
         parts = corrections.view(images * height, 2, width, 2, 8, 24).permute(0, 2, 1, 4, 3, 5)
         patches.view(images * height, width, 2, 8, 2, 24).add_(parts)
-        pixels: Tensor = depth_to_space(as_bytes(patches, OPERAND_LIMIT), PATCH)
-        return pixels
+        return depth_to_space(as_bytes(patches, OPERAND_LIMIT), PATCH)
 
     def _read_layer(self, name: str) -> tuple[Tensor, Tensor]:
         """The weights, [outputs, inputs], and biases, [outputs], of a layer, times its multipliers, powers of two."""

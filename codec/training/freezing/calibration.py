@@ -53,7 +53,7 @@ class Ranges:
         squared error of clamping to it and rounding to 1 / steps of it."""
         largest = torch.stack([self._largest[layer] for layer in layers]).amax((0, 1)).double()
         counts = torch.stack([self._counts[layer] for layer in layers]).sum((0, 1))
-        candidates = _not_nothing(largest) * PARTS
+        candidates = _above_zero(largest) * PARTS
         errors = _errors(counts, candidates, candidates / steps)
         return candidates.gather(0, errors.argmin(0, keepdim=True))[0]
 
@@ -63,14 +63,14 @@ class Ranges:
         largest = self._largest[layer].double()
         below = (PARTS * largest[0]).repeat_interleave(len(PARTS), 0)
         above = (PARTS * largest[1]).repeat(len(PARTS), 1)
-        widths = _not_nothing(below + above)
+        widths = _above_zero(below + above)
         counts = self._counts[layer]
         errors = _errors(counts[0], below, widths / steps) + _errors(counts[1], above, widths / steps)
         best = errors.argmin(0, keepdim=True)
         return below.gather(0, best)[0], widths.gather(0, best)[0] - below.gather(0, best)[0]
 
 
-def _not_nothing(range_: Tensor) -> Tensor:
+def _above_zero(range_: Tensor) -> Tensor:
     """Ranges raised to 1/500 of the largest channel's, so that channels that are dead have one above 0."""
     return range_.clamp(min=max(float(range_.max()) / 500, LOWEST))
 

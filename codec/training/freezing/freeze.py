@@ -63,17 +63,17 @@ def _integers(model: CompressionModel, frozen: Frozen) -> IntegerWeights:
 def _freeze_tables(model: CompressionModel, frozen: Frozen) -> None:
     """Adds the rate tables, with a row for each of the 256 rate indices, to the frozen tensors."""
     t = rates()
-    log_unit = (model.log_gain(t)[:, 0, 0] + model.sigma.log()).double()
-    frozen["unit"] = log_unit.exp().float()
+    log_sigma = (model.log_gain(t)[:, 0, 0] + model.sigma.log()).double()
+    frozen["unit"] = log_sigma.exp().float()
     # The synthesis is nearly orthonormal, so that errors of latents and of pixels have the same sum of squares. The
     # division by 3 is there because MSE is a mean over three colours, bits per pixel a sum.
-    squared_step = (model.sigma.double() / log_unit.exp()).square()
+    squared_step = (model.sigma.double() / log_sigma.exp()).square()
     rate_weight = model.config.rate_weight(t.double())
     frozen["rate_weight"] = rate_weight
     frozen["worth"] = (rate_weight[:, None] * 255**2 / 3 * squared_step).float()
-    step = (-log_unit).exp()
+    step = (-log_sigma).exp()
     frozen["inverse_unit"] = (INPUT_ONE * step / LATENT_FRACTION).float()
-    frozen["log_unit"] = ((_table_row(log_unit) * SCALE_ONE).round() / SCALE_ONE).float()
+    frozen["log_unit"] = ((_table_row(log_sigma) * SCALE_ONE).round() / SCALE_ONE).float()
     hyper = _table_row(model.hyper_log_scale(t)[:, 0, 0].double())
     # Row 0 codes nothing, but hyper-latents are rounded to the nearest, so that a rare 1 must have a code.
     frozen["hyper_rows"] = hyper.round().clamp(1, TABLE_ROWS - 1).byte()

@@ -23,7 +23,7 @@ class Operands(NamedTuple):
     float64 [C]; zero, the zero point: float64 [C] or one number."""
 
     scale: Tensor
-    zero: Tensor | float
+    zero: Tensor | float = 0
 
 
 def stream_scale(blocks: Blocks) -> Tensor:
@@ -48,7 +48,7 @@ def freeze_blocks(source: Blocks, frozen: Frozen, name: str, stream: Tensor, mea
 def _freeze_block(block: DepthwiseBlock, frozen: Frozen, name: str, stream: Tensor, means: MeanInputs) -> None:
     inputs = narrowed_scale(stream)
     scale = OPERAND_LIMIT / block.rectified.limits()[1].double()
-    mixed = Operands(_capped(scale, block.mix.weight, block.mix.bias, inputs), 0)
+    mixed = Operands(_capped(scale, block.mix.weight, block.mix.bias, inputs))
     low, high = (limit.double() for limit in block.filtered.limits())
     scale = _capped(OPERAND_LIMIT / (high - low), block.spatial.weight, block.spatial.bias, mixed)
     spatial = Operands(scale, OPERAND_LIMIT * -low / (high - low))
@@ -57,15 +57,15 @@ def _freeze_block(block: DepthwiseBlock, frozen: Frozen, name: str, stream: Tens
     gated = Operands(_capped(scale, value, value_bias, inputs), OPERAND_ZERO)
     freeze_layer(block.mix, frozen, f"{name}.mix", inputs, mixed, means)
     freeze_layer(block.spatial, frozen, f"{name}.spatial", mixed, spatial, means)
-    freeze_layer(block.project, frozen, f"{name}.project", spatial, Operands(stream, 0), means)
+    freeze_layer(block.project, frozen, f"{name}.project", spatial, Operands(stream), means)
     # The layer `expand` becomes two, values and gates, so that the outputs of each are contiguous. The scale of values
     # is that of their product with gates, whose own scale is 1.
     for weight, bias, key, outputs in (
         (value, value_bias, "value", gated.scale),
         (gate, gate_bias, "gate", torch.ones_like(gated.scale)),
     ):
-        freeze_tensors(weight, bias, frozen, f"{name}.{key}", inputs, Operands(outputs, 0), means[block.expand])
-    freeze_layer(block.contract, frozen, f"{name}.contract", gated, Operands(stream, 0), means)
+        freeze_tensors(weight, bias, frozen, f"{name}.{key}", inputs, Operands(outputs), means[block.expand])
+    freeze_layer(block.contract, frozen, f"{name}.contract", gated, Operands(stream), means)
 
 
 def _capped(scale: Tensor, weight: Tensor, bias: Tensor, inputs: Operands) -> Tensor:

@@ -13,7 +13,7 @@ from ...model.constants import DEVIATION_ONE, INPUT_LIMIT, INPUT_ONE, LEVEL_ONE,
 from ...model.rate import rate_of
 from ..model.model import LOG_OFFSET, CompressionModel
 from ..model.prior import HyperSynthesis
-from ..model.transforms import MAX_REACH, PIXEL_SCALE, base_step
+from ..model.transforms import MAX_CORRECTION_SCALE, PIXEL_SCALE, base_step
 from .calibration import MeanInputs
 from .layers import (
     Frozen,
@@ -50,10 +50,10 @@ def freeze_analysis(model: CompressionModel, frozen: Frozen, means: MeanInputs) 
         weight, bias = layer.weight.double() * outputs[:, None], layer.bias.double() * outputs
         freeze_fine(scale * weight / 255, bias - scale * weight.sum(1) / 2, frozen, name)
     freeze_blocks(source.blocks_8, frozen, "latents.blocks_8", stream_8, means)
-    freeze_layer(source.down, frozen, "latents.down", Operands(stream_8.repeat(4), 0), Operands(stream_16, 0), means)
+    freeze_layer(source.down, frozen, "latents.down", Operands(stream_8.repeat(4)), Operands(stream_16), means)
     freeze_blocks(source.blocks_16, frozen, "latents.blocks_16", stream_16, means)
     deviations = torch.ones_like(sigma)
-    freeze_layer(source.leave.inner, frozen, "latents.leave", Operands(stream_16, 0), Operands(deviations, 0), means)
+    freeze_layer(source.leave.inner, frozen, "latents.leave", Operands(stream_16), Operands(deviations), means)
 
 
 def freeze_hyper_analysis(model: CompressionModel, frozen: Frozen, means: MeanInputs) -> None:
@@ -64,16 +64,12 @@ def freeze_hyper_analysis(model: CompressionModel, frozen: Frozen, means: MeanIn
     frozen[f"{name}.gain"] = source.gain(rates())[:, 0, 0].exp()
     stream_16, stream_32 = map(stream_scale, (source.blocks_16, source.blocks_32))
     inputs = torch.full((source.enter.weight.shape[1],), float(INPUT_ONE)).double()
-    freeze_layer(source.enter, frozen, f"{name}.enter", Operands(inputs, 0), Operands(stream_16, 0), means)
+    freeze_layer(source.enter, frozen, f"{name}.enter", Operands(inputs), Operands(stream_16), means)
     freeze_blocks(source.blocks_16, frozen, f"{name}.blocks_16", stream_16, means)
-    freeze_layer(
-        source.down_32, frozen, f"{name}.down_32", Operands(stream_16.repeat(4), 0), Operands(stream_32, 0), means
-    )
+    freeze_layer(source.down_32, frozen, f"{name}.down_32", Operands(stream_16.repeat(4)), Operands(stream_32), means)
     freeze_blocks(source.blocks_32, frozen, f"{name}.blocks_32", stream_32, means)
     z = torch.ones_like(source.down_64.inner.bias).double()  # hyper-latents are integers
-    freeze_layer(
-        source.down_64.inner, frozen, f"{name}.down_64", Operands(stream_32.repeat(4), 0), Operands(z, 0), means
-    )
+    freeze_layer(source.down_64.inner, frozen, f"{name}.down_64", Operands(stream_32.repeat(4)), Operands(z), means)
 
 
 def freeze_prior(model: CompressionModel, frozen: Frozen, means: MeanInputs) -> None:
@@ -88,10 +84,10 @@ def freeze_prior(model: CompressionModel, frozen: Frozen, means: MeanInputs) -> 
         if index:
             stream = torch.minimum(stream_scale(step.blocks), MAX_FACTOR * stream_16)
             inputs = torch.full((model.config.latent_channels,), float(INPUT_ONE)).double()
-            freeze_layer(step.enter, frozen, f"{name}.enter", Operands(inputs, 0), Operands(stream, 0), means)
+            freeze_layer(step.enter, frozen, f"{name}.enter", Operands(inputs), Operands(stream), means)
             frozen[f"{name}.add.ratio"] = (stream / stream_16).float()
         freeze_blocks(step.blocks, frozen, f"{name}.blocks", stream, means)
-        given, outputs, mean = narrowed_scale(stream), Operands(parameters, 0), means[step.leave]
+        given, outputs, mean = narrowed_scale(stream), Operands(parameters), means[step.leave]
         for k, (weight, bias) in enumerate(zip(step.leave.weight, step.leave.bias, strict=True)):
             freeze_tensors(weight.T, bias[0], frozen, f"{name}.leave.classes.{k}", given, outputs, mean)
 
@@ -102,12 +98,12 @@ def _freeze_hyper(
     """Freezes the hyper-synthesis. stream_32, stream_16: the scales of activations at 1/32 and 1/16."""
     name = "prior.hyper_synthesis"
     z = torch.ones(source.enter.weight.shape[1]).double()  # hyper-latents are integers already
-    outputs = Operands(stream_32.repeat(4), 0)
+    outputs = Operands(stream_32.repeat(4))
     freeze_layer(source.enter, frozen, f"{name}.enter", Operands(z, OPERAND_ZERO), outputs, means)
     table = (source.rate(rates())[:, 0, 0] * stream_32).round()
     store(frozen, f"{name}.rate.rows", table.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT), torch.int16)
     freeze_blocks(source.blocks_32, frozen, f"{name}.blocks_32", stream_32, means)
-    outputs = Operands(stream_16.repeat(4), 0)
+    outputs = Operands(stream_16.repeat(4))
     freeze_layer(source.up, frozen, f"{name}.up", narrowed_scale(stream_32), outputs, means)
     freeze_blocks(source.blocks_16, frozen, f"{name}.blocks_16", stream_16, means)
 
@@ -121,13 +117,13 @@ def freeze_synthesis(model: CompressionModel, frozen: Frozen, means: MeanInputs)
     frozen["pixels.deviations"] = DEVIATION_ONE * restore
     frozen["pixels.gain_16"] = source.gain_16(t)[:, 0, 0].exp()
     frozen["pixels.gain_8"] = source.gain_8(t)[:, 0, 0].exp()
-    frozen["pixels.reach"] = base_step(model.config, t)[:, 0, 0].clamp(max=MAX_REACH)
+    frozen["pixels.reach"] = base_step(model.config, t)[:, 0, 0].clamp(max=MAX_CORRECTION_SCALE)
     freeze_linear(source.linear.inner, frozen, "pixels.linear")
     stream_16, stream_8 = map(stream_scale, (source.blocks_16, source.blocks_8))
     inputs = torch.full_like(model.sigma, DEVIATION_ONE).double()
-    freeze_layer(source.enter.inner, frozen, "pixels.enter", Operands(inputs, 0), Operands(stream_16, 0), means)
+    freeze_layer(source.enter.inner, frozen, "pixels.enter", Operands(inputs), Operands(stream_16), means)
     freeze_blocks(source.blocks_16, frozen, "pixels.blocks_16", stream_16, means)
-    freeze_layer(source.up, frozen, "pixels.up", Operands(stream_16, 0), Operands(stream_8.repeat(4), 0), means)
+    freeze_layer(source.up, frozen, "pixels.up", Operands(stream_16), Operands(stream_8.repeat(4)), means)
     freeze_blocks(source.blocks_8, frozen, "pixels.blocks_8", stream_8, means)
     levels = torch.full_like(source.leave.inner.bias, 255).double()
-    freeze_layer(source.leave.inner, frozen, "pixels.leave", Operands(stream_8, 0), Operands(levels, 0), means)
+    freeze_layer(source.leave.inner, frozen, "pixels.leave", Operands(stream_8), Operands(levels), means)

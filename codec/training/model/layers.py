@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...backends.layers import depth_to_space as depth_to_space
+from ...backends.layers import space_to_depth as space_to_depth
 from ...backends.torch_parts import in_parts, pointwise
 from ...model.config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
 from ...model.constants import GATE_LIMIT
@@ -283,18 +285,3 @@ class Blocks(nn.Sequential):
         """x rounded to integers low..high in units of steps / ACTIVATION_LIMIT of the range; unchanged until it is
         set."""
         return quantise(x, self.log_limit.exp() * (steps / ACTIVATION_LIMIT), low, high) if self.is_set else x
-
-
-def space_to_depth(x: Tensor, factor: int) -> Tensor:
-    """Moves blocks of f x f positions into channels: [B, H, W, C] -> [B, H/f, W/f, f^2 C], the channels in the order
-    (row, column, channel)."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h // factor, factor, w // factor, factor, c)
-    return x.transpose(2, 3).reshape(b, h // factor, w // factor, factor * factor * c)
-
-
-def depth_to_space(x: Tensor, factor: int) -> Tensor:
-    """Moves channels back into blocks of f x f positions, as the inverse of `space_to_depth`."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h, w, factor, factor, c // (factor * factor))
-    return x.transpose(2, 3).reshape(b, h * factor, w * factor, c // (factor * factor))

@@ -200,7 +200,7 @@ class CompressionModel(nn.Module):
         log_deviations = log_deviation.expand(4, -1, -1, -1, -1)
         sigmas = self.sigma.expand(4, 1, 1, 1, -1)
         # Bits that a latent's squared error is worth, for pixels with a range of 1.
-        worth = self.config.rate_weight(t)[:, None, None, None] * 255**2 / 3
+        rd_weight = self.config.rate_weight(t)[:, None, None, None] * 255**2 / 3
         classes = to_classes(y)
         known: Tensor | None = None
         y_hat = torch.zeros_like(y)
@@ -209,15 +209,16 @@ class CompressionModel(nn.Module):
             if step:
                 known = y_hat.clamp(-CONTEXT_CLAMP, CONTEXT_CLAMP)
             mean, log_scale = self.prior.steps[step](features, known)
-            log_unit = select_step(log_deviations, step)
-            unit = log_unit.exp()
-            scale = lower_bound(log_scale + log_unit, math.log(SCALE_LOW)).clamp(max=math.log(1024)).exp()
+            log_sigma_in_steps = select_step(log_deviations, step)
+            sigma_in_steps = log_sigma_in_steps.exp()
+            scale = lower_bound(log_scale + log_sigma_in_steps, math.log(SCALE_LOW)).clamp(max=math.log(1024)).exp()
             value = select_step(classes, step)
-            residual = (value - mean) * unit
+            residual = (value - mean) * sigma_in_steps
             with torch.no_grad():
-                rounded = round_by_cost(residual, scale, worth * (select_step(sigmas, step) / unit).square())
+                squared_step = (select_step(sigmas, step) / sigma_in_steps).square()
+                rounded = round_by_cost(residual, scale, rd_weight * squared_step)
             bits_y = bits_y + coded_bits(residual, rounded, scale).sum((0, 2, 3, 4))
-            # Divided by the unit, so that the distortion has a gradient for the step size, too.
-            y_hat = y_hat + place_step(mean + straight_through(residual, rounded) / unit, step)
+            # Residuals are divided again, so that the distortion has a gradient for the step size, too.
+            y_hat = y_hat + place_step(mean + straight_through(residual, rounded) / sigma_in_steps, step)
         w = y_hat * self.log_shrink(t).exp()
         return RatedReconstruction(self.synthesis(w, t, self.sigma), bits_y, bits_z)

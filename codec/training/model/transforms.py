@@ -16,7 +16,7 @@ from ...model.config import PATCH, ModelConfig
 from ...model.constants import DEVIATION_LIMIT, DEVIATION_ONE
 from .layers import Blocks, Pointwise, depth_to_space, space_to_depth
 
-MAX_REACH = 0.25
+MAX_CORRECTION_SCALE = 0.25
 """Largest unit of the synthesis' correction, for pixels with a range of 1. Otherwise the unit is the quantisation step;
 but pixels have a standard deviation of about 1/4, and a correction need not be larger."""
 
@@ -98,8 +98,8 @@ class AnalysisTransform(nn.Module):
         correction = self.leave(self.blocks_16.limited(features))
         # At high rates the standard deviation of a strong channel is hundreds of steps. A correction in that unit would
         # move its latents by many steps with every update of the weights, so the step is the unit.
-        reach = (base_step(self.config, t) / sigma).clamp(max=1)
-        result: Tensor = linear / sigma + correction * reach
+        correction_scale = (base_step(self.config, t) / sigma).clamp(max=1)
+        result: Tensor = linear / sigma + correction * correction_scale
         return result
 
 
@@ -129,5 +129,5 @@ class SynthesisTransform(nn.Module):
         features = self.blocks_8(depth_to_space(features, 2) * self.gain_8(t).exp())
         correction = depth_to_space(self.leave(self.blocks_8.limited(features)), 8)
         # The network corrects quantisation noise, which grows with the step, and at low rates the signal itself.
-        result: Tensor = linear + correction * base_step(self.config, t).clamp(max=MAX_REACH)
+        result: Tensor = linear + correction * base_step(self.config, t).clamp(max=MAX_CORRECTION_SCALE)
         return result
