@@ -28,7 +28,7 @@ from .numpy_layers import HostArrays
 T = TypeVar("T")
 
 BYTES, NARROW, UPPER, LOWER, BOTH = range(5)
-"""How a layer's operands are made of its input, as enumerated in kernels.h."""
+"""Ways to make a layer's operands of its input, as enumerated in kernels.h."""
 
 WEIGHTS = {1: np.float32, 4: np.int8}
 """The dtype of packed weights, by how many share 32 bits (`Kernels.group`)."""

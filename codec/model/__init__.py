@@ -1,1 +1,1 @@
-"""What all of the codec shares about a model: its configuration, constants, weights files, rates and distortion."""
+"""Configuration, constants, weights files, rates and distortion of a model, which all of the codec shares."""

@@ -85,8 +85,8 @@ def _table_row(log_scale: Tensor) -> Tensor:
 
 
 def _count_symbols(integers: IntegerWeights, crops: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float64]]:
-    """How often each symbol -K..K occurs for each row of the probability tables, float64 [2K + 1] for each, when the
-    crops are coded, each at a rate of its own."""
+    """The counts of symbols -K..K, float64 [2K + 1] for each row of the probability tables, when the crops are coded,
+    each at a rate of its own."""
     coder = TileCoder(on_cpu(integers))
     counted: list[npt.NDArray[np.float64]] = [np.zeros(2 * _half_width(row) + 1) for row in range(TABLE_ROWS)]
     for index, crop in enumerate(crops):

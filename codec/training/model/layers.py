@@ -236,7 +236,7 @@ class DepthwiseBlock(nn.Module):
         self.add_channel = Add()
 
     def forward(self, x: Tensor, narrow: Callable[[Tensor], Tensor]) -> Tensor:
-        """x: [B, H, W, C] -> [B, H, W, C]. narrow: rounds activations to 8 bits, as 1x1 layers take them."""
+        """Applies both branches to x, [B, H, W, C]. narrow: rounds activations to 8 bits, as 1x1 layers take them."""
         mixed = self.rectified(self.rectifier(self.mix(narrow(x))))
         x = self.add_spatial(x, self.project(self.filtered(self.spatial(mixed))))
         if self.expand.weight.requires_grad:
