@@ -115,7 +115,7 @@ def parts_of(codec: FileCoder, picture: Picture, quality: float) -> dict[str, Ca
     coder.decode(container.tiles, rectangle.height, rectangle.width, row, lambda s, _: symbols.append(s))
 
     def entropy() -> None:
-        decoder = coder.networks.step_decoder(container.tiles[0].payload)
+        decoder = coder.networks.step_decoder(coder.tables, container.tiles[0].payload)
         for _, rows in steps:
             decoder.decode(rows)
 
@@ -129,7 +129,7 @@ def parts_of(codec: FileCoder, picture: Picture, quality: float) -> dict[str, Ca
         "encode, effort 1": lambda: codec.encode(picture, quality, effort=1),
         "  analysis": lambda: analyse(coder.networks, [picture.pixels], row),
         "  quantisation": lambda: coder.quantise(y, row),
-        "  entropy coding": lambda: coder.networks.encode_steps(steps),
+        "  entropy coding": lambda: coder.networks.encode_steps(coder.tables, steps),
         "encode, effort 2": lambda: codec.encode(picture, quality, effort=2),
     }
 

@@ -1,1 +1,1 @@
-"""What calculates the networks: numpy and compiled kernels, or torch; the same numbers by each."""
+"""Back ends that calculate the integer networks: numpy, compiled kernels, and torch, all with the same results."""

@@ -1,4 +1,4 @@
-"""How much goes through the networks at a time: large images window by window, small ones of equal size together."""
+"""Splitting of large images into windows for the networks, and grouping of small images of equal size into batches."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from ..model.arrays import Latents, Pixels
 from ..model.config import HYPER_PATCH
 
 WINDOW = 64
-"""Latent positions to a side of a window: 1024 pixels."""
+"""Side of a window in latent positions: 1024 pixels."""
 
 ROOM = {"cpu": 2**18, "cuda": 2**22}
-"""Pixels of images that are taken together, with those that pad them. On a CPU they share what a call costs beside its
-arithmetic, which counts where an image is small, and must stay in the cache; a GPU is idle with few."""
+"""Most pixels of a batch of images, padding included, for each device. On a CPU a batch saves the calls' own cost,
+which counts for small images, as long as it fits into the cache; a GPU is idle with few pixels."""
 
 
 def windows(area: Rectangle) -> Iterator[Rectangle]:
-    """The windows of an area of latents, row by row."""
+    """The windows, row by row, of an area in latent positions."""
     return area.parts(WINDOW, WINDOW)
 
 
 def padded_pixels(width: int, height: int) -> int:
-    """Of what goes through the networks for an image."""
+    """The number of pixels of an image once it is padded for the networks."""
     return -(-width // HYPER_PATCH) * -(-height // HYPER_PATCH) * HYPER_PATCH**2
 
 
 def groups(keys: Sequence[Hashable], most: Sequence[int]) -> Iterator[list[int]]:
-    """The indices of what is taken together: of one key, at most as many as `most` says there, and at least one."""
+    """Batches of items with equal keys, as lists of their indices. most: for each item, the number of items that its
+    batch may have; one at least, whatever this says."""
     waiting: dict[Hashable, list[int]] = {}
     for index, key in enumerate(keys):
         group = waiting.setdefault(key, [])
@@ -41,7 +42,8 @@ def groups(keys: Sequence[Hashable], most: Sequence[int]) -> Iterator[list[int]]
 
 @dataclass
 class Done:
-    """`synthesis_windows.TileDecoder` of an image of one tile and one window whose networks have run."""
+    """The decoded latents and pixels of an image of one tile and one window, as a `synthesis_windows.TileDecoder`: for
+    images whose networks have run in a batch."""
 
     halo: int
     channels: int
@@ -49,9 +51,9 @@ class Done:
     shown: Pixels
 
     def latents(self, tile: Tile, height: int, width: int, rate_index: int) -> Latents:
-        """Those of the image, [height, width, M]."""
+        """The latents of the image, [height, width, M]."""
         return self.known
 
     def pixels(self, latents: Latents, rate_index: int) -> Pixels:
-        """Those of the image, uint8 [16h, 16w, 3]."""
+        """The pixels of the image, uint8 [16h, 16w, 3]."""
         return self.shown

@@ -1,40 +1,31 @@
-"""The one graph of the integer networks: `interface.Networks` by the layers of any back end."""
+"""The graph of the integer networks, which is the same for all back ends: `interface.Networks` in terms of `Layers`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Generic
 
 import numpy as np
-import numpy.typing as npt
 
-from ...bitstream.entropy import Decoder, Step
-from ..model.arrays import Floats, Latents, Pixels
+from ..model.arrays import Floats, Latents, Pixels, Symbols
 from ..model.config import ACTIVATION_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH
 from ..model.constants import DEVIATION_LIMIT, HALF, INPUT_LIMIT, RUNAWAY, STEPS, group_of
 from ..model.integer_weights import IntegerWeights
 from .interface import Resolve
-from .kernels.coding import Costs
 from .kernels.instructions import levels
 from .layers import Array, Layers, depth_to_space, space_to_depth
 from .native_layers import NativeLayers
 from .numpy_layers import ArrayLayers
 
 NUMPY = "numpy"
-"""As a level of instructions."""
+"""The name of numpy among the levels of instructions."""
 
 WIDE_LIMIT = HALF * OPERAND_ZERO - 1
-"""Of 16 bits."""
+"""Largest integer of 16 bits with sign."""
 
 
 class IntegerNetworks(Generic[Array]):
-    """Of the tensors of a weights file. Arrays of the back end stay there between layers; given and returned are
-    numpy's.
-
-    Whole numbers around the prior:
-        latents         sixteenths of a quantisation step
-        network input   latents in 1/4096 of the channel's standard deviation, clamped to 16 bits
-    One is made of another by IEEE 754 multiplications and additions, one at a time, and rounding to a whole number.
+    """The networks of a weights file as `interface.Networks`. Methods take and return numpy's arrays; between layers
+    arrays are those of the back end and stay on its device.
     """
 
     def __init__(self, weights: IntegerWeights, layers: Layers[Array]) -> None:
@@ -43,10 +34,12 @@ class IntegerNetworks(Generic[Array]):
         self.probabilities = weights.probabilities()
         self.sigma_in_steps, self.rd_weight = tensors["unit"], tensors["worth"]
         self.rate_weight, self.hyper_scale_indices = tensors["rate_weight"], tensors["hyper_rows"]
+        self.round_latents, self.squared_errors = layers.round_latents, layers.squared_errors
+        self.encode_steps, self.step_decoder = layers.encode_steps, layers.step_decoder
         self._config, self._layers = config, layers
 
     def analyse(self, images: Pixels, rate_index: int) -> Floats:
-        """Latents in standard deviations."""
+        """The latents of images, in standard deviations."""
         layers, config = self._layers, self._config
         with layers.exact():
             pixels = layers.array(images)
@@ -61,13 +54,13 @@ class IntegerNetworks(Generic[Array]):
             return layers.host(y)
 
     def analyse_linear(self, images: Pixels) -> Floats:
-        """Latents by the linear transform alone."""
+        """The latents of images, in standard deviations, by the linear transform alone."""
         with self._layers.exact():
             patches = space_to_depth(self._layers.array(images), PATCH)
             return self._layers.host(self._layers.fine("latents.linear", patches))
 
-    def analyse_hyper(self, y: Floats, rate_index: int) -> npt.NDArray[np.int32]:
-        """Hyper-latents."""
+    def analyse_hyper(self, y: Floats, rate_index: int) -> Symbols:
+        """The hyper-latents of latents."""
         layers, name = self._layers, "hyper_latents"
         with layers.exact():
             (gain,) = self._rows(name, ("gain",), rate_index)
@@ -79,8 +72,8 @@ class IntegerNetworks(Generic[Array]):
             x = layers.wide(f"{name}.down_64", x, OPERAND_STEP, ACTIVATION_LIMIT)
             return layers.host(layers.whole(x, ACTIVATION_LIMIT))
 
-    def run_context_steps(self, z: npt.NDArray[np.int32], rate_index: int, resolve: Resolve) -> Latents:
-        """Latents from hyper-latents."""
+    def run_context_steps(self, z: Symbols, rate_index: int, resolve: Resolve) -> Latents:
+        """The decoded latents for hyper-latents, whose symbols `resolve` gives step by step."""
         layers = self._layers
         with layers.exact():
             features = self._hyper_synthesis(layers.array(z.astype(np.float32)), rate_index)
@@ -92,7 +85,7 @@ class IntegerNetworks(Generic[Array]):
             return layers.host(latents)
 
     def synthesise(self, latents: Latents, rate_index: int) -> Pixels:
-        """Pixels."""
+        """The pixels of decoded latents."""
         layers, config = self._layers, self._config
         names = ("gain_16", "gain_8", "reach", "levels", "deviations")
         with layers.exact():
@@ -106,36 +99,12 @@ class IntegerNetworks(Generic[Array]):
             corrections = layers.wide("pixels.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
             return layers.host(layers.samples(patches, corrections))
 
-    def round_latents(
-        self,
-        costs: Costs,
-        step: int,
-        means: Floats,
-        scale_indices: npt.NDArray[np.uint8],
-        y: Floats,
-        sigma_in_steps: Floats,
-        rd_weight: Floats,
-    ) -> npt.NDArray[np.int32]:
-        """The symbols of a step."""
-        return self._layers.round_latents(costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
-
-    def encode_steps(self, steps: Sequence[Step]) -> bytes:
-        """The payload of a tile."""
-        return self._layers.encode_steps(self.probabilities, steps)
-
-    def step_decoder(self, payload: bytes) -> Decoder:
-        """What decodes the payload of a tile."""
-        return self._layers.step_decoder(self.probabilities, payload)
-
-    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
-        """Of RGB and of luma."""
-        return self._layers.squared_errors(x, y)
-
     def _rows(self, part: str, names: tuple[str, ...], rate_index: int) -> list[Array]:
-        """Those of a rate, of tables."""
+        """The rows of a rate index in the tables of these names of a part of the networks."""
         return [self._layers.table(f"{part}.{name}")[rate_index] for name in names]
 
     def _hyper_synthesis(self, z: Array, rate_index: int) -> Array:
+        """The features, [B, h, w, P], that hyper-latents, [B, h/4, w/4, Z], give the steps of the prior."""
         layers, name = self._layers, "prior.hyper_synthesis"
         x = depth_to_space(layers.narrow(f"{name}.enter", z, 1), 2)
         x += layers.table(f"{name}.rate.rows")[rate_index]
@@ -144,13 +113,14 @@ class IntegerNetworks(Generic[Array]):
         return layers.blocks(f"{name}.blocks_16", x, 1)
 
     def _predict(self, features: Array, latents: Array, step: int, rate_index: int) -> tuple[Array, Array]:
-        """Means and scale indices of what a step codes. latents: zeros where they are not known yet."""
+        """The means and scale indices, [4, B, h/2, w/2, M/4], of the latents that a step codes. latents: 0 where they
+        are not known yet."""
         layers, name = self._layers, f"prior.steps.{step}"
         if step:
             x = layers.wide(f"{name}.enter", latents, HALF, INPUT_LIMIT, scale=layers.table("inverse_unit")[rate_index])
             x += features * layers.table(f"{name}.add.ratio")
         else:
-            x = layers.copy(features)  # blocks work in place
+            x = layers.copy(features)  # they are needed in later steps, and blocks work in place
         x = layers.blocks(f"{name}.blocks", x, self._config.context_blocks)
         size = self.channels // 4
         groups = [slice(size * group_of(k, step), size * group_of(k, step) + size) for k in range(4)]
@@ -161,16 +131,16 @@ class IntegerNetworks(Generic[Array]):
 
 
 def on_cpu(weights: IntegerWeights, level: str | None = None) -> IntegerNetworks[Any]:
-    """Networks by a level of the kernels' instructions or by numpy; by default the fastest."""
+    """The networks on the CPU, by a level of the kernels' instructions or by numpy; by default the fastest."""
     return IntegerNetworks(weights, host_layers(weights, level))
 
 
 def host_layers(weights: IntegerWeights, level: str | None = None) -> ArrayLayers | NativeLayers:
-    """Likewise, their layers."""
+    """The layers on the CPU, by a level of the kernels' instructions or by numpy; by default the fastest."""
     level = level or fastest()
     return ArrayLayers(weights) if level == NUMPY else NativeLayers(weights, levels()[level])
 
 
 def fastest() -> str:
-    """The level of instructions that is taken where none is asked for."""
+    """The name of the best level of instructions that this processor has, or NUMPY if no kernels were compiled."""
     return next(iter(levels()), NUMPY)

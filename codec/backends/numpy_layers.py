@@ -1,19 +1,15 @@
-"""The integer layers in numpy."""
+"""`Layers` in numpy: the integer layers as float32 matrix products, which are exact. The reference for other back
+ends."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ...bitstream import entropy
-from ...bitstream.entropy import Decoder, Step
-from ...bitstream.tables import ProbabilityTables
-from ..model.arrays import Floats, Latents, Pixels
+from ..model.arrays import AnyArray, Floats, Latents, Pixels, ScaleIndices, Symbols
 from ..model.config import LATENT_FRACTION, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import (
     CLASSES,
@@ -28,22 +24,14 @@ from ..model.constants import (
 )
 from ..model.integer_weights import IntegerWeights
 from . import numpy_coding
-from .kernels.coding import Costs
-from .layers import depth_to_space
+from .layers import depth_to_space, scaled
 
 CACHED_POSITIONS = 2048
-"""A block's wide layers take so many positions at a time, whose values then stay in the cache."""
-
-
-class _Layer(NamedTuple):
-    """Of whole numbers times powers of two. weight: [inputs, outputs], or [9, channels] of a depthwise convolution."""
-
-    weight: Floats
-    bias: Floats
+"""Positions that a block's widest layers take at a time, so that their values stay in the cache."""
 
 
 class HostArrays:
-    """What layers by numpy and by the kernels share: their arrays are numpy's."""
+    """The methods of `Layers` that numpy and the kernels share, since the arrays of both are numpy's."""
 
     def __init__(self, weights: IntegerWeights) -> None:
         self._weights = weights
@@ -52,19 +40,19 @@ class HostArrays:
     def exact(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def array(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def array(self, array: AnyArray) -> AnyArray:
         return array
 
-    def host(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def host(self, array: AnyArray) -> AnyArray:
         return array
 
-    def zeros(self, *shape: int) -> npt.NDArray[np.int32]:
+    def zeros(self, *shape: int) -> Latents:
         return np.zeros(shape, np.int32)
 
     def copy(self, array: Floats) -> Floats:
         return array.copy()
 
-    def whole(self, x: Floats, limit: int) -> npt.NDArray[np.int32]:
+    def whole(self, x: Floats, limit: int) -> Symbols:
         return clipped(np.rint(x), -limit, limit).astype(np.int32)
 
     def believed(self, corrections: Floats, limit: float) -> Floats:
@@ -79,34 +67,31 @@ class ArrayLayers(HostArrays):
     def __init__(self, weights: IntegerWeights) -> None:
         super().__init__(weights)
         self._layer = functools.cache(self._read_layer)
+        self.round_latents, self.squared_errors = numpy_coding.round_latents, numpy_coding.squared_errors
+        self.encode_steps, self.step_decoder = entropy.encode_steps, entropy.StepDecoder
 
-    def _read_layer(self, name: str) -> _Layer:
+    def _read_layer(self, name: str) -> tuple[Floats, Floats]:
+        """The weights, [inputs, outputs] or, of a depthwise 3x3 convolution, [9, channels], and biases, [outputs], of a
+        layer, times its multipliers, powers of two."""
         weight, bias, multiplier = self._weights.numbers(name)
-        return _Layer(np.ascontiguousarray((weight * multiplier[:, None]).T), bias * multiplier)
+        return np.ascontiguousarray((weight * multiplier[:, None]).T), bias * multiplier
 
     def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
         return self._product(name, narrowed(x, step))
 
     def wide(
-        self,
-        name: str,
-        x: npt.NDArray[Any],
-        step: int,
-        limit: int,
-        *,
-        scale: Floats | None = None,
-        gain: Floats | None = None,
+        self, name: str, x: AnyArray, step: int, limit: int, *, scale: Floats | None = None, gain: Floats | None = None
     ) -> Floats:
         whole = np.rint(x if scale is None else x.astype(np.float32) * scale)
         upper, lower = halves(clipped(whole, -limit, limit), step)
-        layer = self._layer(name)
-        out = (upper.reshape(-1, x.shape[-1]) @ layer.weight) * np.float32(step)
+        weight, _ = self._layer(name)
+        out = (upper.reshape(-1, x.shape[-1]) @ weight) * np.float32(step)
         out += self._product(name, lower).reshape(out.shape)
         return scaled(out.reshape(*x.shape[:-1], -1), gain)
 
     def linear(self, name: str, x: Latents, scale: Floats) -> Floats:
         levels = np.rint(x.astype(np.float32) * scale)
-        levels += OPERAND_ZERO  # so that lower halves, too, have 128 for what stands for 0
+        levels += OPERAND_ZERO  # before the split, so that lower bytes, too, are around 128
         upper, lower = halves(clipped(levels, -HALF * OPERAND_ZERO, HALF * OPERAND_ZERO - 1), HALF)
         upper += OPERAND_ZERO
         out = self._product(f"{name}.top", upper)
@@ -126,7 +111,7 @@ class ArrayLayers(HostArrays):
 
     def parameters(
         self, name: str, x: Floats, sigmas: list[Floats], log_sigmas: list[Floats]
-    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
+    ) -> tuple[Floats, ScaleIndices]:
         means, scale_indices = [], []
         for k, (down, right) in enumerate(CLASSES):
             out = self.narrow(f"{name}.classes.{k}", np.ascontiguousarray(x[:, down::2, right::2]))
@@ -142,7 +127,7 @@ class ArrayLayers(HostArrays):
         logs = np.take(self.table(name), np.abs(inputs).astype(np.intp), mode="clip")
         return np.concatenate([inputs, logs], axis=-1)
 
-    def place(self, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
+    def place(self, step: int, means: Floats, symbols: Symbols, latents: Latents) -> None:
         size = means.shape[-1]
         # In float32, which rounds sums beyond 2^24 (FORMAT.md, section 8).
         values = (means + np.float32(LATENT_FRACTION) * symbols.astype(np.float32)).astype(np.int32)
@@ -155,35 +140,15 @@ class ArrayLayers(HostArrays):
         np.rint(image, out=image)
         return clipped(image, 0, OPERAND_LIMIT).astype(np.uint8)
 
-    def round_latents(
-        self,
-        costs: Costs,
-        step: int,
-        means: Floats,
-        scale_indices: npt.NDArray[np.uint8],
-        y: Floats,
-        sigma_in_steps: Floats,
-        rd_weight: Floats,
-    ) -> npt.NDArray[np.int32]:
-        return numpy_coding.round_latents(costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
-
-    def encode_steps(self, tables: ProbabilityTables, steps: Sequence[Step]) -> bytes:
-        return entropy.encode_steps(tables, steps)
-
-    def step_decoder(self, tables: ProbabilityTables, payload: bytes) -> Decoder:
-        return entropy.StepDecoder(tables, payload)
-
-    def squared_errors(self, x: Pixels, y: Pixels) -> tuple[float, float]:
-        return numpy_coding.squared_errors(x, y)
-
     def _product(self, name: str, u: Floats) -> Floats:
-        """A 1x1 convolution of operands."""
-        layer = self._layer(name)
-        out = u.reshape(-1, u.shape[-1]) @ layer.weight
-        out += layer.bias
+        """A 1x1 convolution of operands u: [..., inputs] -> [..., outputs]."""
+        weight, bias = self._layer(name)
+        out = u.reshape(-1, u.shape[-1]) @ weight
+        out += bias
         return out.reshape(*u.shape[:-1], -1)
 
     def _block(self, name: str, x: Floats) -> None:
+        """A residual block on contiguous activations, in place."""
         u = operands(self._depthwise(f"{name}.spatial", operands(self.narrow(f"{name}.mix", x))))
         x += self._product(f"{name}.project", u)
         positions = x.reshape(-1, x.shape[-1])
@@ -198,41 +163,35 @@ class ArrayLayers(HostArrays):
             part += self._product(f"{name}.contract", clipped(product, 0, OPERAND_LIMIT))
 
     def _depthwise(self, name: str, u: Floats) -> Floats:
-        """A 3x3 convolution, zeros beyond the border."""
-        layer = self._layer(name)
+        """A depthwise 3x3 convolution of operands u [B, h, w, channels], which are 0 beyond the border."""
+        weights, bias = self._layer(name)
         images, height, width, channels = u.shape
         padded = np.zeros((images, height + 2, width + 2, channels), np.float32)
         padded[:, 1:-1, 1:-1] = u
         out = np.empty_like(u)
-        out[:] = layer.bias
+        out[:] = bias
         part = np.empty_like(u)
-        for index, weight in enumerate(layer.weight):
+        for index, weight in enumerate(weights):
             top, left = divmod(index, 3)
             out += np.multiply(padded[:, top : top + height, left : left + width], weight, out=part)
         return out
 
 
 def clipped(x: Floats, least: float, most: float) -> Floats:
-    """In place, so that x stays float32: numpy 1.26 makes float64 of it where a limit has many digits."""
+    """Clamps x to least..most in place, and returns it. In place, since numpy 1.26 otherwise returns float64 for a
+    limit that float32 does not hold."""
     return np.clip(x, np.float32(least), np.float32(most), out=x)
 
 
-def scaled(x: Floats, gain: Floats | None) -> Floats:
-    """In place. gain: repeated as often as there are more channels."""
-    if gain is not None:
-        parts = x.reshape(*x.shape[:-1], -1, len(gain))
-        parts *= gain
-    return x
-
-
 def operands(x: Floats) -> Floats:
-    """Sums to operands, in place."""
+    """Rounds sums to operands, 0..255, in place, and returns them."""
     np.rint(x, out=x)
     return clipped(x, 0, OPERAND_LIMIT)
 
 
 def narrowed(x: Floats, step: int = OPERAND_STEP) -> Floats:
-    """The operands of activations."""
+    """The operands that narrow layers make of activations: 128 + round(x / step), clamped to 0..255. step: a power of
+    two."""
     out = x * np.float32(1 / step)
     np.rint(out, out=out)
     out += OPERAND_ZERO
@@ -240,6 +199,6 @@ def narrowed(x: Floats, step: int = OPERAND_STEP) -> Floats:
 
 
 def halves(x: Floats, step: int) -> tuple[Floats, Floats]:
-    """How many steps, and what is left: from 0 to step - 1."""
+    """Splits integers: how many steps, rounded down, and the rest, 0..step - 1. step: a power of two."""
     upper = np.floor(x * np.float32(1 / step))
     return upper, x - upper * np.float32(step)

@@ -1,4 +1,4 @@
-"""Exact sums by torch: of float32, on every device, whatever the program has allowed elsewhere."""
+"""Exact float32 arithmetic in torch, on every device, whatever lower precision the program has allowed elsewhere."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from .torch_parts import pointwise
 
 _lock = threading.Lock()
 _inside = 0
-"""How many times exact arithmetic is entered and not left yet, in all threads."""
+"""How many contexts of exact arithmetic are open, in all threads."""
 _before: list[Callable[[], None]] = []
-"""What restores the settings that the process had before the first of them."""
+"""Functions that restore the settings that the process had before the first of these contexts."""
 
 
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
-    """Float32 products stay float32 inside: whatever the program has allowed elsewhere (TF32, bfloat16, autocast) is
-    switched off, and restored afterwards. cuDNN is left out, so that no Winograd or FFT algorithm can be chosen.
+    """A context in which float32 products are float32's: TF32, bfloat16 and autocast are off inside, and restored at
+    the end, as is cuDNN, which could choose a Winograd or FFT algorithm. Without gradients.
 
     Some of the settings are the process's: they hold as long as any thread is inside, and what another thread sets
-    meanwhile is lost."""
+    meanwhile is lost.
+    """
     global _inside
     with ExitStack() as stack:
         with _lock:
@@ -44,7 +45,8 @@ def exact_arithmetic() -> Iterator[None]:
 
 
 def _process_settings() -> list[tuple[Callable[[], Any], Callable[[Any], None], Any]]:
-    """How to read and write each setting, and what it is in exact arithmetic."""
+    """The settings of the process: for each a function that reads it, one that writes it, and its value for exact
+    arithmetic."""
     cudnn: Any = torch.backends.cudnn
     attributes: list[tuple[Any, str, Any]] = [(cudnn, "enabled", False)]
     if hasattr(torch.backends.cuda.matmul, "fp32_precision"):  # torch >= 2.9
@@ -61,6 +63,7 @@ def _process_settings() -> list[tuple[Callable[[], Any], Callable[[Any], None], 
 
 
 def _leave() -> None:
+    """Restores the settings of the process if the last context of exact arithmetic ends."""
     global _inside
     with _lock:
         _inside -= 1
@@ -71,8 +74,8 @@ def _leave() -> None:
 
 @cache
 def check_sums(device: str) -> None:
-    """Raises WeightsError where float32 sums of a device are not exact after all, as when the environment has oneDNN
-    take bfloat16 for them on a processor that can."""
+    """Raises WeightsError if float32 sums on a device, "cpu" or "cuda", are not exact after all, as when an environment
+    variable has oneDNN calculate them in bfloat16."""
     x, weight = torch.full((64, 192), 1023.0), torch.full((192, 192), 85.0)
     x[1::2], weight[1::2] = 1021, -83
     with exact_arithmetic():

@@ -1,39 +1,33 @@
-"""The integer layers in torch, on any of its devices.
+"""`Layers` in torch, on any of its devices.
 
-Operands, whole numbers from 0 to 255, are held in float32, as activations are. Products of whole numbers and their sums
-are exact; the rest (activations, gains, the last sums) is one IEEE 754 multiplication or addition at a time, in a given
-order. What multiplies bytes as such, on CPUs, are the compiled kernels.
+Operands, integers from 0 to 255, are held in float32, as activations are. Their products with weights and the sums of
+these are exact; the rest (activations, gains, sums of sums) is one IEEE 754 multiplication or addition at a time, in a
+given order. Only the compiled kernels, on CPUs, multiply bytes as bytes.
 """
 
 from __future__ import annotations
 
 import functools
 from contextlib import AbstractContextManager
-from typing import Any
 
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..model.config import (
-    LATENT_FRACTION,
-    OPERAND_LIMIT,
-    OPERAND_STEP,
-    OPERAND_ZERO,
-    PATCH,
-    TABLE_ROWS,
-)
+from ..model.arrays import AnyArray
+from ..model.config import LATENT_FRACTION, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import CLASSES, GATE_LIMIT, HALF, INPUT_LIMIT, INPUT_ONE, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
 from ..model.integer_weights import IntegerWeights
-from .layers import depth_to_space
+from .layers import depth_to_space, scaled
 from .networks import host_layers
 from .torch_exact import exact_arithmetic
 from .torch_parts import in_parts, pointwise, write_step
 
 
 class TorchLayers:
-    """`Layers` in torch, to be called within `exact`. On a CPU arrays and tensors share their memory."""
+    """`Layers` in torch on a device, "cpu" or "cuda"; must be called within `exact`. On a CPU, tensors share the memory
+    of the numpy arrays that they are made of. Rounding of latents and comparison of images are on the CPU, by the
+    kernels or numpy."""
 
     def __init__(self, weights: IntegerWeights, device: str) -> None:
         self._weights, self._device = weights, device
@@ -46,10 +40,10 @@ class TorchLayers:
     def exact(self) -> AbstractContextManager[None]:
         return exact_arithmetic()
 
-    def array(self, array: npt.NDArray[Any]) -> Tensor:
+    def array(self, array: AnyArray) -> Tensor:
         return torch.from_numpy(array).to(self._device)
 
-    def host(self, array: Tensor) -> npt.NDArray[Any]:
+    def host(self, array: Tensor) -> AnyArray:
         return array.cpu().numpy()
 
     def zeros(self, *shape: int) -> Tensor:
@@ -74,17 +68,16 @@ class TorchLayers:
         whole = x.round() if scale is None else (x.float() * scale).round_()
         steps, rest = halves(whole.clamp_(-limit, limit), step)
         weight, bias = self._layer(name)
-        # Sums of multiples of the step: as exact as those of how many there are.
+        # Sums of multiples of the step, a power of two, are as exact as those of integers.
         return scaled(pointwise(steps, weight).add_(pointwise(rest, weight, bias)), gain)
 
     def linear(self, name: str, x: Tensor, scale: Tensor) -> Tensor:
-        # So that lower halves, too, have 128 for what stands for 0.
+        # 128 is added before the split, so that lower bytes, too, are around 128.
         whole = (x.float() * scale).round_().add_(OPERAND_ZERO)
         upper, lower = halves(whole.clamp_(-HALF * OPERAND_ZERO, HALF * OPERAND_ZERO - 1), HALF)
         upper = (upper / HALF).add_(OPERAND_ZERO)
-        return self._product(f"{name}.top", upper).add_(
-            self._product(f"{name}.middle", torch.cat([upper, lower], dim=-1))
-        )
+        both = torch.cat([upper, lower], dim=-1)
+        return self._product(f"{name}.top", upper).add_(self._product(f"{name}.middle", both))
 
     def fine(self, name: str, pixels: Tensor, gain: Tensor | None = None) -> Tensor:
         u = pixels.float()
@@ -115,24 +108,26 @@ class TorchLayers:
 
     def samples(self, patches: Tensor, corrections: Tensor) -> Tensor:
         images, height, width, _ = patches.shape
-        # Row and column of a patch's quarter, row within it.
+        # The patch's quarters: row and column of the quarter, row within it.
         parts = corrections.view(images * height, 2, width, 2, 8, 24).permute(0, 2, 1, 4, 3, 5)
         patches.view(images * height, width, 2, 8, 2, 24).add_(parts)
-        pixels: Tensor = depth_to_space(as_bytes(patches, OPERAND_LIMIT), PATCH)
-        return pixels
+        return depth_to_space(as_bytes(patches, OPERAND_LIMIT), PATCH)
 
     def _read_layer(self, name: str) -> tuple[Tensor, Tensor]:
+        """The weights, [outputs, inputs], and biases, [outputs], of a layer, times its multipliers, powers of two."""
         weight, bias, multiplier = self._weights.numbers(name)
         return self.array(weight * multiplier[:, None]), self.array(bias * multiplier)
 
     def _read_table(self, name: str) -> Tensor:
-        return self.array(self._weights.table(name).copy())  # torch takes nothing that cannot be written to
+        """The table of this name in the weights file."""
+        return self.array(self._weights.table(name).copy())  # a copy: torch refuses memory that is read-only
 
     def _product(self, name: str, u: Tensor) -> Tensor:
-        """A 1x1 convolution of operands."""
+        """A 1x1 convolution of operands u: [..., inputs] -> [..., outputs]."""
         return pointwise(u, *self._layer(name))
 
     def _block(self, name: str, x: Tensor) -> None:
+        """A residual block on contiguous activations, in place."""
         u = self.narrow(f"{name}.mix", x).round_().clamp_(0, OPERAND_LIMIT)
         weight, bias = self._layer(f"{name}.spatial")
         image, channels = u.permute(0, 3, 1, 2), len(bias)
@@ -141,31 +136,25 @@ class TorchLayers:
         for part in in_parts(x):
             u = operands(part)
             gate = self._product(f"{name}.gate", u).clamp_(0, GATE_LIMIT)
-            # The one product whose factors are not small: rounded once, as IEEE 754 has it on every device.
+            # The one product that float32 may not hold: rounded once, as IEEE 754 demands of every device.
             product = self._product(f"{name}.value", u).mul_(gate)
             part.add_(self._product(f"{name}.contract", operands(product, 1)))
 
 
 def operands(x: Tensor, step: int = OPERAND_STEP) -> Tensor:
-    """x / step, rounded and limited, where 128 stands for 0. step: a power of two."""
+    """The operands that narrow layers make of activations: 128 + round(x / step), clamped to 0..255. step: a power of
+    two."""
     return (x / step).round_().clamp_(-OPERAND_ZERO, OPERAND_LIMIT - OPERAND_ZERO).add_(OPERAND_ZERO)
 
 
 def as_bytes(x: Tensor, most: int) -> Tensor:
-    """x rounded and limited to 0..most, as uint8."""
-    # By way of int16: on CPUs, straight to uint8 takes several times as long.
+    """x rounded and clamped to 0..most, as uint8."""
+    # By way of int16: on CPUs, a direct conversion to uint8 takes several times as long.
     return x.round().clamp_(0, most).to(torch.int16).to(torch.uint8)
 
 
 def halves(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
-    """Whole numbers as two, without loss: multiples of step, and what is left, from 0 to step - 1. step: a power of
-    two."""
+    """Splits integers: the largest multiples of step that are not above them, and the rest, 0..step - 1. step: a power
+    of two."""
     steps = (x / step).floor_().mul_(step)
     return steps, x - steps
-
-
-def scaled(x: Tensor, gain: Tensor | None) -> Tensor:
-    """In place. gain: repeated as often as there are more channels."""
-    if gain is not None:
-        x.view(*x.shape[:-1], -1, len(gain)).mul_(gain)
-    return x

@@ -1,1 +1,1 @@
-"""What this machine gives: memory, threads, processes, a device."""
+"""Memory, threads, worker processes, devices and files of the machine that this runs on."""

@@ -1,4 +1,4 @@
-"""The device that networks run on."""
+"""Names of the devices that networks run on."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from ...bitstream.errors import InputError
 
 
 def check_device(device: str) -> None:
-    """Raises InputError for one that is not "auto", "cpu" or "cuda"."""
+    """Raises InputError for a device other than "auto", "cpu" or "cuda"."""
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"device must be auto, cpu or cuda, not {device}")
 
 
 def resolve_device(device: str) -> str:
-    """ "auto" (CUDA where there is one), "cpu" or "cuda" -> "cpu" or "cuda".
+    """The device, "cpu" or "cuda", that a name means here; "auto" is CUDA where torch finds a device for it.
 
-    Raises InputError for another device or one that is not there.
+    Raises InputError for another name, or for "cuda" without a device.
     """
-    import torch  # not above: what codes without it checks devices, too
+    import torch  # not at the top: `check_device` is called where torch need not be installed
 
     check_device(device)
     if device == "cuda" and not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing: a file is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import BinaryIO
 
 
 def write_file(output: Path, data: bytes) -> None:
-    """Writes by way of a temporary file beside it, so that `output` never holds a part of the data.
+    """Writes data to a temporary file beside `output` and renames it, so that `output` never holds a part of the data.
+    A pipe or a device is written to directly.
 
-    A link is followed, and a file that exists keeps its permissions. Raises OSError; whatever goes wrong, an
-    interrupt included, nothing is left behind and an older file is as it was.
+    A link is followed, and a file that exists keeps its permissions. Raises OSError; whatever goes wrong, an interrupt
+    included, no temporary file is left and an older file is as it was.
     """
     if is_stream(output):
         output.write_bytes(data)
@@ -26,7 +27,8 @@ def write_file(output: Path, data: bytes) -> None:
 
 @contextmanager
 def new_file(output: Path) -> Iterator[BinaryIO]:
-    """What `write_file` writes to, put in place of `output` at the end: for what comes in pieces."""
+    """Opens a temporary file to be written in pieces, and renames it to `output` when the block ends without an
+    exception; otherwise removes it. Links, permissions and errors are as in `write_file`."""
     target = link_target(output)
     temporary = target.with_name(f".cae-{secrets.token_hex(8)}.tmp")
     try:
@@ -44,10 +46,10 @@ def new_file(output: Path) -> Iterator[BinaryIO]:
 
 
 def link_target(output: Path) -> Path:
-    """The file that a path stands for once links are followed."""
+    """The path that is reached by following all links of `output`."""
     return Path(os.path.realpath(output))
 
 
 def is_stream(output: Path) -> bool:
-    """A device or a pipe, which cannot be replaced."""
+    """Whether a path is something other than a file, such as a device or a pipe, which cannot be replaced."""
     return output.exists() and not output.is_file()

@@ -1,4 +1,4 @@
-"""How much memory there is, and what becomes of a lack of it."""
+"""The size of the machine's memory, and one exception for all forms of a lack of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from ...bitstream.errors import MemoryLimitError
 
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
-"""Where Linux says how many bytes a container may have: a number, or "max"."""
+"""The file in which Linux gives a container's limit of memory: bytes, or "max"."""
 
 
 def machine_memory() -> int:
-    """Bytes that this machine or container has; 8 GiB where the system does not tell, as Windows does not."""
+    """The memory of this machine or container, in bytes; 8 GiB where the system does not tell, as under Windows."""
     if not hasattr(os, "sysconf"):
         return 2**33
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -26,11 +26,11 @@ def machine_memory() -> int:
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Turns a lack of memory, of which torch and numpy have several forms, into a MemoryLimitError."""
+    """Raises MemoryLimitError for a lack of memory inside, of which torch and numpy have several forms."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # torch's are RuntimeErrors; oneDNN says the second where it has no room for its code.
+        # torch raises RuntimeError; the second text is oneDNN's where it finds no memory for its code.
         words = ("memory", "could not create a primitive")
         if not isinstance(error, MemoryError) and not any(part in str(error) for part in words):
             raise

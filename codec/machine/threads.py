@@ -1,4 +1,4 @@
-"""Work on many positions, shared by threads."""
+"""A pool of threads that share the work on many positions of an array."""
 
 from __future__ import annotations
 
@@ -9,44 +9,45 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 ALIGNED = 96
-"""Parts begin at multiples of so many positions, as the kernels take them."""
+"""Parts of the work begin at multiples of this many positions: CHUNK of kernels/layers.h, so that no chunk is cut."""
 
 LEAST = 96
-"""Positions that are worth a thread."""
+"""Fewest positions for which another thread is used."""
 
 MOST = 256
-"""Threads of a process."""
+"""Largest number of threads in the pool."""
 
 PARTS = 4
-"""For each thread. Cores differ in speed, and in what else they have to do."""
+"""Parts of the work for each thread: several, since cores differ in speed and in what else they have to do."""
 
 
 _told: int | None = None
+"""The number of threads that was set, or None as long as `thread_count` has not read the environment."""
 
 
 def set_threads(count: int) -> None:
-    """To be used from now on, by this process."""
+    """Sets how many threads this process uses from now on."""
     global _told
     _told = count
 
 
 def thread_count() -> int:
-    """How many threads may be used: what was set, what OMP_NUM_THREADS says when this is called first, as for torch and
-    numpy, or one for each core."""
+    """The number of threads that may be used: that given to `set_threads`; otherwise that in OMP_NUM_THREADS when this
+    is called first, which torch and numpy follow, too; otherwise one for each core."""
     if _told is None:
-        told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # the others are for regions within
+        told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # further numbers are for nested regions
         set_threads(int(told) if told.isdecimal() and int(told) else cores())
     return _told or 1
 
 
 def cores() -> int:
-    """Those that this process may run on."""
+    """The number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    """Has no more threads than there are parts of work at once."""
+    """The pool of this process. It starts threads only as they are needed."""
     return ThreadPoolExecutor(MOST, "cae")
 
 
@@ -55,12 +56,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def in_threads(work: Callable[[int, int], int], positions: int, least: int = LEAST) -> None:
-    """Calls work(begin, end) for parts of all positions, in this thread and others, each of which takes the next part
-    when it is done with one.
+    """Calls work(begin, end) for parts of the positions 0..positions, in this thread and others; each takes the next
+    part when it has done one.
 
-    work: must release the lock of the interpreter, and own the memory that it reads and writes: if this is interrupted,
-    other threads go on until their part is done. least: positions that are worth a thread. Raises MemoryError if any
-    call gives anything but 0.
+    work: returns 0, or another number for a lack of memory. It must release the lock of the interpreter, and keep alive
+    the memory that it reads and writes: if this is interrupted, other threads go on to the end of their part. least:
+    fewest positions for which another thread is used. Raises MemoryError if a call returned another number than 0.
     """
     threads = max(1, min(thread_count(), positions // least))
     size = max(least, -(-positions // (PARTS * threads))) if threads > 1 else positions
@@ -68,6 +69,7 @@ def in_threads(work: Callable[[int, int], int], positions: int, least: int = LEA
     begins = deque(range(0, positions, size))
 
     def loop() -> bool:
+        """Works until no part is left. Whether memory was lacking."""
         lacking = False
         while True:
             try:
@@ -78,13 +80,13 @@ def in_threads(work: Callable[[int, int], int], positions: int, least: int = LEA
 
     others = _submit(loop, threads - 1)
     lacking = loop()
-    # Those that have not begun have nothing to do any more.
+    # A thread that has not begun is cancelled: no part is left for it.
     if any([lacking, *(other.result() for other in others if not other.cancel())]):
         raise MemoryError
 
 
 def _submit(loop: Callable[[], bool], count: int) -> list[Future[bool]]:
-    """As many threads as there are to be had, which are none when the interpreter ends."""
+    """Starts `loop` in up to `count` other threads; in fewer, or none, while the interpreter shuts down."""
     others: list[Future[bool]] = []
     for _ in range(count):
         try:

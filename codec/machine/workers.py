@@ -1,4 +1,4 @@
-"""Processes that work for this one, and how they end."""
+"""Worker processes: how they begin, and how they end with the process that started them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from multiprocessing.process import BaseProcess
 
 
 def begin_worker() -> None:
-    """In such a process, before it works: interrupts are left to the one it works for, with which it ends, even if that
-    is killed."""
+    """Prepares a worker process, to be called in it first. It ignores interrupts (SIGINT), which its parent handles,
+    and exits when the parent ends, even if that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
+    """Waits for the parent process to end, then ends this one with status 1."""
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()
@@ -25,6 +26,6 @@ def _end_with_parent() -> None:
 
 
 def end_workers(others: Sequence[BaseProcess]) -> None:
-    """All but those: else what they are at would have to be waited for."""
+    """Terminates all child processes but `others`, so that nobody waits for the work that they have begun."""
     for process in set(multiprocessing.active_children()) - set(others):
         process.terminate()

@@ -1,1 +1,1 @@
-"""The numbers that all of the codec shares: a model's shape, its weights, its rates, its distortion."""
+"""Configuration, constants, weights files, rates and distortion of a model, which all of the codec shares."""

@@ -1,4 +1,4 @@
-"""The numbers that fix a model's shape, stored with its weights."""
+"""The configuration of a model, stored with its weights, and the limits that every model keeps."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PATCH = 16
-"""Pixels to a side of one latent position."""
+"""Side of one latent position, in pixels."""
 
 HYPER_PATCH = 64
-"""Pixels to a side of one hyper-latent position; images are padded to a multiple of it."""
+"""Side of one hyper-latent position, in pixels; images are padded to a multiple of it."""
 
 ROWS = 256
-"""Rows of the rate tables: the file names one of them in a byte."""
+"""Rows of the rate tables. A file names one of them in a byte, its rate index."""
 
 ACTIVATION_LIMIT = 1023
-"""Largest magnitude of activations that enter a layer in 11 bits, and of hyper-latents."""
+"""Largest magnitude of the 11-bit integers that wide layers make of activations, and of hyper-latents."""
 
 OPERAND_LIMIT, OPERAND_ZERO, OPERAND_STEP = 255, 128, 8
-"""Operands of the narrow layers are whole numbers from 0 to 255; of activations, 128 stands for 0 and 1 for 8."""
+"""Layers multiply operands, integers from 0 to OPERAND_LIMIT. Narrow layers take an activation x as
+OPERAND_ZERO + round(x / OPERAND_STEP), clamped to that range."""
 
 LATENT_FRACTION = 16
-"""Decoded latents are whole multiples of 1/16 of a quantisation step."""
+"""Decoded latents are integers in units of 1/16 of a quantisation step."""
 
 CONTEXT_CLAMP = 8.0
 """Latents enter the prior's networks in units of their standard deviation, clamped to this magnitude."""
@@ -36,26 +37,31 @@ TABLE_ROWS = 64
 SCALE_MIN = 0.16
 SCALE_MAX = 256.0
 SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (TABLE_ROWS - 2)
-"""Row r >= 1 of the scale table stands for the scale SCALE_MIN * exp(SCALE_STEP * (r - 1)), in quantisation steps."""
+"""Row r >= 1 of the TABLE_ROWS probability tables is for latents whose scale, their standard deviation in quantisation
+steps, is SCALE_MIN * exp(SCALE_STEP * (r - 1))."""
 
 SKIP_SCALE = SCALE_MIN * math.exp(-SCALE_STEP / 2)
-"""Below this scale a latent has scale index 0: it is not coded and its symbol is 0. P(symbol != 0) is
-exp(-sqrt(1/2) / scale) before rounding by cost, 0.009 there."""
+"""Scale below which a latent has scale index 0: it is not coded, its symbol is 0. At this scale P(symbol != 0) of a
+Laplace distribution, exp(-sqrt(1/2) / scale), is 0.009, and less where rounding weighs the bits, too."""
 
 MAX_WIDTH = 1024
-"""Of any layer: what a configuration asks for is allocated before the tensors of its file are compared with it."""
+"""Largest number of channels of a layer. A limit is needed because memory is allocated by the configuration before the
+tensors of the file are compared with it."""
 
 MAX_DEPTH = 16
-"""Of any row of blocks."""
+"""Largest number of residual blocks one after another."""
 
 Number = TypeVar("Number", float, "Tensor")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Widths and depths of the networks, and the range of rates they are trained for.
+    """Widths and depths of the networks, and the range of rates they are trained for. Raises ValueError for a number
+    that is out of its range.
 
-    `latent_channels` must be a multiple of 4 (the groups of the context). The rate t in [0, 1] stands for
+    `latent_channels` must be a multiple of 4 (the groups of the context). `width_8` and `blocks_8` are the channels and
+    residual blocks of analysis and synthesis at 1/8 of the image's resolution, `width_16` and `blocks_16` those at
+    1/16; `prior_width` is the channels of hyper-analysis and prior. The rate t in [0, 1] stands for
     lambda = lambda_low ** (1 - t) * lambda_high ** t, the weight of 255^2 * MSE against bits per pixel. Rate tables are
     learned at `knots` evenly spaced values of t.
     """
@@ -85,18 +91,18 @@ class ModelConfig:
             raise ValueError("lambda_low and lambda_high must be positive and rising")
 
     def rate_weight(self, t: Number) -> Number:
-        """lambda of rate t in [0, 1], a number or a tensor: the weight of 255^2 * MSE against bits per pixel."""
+        """The weight lambda of 255^2 * MSE against bits per pixel, for the rate t in [0, 1], a number or a tensor."""
         weight: Number = self.lambda_low * (self.lambda_high / self.lambda_low) ** t
         return weight
 
     @property
     def halo(self) -> int:
-        """Latent positions beyond a window that its pixels, or it itself, can depend on: every block reaches one
-        position of its own resolution."""
+        """Latent positions around a window on which its pixels depend in synthesis; in analysis its latents depend on
+        the pixels of as many. A block's 3x3 convolution reaches one position of its own resolution."""
         return self.blocks_16 + -(-self.blocks_8 // 2)
 
     def to_dict(self) -> dict[str, int | float]:
-        """Plain values for JSON."""
+        """The fields by name, for JSON."""
         return asdict(self)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The distortion that rates are set against: what training, the encoder and the evaluator's metrics share."""
+"""Distortion as training, the encoder and the evaluator's metrics measure it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def squared_error(difference: Tensor, luma: float) -> Tensor:
-    """float [..., 3], a difference of RGB -> float [...]: (1 - luma) times the mean of the squares and `luma` times the
-    square of the luma. Differences of grey weigh the same at any share, those of colour less."""
+    """The squared error of RGB pixels, from differences float [..., 3] -> float [...]: (1 - luma) times the mean of
+    their squares plus `luma` times the square of their luma. Differences of grey weigh the same whatever `luma` is,
+    0..1; those of colour weigh less the larger it is."""
     of_luma = (difference @ difference.new_tensor(LUMA)).square()
     return (1 - luma) * difference.square().mean(-1) + luma * of_luma
 
 
 def psnr(original: npt.NDArray[np.uint8], decoded: npt.NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio over all samples of two uint8 images, in dB; infinite if they are equal."""
+    """Peak signal-to-noise ratio over all samples of two uint8 images of one shape, in dB; infinite if they are
+    equal."""
     return psnr_of(np.subtract(original, decoded, dtype=np.float32))  # exact, like the squares
 
 
 def psnr_of(difference: npt.NDArray[Any]) -> float:
-    """The same of a difference of images with a range of 255."""
+    """Peak signal-to-noise ratio, in dB, from the difference of two images with samples in 0..255, any shape; infinite
+    if it is 0 everywhere."""
     mse = np.mean(np.square(difference), dtype=np.float64)
     return float(10 * np.log10(255**2 / mse)) if mse else math.inf

@@ -1,12 +1,12 @@
-"""The integer networks in a weights file (FORMAT.md, section 8), and whether they are what every back end takes them
-for: complete, within their ranges, and with weights so small that each sum of theirs is exact.
+"""The tensors of the integer networks in a weights file (FORMAT.md, section 8), and the check that every back end
+relies on: that they are complete, within their ranges, and so small that each sum is exact.
 
 Layers take operands, integers from 0 to OPERAND_LIMIT, that are made of activations or of latents. Weights and biases
-are integers too, with sum |w| * OPERAND_LIMIT + |bias| < 2^24 for every output. Every partial sum is then a whole
-number that float32 holds exactly, so neither the order of summation nor fused multiply-adds can change a result. What
-follows each convolution is a multiplication by a power of two (exact, so the weights and biases may be multiplied
-instead). Sums are added to activations, or multiplied by a gate, by one IEEE 754 operation in float32 at a time, which
-has one result, and become operands by rounding half to even and clamping.
+are integers too, with sum |w| * OPERAND_LIMIT + |bias| < 2^24 for every output. Every partial sum is then an integer
+that float32 holds exactly, so neither the order of summation nor fused multiply-adds can change a result. Each sum is
+then multiplied by a power of two, which is exact, so the weights and biases may be multiplied instead. Sums are added
+to activations, or multiplied by a gate, by one IEEE 754 operation in float32 at a time, which has one result, and
+become operands by rounding half to even and clamping.
 """
 
 from __future__ import annotations
@@ -14,24 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.errors import WeightsError
 from ...bitstream.tables import ProbabilityTables
-from .arrays import Floats
-from .config import (
-    ACTIVATION_LIMIT,
-    OPERAND_LIMIT,
-    OPERAND_STEP,
-    OPERAND_ZERO,
-    PATCH,
-    ROWS,
-    TABLE_ROWS,
-    ModelConfig,
-)
+from .arrays import AnyArray, Floats
+from .config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, ROWS, TABLE_ROWS, ModelConfig
 from .constants import (
     ACCUMULATOR_LIMIT,
     HALF,
@@ -46,18 +37,21 @@ from .constants import (
 from .weights import Content, find_weights, parse, read_weights
 
 TRAINING_ONLY = {"training", "analysis", "hyper_analysis", "synthesis", "sigma"}
-"""First parts of the names of what else a weights file has."""
+"""First parts of the names of tensors that only training needs: the networks in floating point."""
 
 MAX_UNIT = 2**20
-"""Standard deviations are at most so many quantisation steps, and steps so many deviations."""
+"""Limit of a latent's standard deviation: at most MAX_UNIT quantisation steps and at least 1 / MAX_UNIT."""
 
 POSITIVE, ANY = math.ulp(0.0), float(np.finfo(np.float32).max)
-"""The least number above 0, and the largest magnitude that is finite."""
+"""Limits of tables: the smallest double above 0, and the largest finite float32."""
+
+BLOCK = {"mix": (1, 1), "project": (1, 1), "value": (2, 1), "gate": (2, 1), "contract": (1, 2)}
+"""The 1x1 layers of a residual block: how many times the block's channels their outputs and inputs are."""
 
 
 class Numbers(NamedTuple):
-    """Those of a layer, whole numbers and powers of two. weight: [outputs, inputs], or [channels, 9] of a depthwise
-    convolution; bias, multiplier: [outputs]."""
+    """A layer's integers, and the powers of two that its sums are multiplied by. weight: [outputs, inputs], of a
+    depthwise 3x3 convolution [channels, 9]. bias, multiplier: [outputs]."""
 
     weight: npt.NDArray[np.int8]
     bias: Floats
@@ -65,32 +59,32 @@ class Numbers(NamedTuple):
 
 
 class IntegerWeights:
-    """The integer networks' tensors, by name. `checked` makes them of anything."""
+    """The integer networks' tensors by name, as `checked` has found them to be."""
 
-    def __init__(self, config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+    def __init__(self, config: ModelConfig, tensors: Mapping[str, AnyArray]) -> None:
         self.config, self.tensors = config, tensors
 
     def table(self, name: str) -> Floats:
-        """Of any shape."""
+        """The tensor of this name as float32, in its own shape."""
         return np.asarray(self.tensors[name], np.float32)
 
     def logs(self, name: str) -> npt.NDArray[np.int16]:
-        """Those of all magnitudes in 16 bits."""
+        """The tensor of this name that has a logarithm, int16 [INPUT_LIMIT + 1], for each magnitude of latents."""
         return np.ascontiguousarray(self.tensors[name])
 
     def numbers(self, name: str) -> Numbers:
-        """A layer's."""
+        """The numbers of the layer of this name."""
         weight, bias, multiplier = (self.tensors[f"{name}.{key}"] for key in ("weight", "bias", "multiplier"))
         return Numbers(weight.reshape(len(weight), -1), bias.astype(np.float32), multiplier)
 
     def probabilities(self) -> ProbabilityTables:
-        """The entropy coder's. Raises WeightsError where they are none."""
+        """The entropy coder's probability tables. Raises WeightsError if they are malformed."""
         return ProbabilityTables(self.tensors["half_widths"], self.tensors["counts"])
 
 
 def load_integers(folder: Path | None = None, fingerprint: bytes | None = None) -> tuple[IntegerWeights, bytes]:
-    """The integer networks of a weights folder (the installed one if None) and their fingerprint: those with this
-    fingerprint, or those for new files if None.
+    """The integer networks, and the fingerprint, of the weights in a folder (the installed one if None) that have this
+    fingerprint, or of those for new files if it is None.
 
     Raises MissingWeightsError, WrongWeightsError where none has the fingerprint, or WeightsError for a file that is not
     what the manifest says or is malformed.
@@ -100,7 +94,7 @@ def load_integers(folder: Path | None = None, fingerprint: bytes | None = None) 
 
 
 def parse_integers(data: Content, name: str) -> IntegerWeights:
-    """The integer networks in the content of a weights file. Raises WeightsError, naming `name`."""
+    """The integer networks in the content of a weights file. name: of the file, for errors. Raises WeightsError."""
     config, tensors = parse(data, name)
     try:
         return checked(config, {key: value for key, value in tensors.items() if key.split(".")[0] not in TRAINING_ONLY})
@@ -108,9 +102,9 @@ def parse_integers(data: Content, name: str) -> IntegerWeights:
         raise WeightsError(f"{name} does not hold the tensors of this model: {error}") from error
 
 
-def checked(config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]]) -> IntegerWeights:
-    """The integer networks of these tensors. Raises WeightsError unless they are all there, of the types and sizes of
-    the configuration, and within their ranges."""
+def checked(config: ModelConfig, tensors: Mapping[str, AnyArray]) -> IntegerWeights:
+    """The integer networks that these tensors are. Raises WeightsError unless they are exactly those that the
+    configuration asks for, in dtype and shape, and within their ranges."""
     layers, tables = dict(_layers(config)), _tables(config)
     expected = {f"{name}.{key}" for name in layers for key in ("weight", "bias", "multiplier")}
     wrong = (expected | tables.keys()) ^ tensors.keys()
@@ -126,7 +120,7 @@ def checked(config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]]) -> Int
 
 
 class _Table(NamedTuple):
-    """What a table has to be."""
+    """The dtype, shape and range that a table must have. shape: () if it is one-dimensional of any length."""
 
     dtype: type[np.generic]
     shape: tuple[int, ...]
@@ -135,7 +129,7 @@ class _Table(NamedTuple):
 
 
 def _layers(config: ModelConfig) -> Iterator[tuple[str, tuple[tuple[int, ...], int]]]:
-    """For each layer, the shape of its weights and the largest magnitude of what it takes."""
+    """The name of each layer, the shape of its weights, and the largest magnitude of its inputs."""
     m, z, p = config.latent_channels, config.hyper_channels, config.prior_width
     narrow, wide, widest = OPERAND_LIMIT, OPERAND_ZERO * OPERAND_STEP, OPERAND_ZERO * HALF
     for half in ("upper", "lower"):
@@ -166,27 +160,22 @@ def _layers(config: ModelConfig) -> Iterator[tuple[str, tuple[tuple[int, ...], i
     rows += [(f"prior.steps.{step}.blocks", config.context_blocks, p) for step in range(STEPS)]
     for name, count, width in rows:
         for index in range(count):
-            for key, outputs, inputs in (
-                ("mix", 1, 1),
-                ("project", 1, 1),
-                ("value", 2, 1),
-                ("gate", 2, 1),
-                ("contract", 1, 2),
-            ):
+            for key, (outputs, inputs) in BLOCK.items():
                 yield f"{name}.{index}.{key}", ((outputs * width, inputs * width), narrow)
             yield f"{name}.{index}.spatial", ((width, 1, 3, 3), narrow)
 
 
 def _tables(config: ModelConfig) -> dict[str, _Table]:
+    """The tables of a configuration, by name."""
     m, p, w8, w16 = config.latent_channels, config.prior_width, config.width_8, config.width_16
     tables = {
-        "rate_weight": _Table(np.float64, (ROWS,), POSITIVE, ANY),  # of the configuration, the same wherever it is read
-        "worth": _Table(np.float32, (ROWS, m), POSITIVE, ANY),  # how many bits a squared step of error is worth
-        "unit": _Table(np.float32, (ROWS, m), 1 / MAX_UNIT, MAX_UNIT),  # a standard deviation in quantisation steps
-        "inverse_unit": _Table(np.float32, (ROWS, m), 0, ANY),  # sixteenths of a step to network input
-        "log_unit": _Table(np.float32, (ROWS, m), -ACTIVATION_LIMIT, ACTIVATION_LIMIT),  # its row of the scale table
-        "hyper_rows": _Table(np.uint8, (ROWS, config.hyper_channels), 1, TABLE_ROWS - 1),  # those of hyper-latents
-        "half_widths": _Table(np.int32, (TABLE_ROWS,), 0, ANY),  # these two: bitstream.tables.ProbabilityTables
+        "rate_weight": _Table(np.float64, (ROWS,), POSITIVE, ANY),  # stored, as powers differ between libraries
+        "worth": _Table(np.float32, (ROWS, m), POSITIVE, ANY),  # bits that a squared step of error is worth
+        "unit": _Table(np.float32, (ROWS, m), 1 / MAX_UNIT, MAX_UNIT),  # standard deviation in quantisation steps
+        "inverse_unit": _Table(np.float32, (ROWS, m), 0, ANY),  # sixteenths of a step to the prior's input
+        "log_unit": _Table(np.float32, (ROWS, m), -ACTIVATION_LIMIT, ACTIVATION_LIMIT),  # `unit` as a row of scales
+        "hyper_rows": _Table(np.uint8, (ROWS, config.hyper_channels), 1, TABLE_ROWS - 1),  # hyper-latents' scales
+        "half_widths": _Table(np.int32, (TABLE_ROWS,), 0, ANY),  # with `counts`, the ProbabilityTables
         "counts": _Table(np.int32, (), 1, ANY),
         "latents.reach": _Table(np.float32, (ROWS, m), 0, 1),  # the network's output to standard deviations
         "hyper_latents.logs": _Table(np.int16, (INPUT_LIMIT + 1,), -INPUT_LIMIT, INPUT_LIMIT),
@@ -198,27 +187,23 @@ def _tables(config: ModelConfig) -> dict[str, _Table]:
     gains = {"latents.gain_8": w8, "latents.gain_16": w16, "hyper_latents.gain": p}
     gains |= {"pixels.gain_8": w8, "pixels.gain_16": w16}
     tables |= {name: _Table(np.float32, (ROWS, width), 0, MAX_FACTOR) for name, width in gains.items()}
-    # Features to the scale of what they are added to.
+    # What features are multiplied by before a step's activations are added to them.
     ratios = {f"prior.steps.{step}.add.ratio": _Table(np.float32, (p,), 0, MAX_FACTOR) for step in range(1, STEPS)}
     return tables | ratios
 
 
-def _check_table(name: str, values: npt.NDArray[Any], table: _Table) -> None:
-    # Of one table the size is not fixed by the configuration.
+def _check_table(name: str, values: AnyArray, table: _Table) -> None:
+    """Raises WeightsError unless the values are of the table's dtype, shape and range."""
     _check_type(name, values, table.dtype, table.shape or values.shape[:1])
-    if not (values.size and table.least <= values.min() and values.max() <= table.most):  # nor where one is no number
+    if not (values.size and table.least <= values.min() and values.max() <= table.most):  # false for NaN, too
         raise WeightsError(f"{name} is out of range or not finite")
 
 
 def _check_layer(
-    name: str,
-    shape: tuple[int, ...],
-    largest: int,
-    weight: npt.NDArray[Any],
-    bias: npt.NDArray[Any],
-    multiplier: npt.NDArray[Any],
+    name: str, shape: tuple[int, ...], largest: int, weight: AnyArray, bias: AnyArray, multiplier: AnyArray
 ) -> None:
-    """largest: magnitude of what it takes."""
+    """Raises WeightsError unless a layer's sums are exact and its outputs within MAX_OUTPUT. largest: magnitude of its
+    inputs."""
     _check_type(f"{name}.weight", weight, np.int8, shape)
     _check_type(f"{name}.bias", bias, np.int32, shape[:1])
     _check_type(f"{name}.multiplier", multiplier, np.float32, shape[:1])
@@ -227,7 +212,7 @@ def _check_layer(
         raise WeightsError(
             f"{name}.multiplier has what is not a power of two from 2^-{MAX_EXPONENT} to 2^{-MIN_EXPONENT}"
         )
-    # As bytes, of which 128 is the magnitude of -128.
+    # As unsigned bytes, in which the magnitude of -128 is 128.
     sums = np.abs(weight.reshape(len(weight), -1)).view(np.uint8).sum(axis=1, dtype=np.uint32).astype(np.float64)
     size = np.abs(bias.astype(np.float64))
     if weight.min() < -WEIGHT_LIMIT or (sums * OPERAND_LIMIT + size).max() >= ACCUMULATOR_LIMIT:
@@ -236,6 +221,7 @@ def _check_layer(
         raise WeightsError(f"outputs of {name} are too large for 32 bits")
 
 
-def _check_type(name: str, values: npt.NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+def _check_type(name: str, values: AnyArray, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    """Raises WeightsError for values of another dtype or shape."""
     if values.dtype != dtype or values.shape != shape:
         raise WeightsError(f"{name} is {values.dtype} {list(values.shape)}, not {np.dtype(dtype)} {list(shape)}")

@@ -1,4 +1,4 @@
-"""The quality that users give, and the rate index that a file holds."""
+"""Conversions between the quality that users give, the rate index that a file holds, and the rate t of the networks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .config import ROWS
 
 
 def rate_index_of(quality: float) -> int:
-    """Quality 0..100 -> rate index, 0..255: a row of the rate tables, strictly increasing over whole qualities.
+    """The rate index, 0..255, of a quality, 0..100: a row of the rate tables, another for every whole quality.
 
     Raises InputError outside the range.
     """
@@ -17,7 +17,7 @@ def rate_index_of(quality: float) -> int:
 
 
 def rate_of(rate_index: int) -> float:
-    """The rate t in [0, 1] of a rate index."""
+    """The rate t in [0, 1] of a rate index, 0..255 (see `ModelConfig`)."""
     return rate_index / (ROWS - 1)
 
 

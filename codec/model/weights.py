@@ -1,7 +1,7 @@
-"""Which weights are installed, by the manifest of the weights folder, and what is in their files. Without torch.
+"""Weights files: which are installed, by the manifest of their folder, and the tensors in them, read without torch.
 
-Their files are mapped into memory, not read: several processes share them, and nothing is copied but what a layer makes
-of its tensors.
+Files are mapped into memory, not read: several processes share them, and nothing is copied but what a layer makes of
+its tensors.
 """
 
 from __future__ import annotations
@@ -17,35 +17,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
+from .arrays import AnyArray
 from .config import ModelConfig
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 2**20
 
 MAX_BYTES = 2**28
-"""A weights file beyond this is refused before it is read; today's have 26 MB."""
+"""Largest weights file that is read; today's have 26 MB."""
 
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
-"""Of the tensors, by their names in the file."""
+"""numpy's dtypes by their names in a safetensors file."""
 
 Content = bytes | mmap.mmap
-"""Of a weights file."""
+"""The bytes of a weights file, mapped or read."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """path: of a safetensors file; sha256: of its content, in lower-case hexadecimal."""
+    """A weights file as a manifest lists it. path: of a safetensors file. sha256: of its content, in lower-case
+    hexadecimal."""
 
     path: Path
     sha256: str
 
     @property
     def fingerprint(self) -> bytes:
-        """What a .cae file names them by."""
+        """The first FINGERPRINT_BYTES of the SHA-256, by which a .cae file names its weights."""
         return bytes.fromhex(self.sha256)[:FINGERPRINT_BYTES]
 
 
@@ -56,9 +57,9 @@ def weights_folder() -> Path:
 
 
 def installed_weights(folder: Path | None = None) -> tuple[Weights, ...]:
-    """The weights that the manifest of a folder (the installed one if None) lists: first those that new files are
-    written with ("file" and "sha256" of the manifest), then those that only old files need (the same of each object
-    in its list "older", if there is one).
+    """The weights that the manifest of a folder (the installed one if None) lists: first those for new files, by the
+    manifest's "file" and "sha256", then those that only old files need, by "file" and "sha256" of each object in its
+    list "older", if there is one.
 
     Raises MissingWeightsError, or WeightsError for a malformed manifest.
     """
@@ -76,7 +77,10 @@ def installed_weights(folder: Path | None = None) -> tuple[Weights, ...]:
 
 
 def find_weights(folder: Path | None = None, fingerprint: bytes | None = None) -> Weights:
-    """Those with this fingerprint, or those for new files if None. Raises as above, and WrongWeightsError."""
+    """The weights in a folder (the installed one if None) with this fingerprint, or those for new files if None.
+
+    Raises MissingWeightsError, WeightsError for a malformed manifest, or WrongWeightsError if none has the fingerprint.
+    """
     weights = installed_weights(folder)
     if fingerprint is None:
         return weights[0]
@@ -91,7 +95,8 @@ def find_weights(folder: Path | None = None, fingerprint: bytes | None = None) -
 
 
 def read_weights(weights: Weights) -> Content:
-    """The content of a weights file. Raises MissingWeightsError, or WeightsError if it is not what is listed."""
+    """The content of a weights file. Raises MissingWeightsError if it cannot be read, WeightsError if it is too large
+    or has another SHA-256."""
     path = weights.path
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -111,16 +116,16 @@ def read_weights(weights: Weights) -> Content:
     return data
 
 
-def parse(data: Content, name: str) -> tuple[ModelConfig, dict[str, npt.NDArray[Any]]]:
-    """The configuration and the tensors in the content of a weights file (FORMAT.md, section 8), whose memory they
-    share: they cannot be written to. Raises WeightsError, naming `name`."""
+def parse(data: Content, name: str) -> tuple[ModelConfig, dict[str, AnyArray]]:
+    """The configuration and the tensors, by name, in the content of a weights file (FORMAT.md, section 8). The tensors
+    share its memory and cannot be written to. name: of the file, for errors. Raises WeightsError."""
     content = memoryview(data)
     start = 8 + int.from_bytes(content[:8], "little")
     try:
         header = json.loads(bytes(content[8:start]))
         values: dict[str, Any] = json.loads(header.pop("__metadata__")["config"])
         tensors = {key: _tensor(content[start:], **entry) for key, entry in header.items()}
-        # One after the other, so that they have no more bytes than the file.
+        # Without gaps or overlaps, so that all tensors together have no more bytes than the file.
         places = sorted(tuple(entry["data_offsets"]) for entry in header.values())
         ends = [0, *(end for _, end in places)]
         if [begin for begin, _ in places] != ends[:-1] or ends[-1] != len(content) - start:
@@ -130,8 +135,9 @@ def parse(data: Content, name: str) -> tuple[ModelConfig, dict[str, npt.NDArray[
         raise WeightsError(f"{name} is not a file of weights: {error}") from error
 
 
-def _tensor(content: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> npt.NDArray[Any]:
-    """Raises ValueError, KeyError or TypeError for what is not there or no tensor."""
+def _tensor(content: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> AnyArray:
+    """The tensor that an entry of the header describes. Raises ValueError, KeyError or TypeError for an entry that is
+    malformed or beyond the content."""
     begin, end = data_offsets
     if not 0 <= begin <= end <= len(content) or any(size < 0 for size in shape):
         raise ValueError("a tensor is beyond the end")
@@ -150,6 +156,7 @@ def is_installed(fingerprint: bytes) -> bool:
 
 
 def _entry(folder: Path, entry: dict[str, Any]) -> Weights:
+    """The weights that an object of a manifest names. Raises ValueError, KeyError or TypeError."""
     name, digest = entry["file"], entry["sha256"]
     # A plain name: a manifest cannot point out of its folder.
     if not re.fullmatch(r"[\w.-]+\.safetensors", name) or not re.fullmatch("[0-9a-f]{64}", digest):

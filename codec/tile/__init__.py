@@ -1,1 +1,1 @@
-"""A tile's latents to symbols to bytes, and back."""
+"""Coding of tiles: latents to symbols to bytes, and back."""

@@ -1,13 +1,12 @@
-"""Latents of tiles to their records in files and back: networks, rounding and entropy coder together.
+"""Coding of latents to the records of tiles in a file, and back, with prior, rounding and entropy coder.
 
-Tiles of equal size go through the networks together, B at a time; as all sums are exact, each becomes what it becomes
-alone.
+B tiles of equal size go through the networks together. As all sums are exact, each gets the bytes and latents that it
+gets alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,25 +15,20 @@ from ...bitstream.container import Tile, latents_checksum
 from ...bitstream.entropy import Step
 from ...bitstream.errors import DecodeMismatchError
 from ..backends.interface import Networks
-from ..model.arrays import Floats, Latents, Pixels
+from ..model.arrays import Floats, Latents, Pixels, ScaleIndices, Symbols
 from .quantize import rounding_costs
 
-Symbols = npt.NDArray[np.int32]
-ScaleIndices = npt.NDArray[np.uint8]
-
-Scalar = TypeVar("Scalar", bound=np.generic)
-
 Watch = Callable[[Symbols, ScaleIndices], None]
-"""Called with the symbols and scale indices of hyper-latents, [B, h/4, w/4, Z], then of each step,
-[4, B, h/2, w/2, M/4]."""
+"""A function called with the symbols and scale indices of the hyper-latents, [B, h/4, w/4, Z], then with those of each
+step, [4, B, h/2, w/2, M/4]."""
 
 
 def _ignore(symbols: Symbols, scale_indices: ScaleIndices) -> None:
-    """Watches nothing."""
+    """A `Watch` that does nothing."""
 
 
 class TileCoder:
-    """Networks with the entropy coder's tables."""
+    """Encoder and decoder of tiles by some networks and their probability tables; a `TileDecoder`, too."""
 
     def __init__(self, networks: Networks) -> None:
         self.networks = networks
@@ -45,23 +39,22 @@ class TileCoder:
     def quantise(
         self, y: Floats, rate_index: int, z: Symbols | None = None, weight: float = 1
     ) -> tuple[list[list[Step]], Latents]:
-        """Latents, float32 [B, h, w, M] in standard deviations -> for each tile the steps to be coded, hyper-latents
-        first, without symbols that are 0 by their scale; and what will be decoded: int32 [B, h, w, M] in sixteenths of
-        a step.
+        """Quantises latents, float32 [B, h, w, M] in standard deviations. Returns the steps of each tile, hyper-latents
+        first, without the symbols that are not coded because of their scale; and the latents that will be decoded,
+        int32 [B, h, w, M] in sixteenths of a quantisation step.
 
-        z: hyper-latents, int32 [B, h/4, w/4, Z], if not those of these latents. weight: what errors count, against
-        bits; much more than 1 is rounding to the nearest.
+        z: hyper-latents, int32 [B, h/4, w/4, Z], if others than those of these latents are to be coded. weight: a
+        factor of what errors cost against bits; much more than 1 means rounding to the nearest.
         """
         networks = self.networks
         z = networks.analyse_hyper(y, rate_index) if z is None else z
         hyper = zip(z, self._hyper_scale_indices(z.shape, rate_index), strict=True)
         steps = [[(symbols.ravel(), scale_indices.ravel())] for symbols, scale_indices in hyper]
-        sigma_in_steps, rd_weight = (
-            networks.sigma_in_steps[rate_index],
-            networks.rd_weight[rate_index] * np.float32(weight),
-        )
+        sigma_in_steps = networks.sigma_in_steps[rate_index]
+        rd_weight = networks.rd_weight[rate_index] * np.float32(weight)
 
         def resolve(step: int, means: Floats, scale_indices: ScaleIndices) -> Symbols:
+            """The symbols of a step by rounding; those that are coded are added to `steps`."""
             symbols = networks.round_latents(self._costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
             coded = self.tables.coded(scale_indices)
             found, coded_scales = symbols.ravel()[coded], scale_indices.ravel()[coded]
@@ -72,35 +65,36 @@ class TileCoder:
         return steps, networks.run_context_steps(z, rate_index, resolve)
 
     def encode(self, steps: Sequence[Sequence[Step]], latents: Latents) -> list[Tile]:
-        """The records of what `quantise` gives."""
+        """The records of tiles, from the steps and latents that `quantise` returns."""
         tiles = zip(steps, latents, strict=True)
-        return [Tile(self.networks.encode_steps(own), latents_checksum(y)) for own, y in tiles]
+        return [Tile(self.networks.encode_steps(self.tables, own), latents_checksum(y)) for own, y in tiles]
 
     def latents(self, tile: Tile, height: int, width: int, rate_index: int) -> Latents:
-        """Of `synthesis_windows.TileDecoder`."""
+        """The latents of one tile, int32 [height, width, M] in sixteenths of a step. Raises CorruptError,
+        DecodeMismatchError."""
         own: Latents = self.decode([tile], height, width, rate_index)[0]
         return own
 
     def pixels(self, latents: Latents, rate_index: int) -> Pixels:
-        """Of `synthesis_windows.TileDecoder`."""
+        """The pixels, uint8 [16h, 16w, 3], of latents [h, w, M]."""
         own: Pixels = self.networks.synthesise(latents[None], rate_index)[0]
         return own
 
     def decode(
         self, tiles: Sequence[Tile], height: int, width: int, rate_index: int, watch: Watch = _ignore
     ) -> Latents:
-        """Their latents, int32 [B, h, w, M] in sixteenths of a step. Raises CorruptError, DecodeMismatchError.
+        """The latents, int32 [B, height, width, M] in sixteenths of a step, of B tiles of that many latent positions.
 
-        watch: is shown the symbols and scale indices of the hyper-latents and of each step, as they are decoded.
+        watch: called with the symbols and scale indices as they are decoded. Raises CorruptError for a payload that is
+        malformed, DecodeMismatchError if the checksum of the decoded latents is not the tile's.
         """
-        decoders = [self.networks.step_decoder(tile.payload) for tile in tiles]
+        decoders = [self.networks.step_decoder(self.tables, tile.payload) for tile in tiles]
 
         def read(scale_indices: ScaleIndices, axis: int) -> Symbols:
-            """The symbols of all tiles, which are along an axis."""
-            parts = zip(decoders, _tiles(scale_indices, axis), strict=True)
-            symbols: Symbols = np.stack(
-                [decoder.decode(own.ravel()).reshape(own.shape) for decoder, own in parts], axis
-            )
+            """Decodes the symbols of all tiles for these scale indices, whose tiles are along `axis`."""
+            parts = zip(decoders, np.moveaxis(scale_indices, axis, 0), strict=True)
+            decoded = [decoder.decode(own.ravel()).reshape(own.shape) for decoder, own in parts]
+            symbols: Symbols = np.stack(decoded, axis)
             watch(symbols, scale_indices)
             return symbols
 
@@ -114,12 +108,14 @@ class TileCoder:
         return latents
 
     def _hyper_scale_indices(self, shape: tuple[int, ...], rate_index: int) -> ScaleIndices:
+        """The scale indices of hyper-latents of a shape [..., Z]."""
         scale_indices: ScaleIndices = np.broadcast_to(self.networks.hyper_scale_indices[rate_index], shape)
         return scale_indices
 
 
 def _of_each_tile(step: Step, positions: npt.NDArray[np.intp], shape: tuple[int, ...]) -> list[Step]:
-    """What is each tile's of symbols and scale indices that were at some positions of arrays of a shape [4, B, ...]."""
+    """Splits the coded symbols and scale indices of B tiles into one step for each tile. positions: their flat indices
+    in the arrays of the step, of this shape [4, B, h/2, w/2, M/4]."""
     if shape[1] == 1:
         return [step]
     symbols, scale_indices = step
@@ -127,8 +123,3 @@ def _of_each_tile(step: Step, positions: npt.NDArray[np.intp], shape: tuple[int,
     order = np.argsort(tile_of, kind="stable")
     edges = np.searchsorted(tile_of, np.arange(1, shape[1]), sorter=order)
     return [(symbols[own], scale_indices[own]) for own in np.split(order, edges)]
-
-
-def _tiles(x: npt.NDArray[Scalar], axis: int) -> npt.NDArray[Scalar]:
-    """One after the other."""
-    return np.moveaxis(x, axis, 0)

@@ -1,7 +1,7 @@
-"""Rate-distortion optimised rounding of residuals: the encoder's choice alone, decoders do not know of it.
+"""Rate-distortion optimised rounding of residuals, which the encoder does alone: decoders need not know of it.
 
-Rounds to the nearest integer or to the one below it in magnitude, whichever costs less. A magnitude k is kept when the
-distortion saved against k - 1 is worth its extra bits,
+A residual is rounded to the nearest integer or to the one below it in magnitude, whichever costs less. The nearest
+magnitude k is kept if the distortion that it saves against k - 1 is worth its extra bits,
 weight * ((r - k + 1)^2 - (r - k)^2) > bits(k) - bits(k - 1), hence
 r > k - 1/2 + (bits(k) - bits(k - 1)) / (2 weight),
 with r the residual's magnitude in steps and `weight` the bits that a squared step of error is worth. On 10 images of
@@ -17,14 +17,15 @@ from ...bitstream.tables import TOTAL, ProbabilityTables
 from ..backends.kernels.coding import Costs
 
 MAX_SYMBOL = 2**19
-"""Symbols are clamped to this magnitude, far beyond any natural one: the escape code has an end."""
+"""Largest magnitude of a symbol, far beyond any natural one: the escape code has an end."""
 
 _DEPTH = 16
-"""Magnitudes above this are rounded plainly: their cost differs little from their neighbour's."""
+"""Largest magnitude that is rounded by cost. Beyond it the cost of neighbours differs little."""
 
 
 def rounding_costs(tables: ProbabilityTables) -> Costs:
-    """What each magnitude costs beyond the one below it."""
+    """The costs that `round_latents` of the networks looks up, from probability tables: half the bits that each
+    magnitude takes beyond the one below it, for every row."""
     extra = np.zeros((len(tables), _DEPTH + 1), np.float32)
     for row in range(len(tables)):
         width = int(tables.half_widths[row])
@@ -34,6 +35,6 @@ def rounding_costs(tables: ProbabilityTables) -> Costs:
         bits = np.round(-np.log2(tables.row(row)[width : 2 * width + 1] / TOTAL) * 1024) / 1024
         depth = min(_DEPTH, width)
         extra[row, 1 : depth + 1] = np.diff(bits[: depth + 1])
-        # Beyond the table: the escape code is dearer still, the last difference is a lower estimate.
+        # Escapes cost more than any symbol of the table; the table's last difference is a lower bound for them.
         extra[row, depth + 1 :] = extra[row, depth] if depth < _DEPTH else 0
     return Costs(extra / np.float32(2), tables.are_coded, MAX_SYMBOL)

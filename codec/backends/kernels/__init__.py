@@ -1,1 +1,1 @@
-"""Kernels in C, compiled for the instructions of this CPU, and how Python calls them."""
+"""The integer layers in C, for several levels of a CPU's vector instructions, and the calls to them from Python."""

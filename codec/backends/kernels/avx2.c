@@ -1,4 +1,7 @@
-/* AVX2: Intel since Haswell, AMD since Zen. */
+/* The kernels for AVX2: Intel since Haswell, AMD since Zen.
+
+   Each level of instructions is such a file: its vectors (lanes_*.h), its product of operands and weights (tile_*.h),
+   and the layers that are written in terms of both (layers.h, coding.h), compiled for these instructions. */
 
 #include "target.h"
 #ifdef X86

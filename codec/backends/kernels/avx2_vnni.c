@@ -1,4 +1,5 @@
-/* AVX2 with products of bytes: Intel since Alder Lake. */
+/* The kernels for AVX2 with VNNI, which adds up products of bytes in 32 bits: Intel since Alder Lake. avx2.c says what
+   such a file consists of. */
 
 #include "target.h"
 #ifdef X86_2021

@@ -1,4 +1,4 @@
-/* AVX-512 as it was at first: Intel's Skylake for servers. */
+/* The kernels for AVX-512 without VNNI: Intel's Skylake for servers. avx2.c says what such a file consists of. */
 
 #include "target.h"
 #ifdef X86

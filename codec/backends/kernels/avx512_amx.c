@@ -1,4 +1,5 @@
-/* AVX-512 with AMX's products of matrices of bytes: Intel's servers since Sapphire Rapids. */
+/* The kernels for AVX-512 with AMX, which multiplies matrices of bytes: Intel's servers since Sapphire Rapids. avx2.c
+   says what such a file consists of. */
 
 #include "target.h"
 #ifdef X86_2021

@@ -1,4 +1,5 @@
-/* AVX-512 with products of bytes: Intel since Ice Lake, AMD since Zen 4. */
+/* The kernels for AVX-512 with VNNI, which adds up products of bytes in 32 bits: Intel since Ice Lake, AMD since Zen 4.
+   avx2.c says what such a file consists of. */
 
 #include "target.h"
 #ifdef X86

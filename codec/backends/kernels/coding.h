@@ -1,4 +1,11 @@
-/* What is done with what the networks give: latents are rounded and put where they belong, pixels are compared. */
+/* Kernels around the networks: the input of the hyper-analysis, rounding of latents to symbols, writing of decoded
+   latents to their plane, and comparison of images. Kernels in kernels.h gives their arguments; lanes_*.h and layers.h
+   are to be included before.
+
+   Latents are float32 or int32 [images][height][width][channels]; what belongs to one step of the prior is [4][images]
+   [height / 2][width / 2][channels / 4], where positions of these are counted through all four classes. The loops over
+   the channels of a position are the hot ones. In float32 they do the operations of backends/numpy_coding.py in its
+   order, one at a time, so that the results are the same to the bit; sums of squares are integers. */
 
 static int64_t with_logs(const float *y, const int16_t *logs, float *out, int64_t channels, float one, float limit,
                          int64_t begin, int64_t end) {
@@ -11,14 +18,14 @@ static int64_t with_logs(const float *y, const int16_t *logs, float *out, int64_
             store_some(to + c, x, count);
         }
         for (int64_t c = 0; c < channels; c++) {
-            int64_t magnitude = (int64_t)__builtin_fabsf(to[c]); /* beyond the limit if what it comes from is no number */
+            int64_t magnitude = (int64_t)__builtin_fabsf(to[c]); /* may be beyond the limit, where y is NaN */
             to[channels + c] = logs[least(magnitude, limit)];
         }
     }
     return 0;
 }
 
-/* The first of the latents that a step codes at one of the positions of all classes. */
+/* The index in the plane of the first latent that a step codes at a position, which is counted through all classes. */
 static inline int64_t first_latent(const Cells *cells, const Shape *shape, int64_t position) {
     int64_t half_width = shape->width / 2, of_class = shape->images * (shape->height / 2) * half_width;
     int64_t k = position / of_class, row = position % of_class / half_width, column = position % half_width;
@@ -41,7 +48,7 @@ static int64_t round_to_symbols(const Rounding *rounding, const Cells *cells, co
             if (!rounding->coded[index[c]]) continue;
             float residual = mean[c] * (-1.0f / FRACTION) + own[c] * sigma[c], magnitude = __builtin_fabsf(residual);
             float near = magnitude < rounding->most ? magnitude : rounding->most;
-            /* Beyond 2^23 float32 has no digits below 1, so that this rounds, half to even. */
+            /* Rounds half to even: from 2^23 on float32 has no fraction. */
             near = near + 8388608.0f - 8388608.0f;
             if (near == 0) continue;
             if (near <= depth) {
@@ -60,7 +67,7 @@ static int64_t place(const Cells *cells, const float *means, const int32_t *symb
         const float *mean = means + position * cells->size;
         const int32_t *symbol = symbols + position * cells->size;
         int32_t *to = latents + first_latent(cells, shape, position);
-        /* In float32, which rounds sums beyond 2^24 (FORMAT.md, section 8). */
+        /* float32 rounds sums beyond 2^24, which is what FORMAT.md, section 8, asks for. */
         for (int64_t c = 0; c < cells->size; c++) to[c] = (int32_t)(mean[c] + FRACTION * (float)symbol[c]);
     }
     return 0;
@@ -70,7 +77,7 @@ static void compare(const uint8_t *x, const uint8_t *y, int64_t pixels, int64_t 
     int64_t squares = 0, luma_squares = 0;
     for (const uint8_t *last = x + 3 * pixels, *p = x, *q = y; p < last; p += 3, q += 3) {
         int32_t red = p[0] - q[0], green = p[1] - q[1], blue = p[2] - q[2];
-        int64_t luma = 77 * red + 150 * green + 29 * blue; /* encode/refine.py */
+        int64_t luma = 77 * red + 150 * green + 29 * blue; /* ITU-R BT.601, times 256 */
         squares += red * red + green * green + blue * blue;
         luma_squares += luma * luma;
     }
@@ -78,6 +85,7 @@ static void compare(const uint8_t *x, const uint8_t *y, int64_t pixels, int64_t 
     sums[1] = luma_squares;
 }
 
+/* Defines the table of this level's kernels, cae_name; KERNELS ends each level's file. */
 #define KERNELS(name)                                                                                   \
     const Kernels cae_##name = {#name, LANES, GROUP, DEPTH, OFFSET, ORDER, product, mix, rest, parameters, \
                                 samples, with_logs, round_to_symbols, place, compare, cae_decode_step,     \

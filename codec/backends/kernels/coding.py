@@ -1,5 +1,6 @@
-"""What is done with what the networks give, by the compiled kernels: latents are rounded and put where they belong,
-pixels are compared."""
+"""Calls to the compiled kernels around the networks: the input of the hyper-analysis, the rounding of latents and their
+writing to a plane, the comparison of images. They check sizes, which the kernels do not, and share positions among
+threads."""
 
 from __future__ import annotations
 
@@ -11,24 +12,26 @@ import numpy as np
 import numpy.typing as npt
 
 from ...machine.threads import in_threads
-from ...model.arrays import Floats, Latents, Pixels
+from ...model.arrays import AnyArray, Floats, Latents, Pixels, ScaleIndices, Symbols
 from ...model.constants import CLASSES, INPUT_LIMIT, INPUT_ONE, group_of
 from .instructions import Cells, Kernels, Rounding, Shape, address, check, keeping
 
 
 class Costs(NamedTuple):
-    """What rounding by cost looks up."""
+    """The tables by which latents are rounded by rate and distortion (tile/quantize.py)."""
 
     half_extra: Floats
-    """[scales, depth + 1]: half the bits that a magnitude costs beyond the one below it."""
+    """Half the bits that a magnitude costs beyond the one below it, by scale index and magnitude: [scales, depth + 1].
+    Larger magnitudes are rounded to the nearest."""
     coded: npt.NDArray[np.bool_]
-    """[256]: whether symbols of a scale are coded."""
+    """Whether symbols of a scale index are coded: [256]."""
     most: int
     """Largest magnitude of a symbol."""
 
 
 def with_logs(kernels: Kernels, logs: npt.NDArray[np.int16], y: Floats) -> Floats:
-    """What the hyper-analysis takes, as of layers.Layers."""
+    """The input of the hyper-analysis, float32 [..., 2M], from latents in standard deviations, [..., M]: the latents as
+    integers of 16 bits, then their logarithms, which `logs`, [INPUT_LIMIT + 1], has by magnitude."""
     check(logs.shape == (INPUT_LIMIT + 1,), "logarithms")
     channels = y.shape[-1]
     out = np.empty((*y.shape[:-1], 2 * channels), np.float32)
@@ -43,12 +46,12 @@ def round_latents(
     costs: Costs,
     step: int,
     means: Floats,
-    scale_indices: npt.NDArray[np.uint8],
+    scale_indices: ScaleIndices,
     y: Floats,
     sigma_in_steps: Floats,
     rd_weight: Floats,
-) -> npt.NDArray[np.int32]:
-    """Symbols of a step, as of interface.Networks."""
+) -> Symbols:
+    """The symbols of a step, rounded by rate and distortion, with the arguments of `Networks.round_latents`."""
     cells = _cells(step, y.shape, means.shape)
     check(scale_indices.shape == means.shape and sigma_in_steps.shape == rd_weight.shape == y.shape[-1:], "a step")
     sigmas, weights = (_of_classes(values, cells) for values in (sigma_in_steps, rd_weight))
@@ -62,8 +65,9 @@ def round_latents(
     return symbols
 
 
-def place_latents(kernels: Kernels, step: int, means: Floats, symbols: npt.NDArray[np.int32], latents: Latents) -> None:
-    """Puts those of a step into the latents, [B, h, w, M]. means, symbols: [4, B, h/2, w/2, M/4]."""
+def place_latents(kernels: Kernels, step: int, means: Floats, symbols: Symbols, latents: Latents) -> None:
+    """Writes the latents that a step has coded, means + 16 symbols, into `latents`, [B, h, w, M]. means, symbols:
+    [4, B, h/2, w/2, M/4]."""
     cells = _cells(step, latents.shape, means.shape)
     check(symbols.shape == means.shape and latents.dtype == np.int32, "a step")
     arrays = _given(means, np.float32), _given(symbols, np.int32)
@@ -72,7 +76,8 @@ def place_latents(kernels: Kernels, step: int, means: Floats, symbols: npt.NDArr
 
 
 def squared_errors(kernels: Kernels, x: Pixels, y: Pixels) -> tuple[float, float]:
-    """Of two images, as of interface.Networks."""
+    """The sums of squared differences of two images, uint8 [..., 3], over RGB, and over luma times 256^2. Raises
+    ValueError for other shapes."""
     if x.shape != y.shape or x.shape[-1] != 3:
         raise ValueError(f"pixels {x.shape} against {y.shape}")
     sums = (c_int64 * 2)()
@@ -81,7 +86,8 @@ def squared_errors(kernels: Kernels, x: Pixels, y: Pixels) -> tuple[float, float
 
 
 def _cells(step: int, shape: tuple[int, ...], parts: tuple[int, ...]) -> Cells:
-    """Of latents [B, h, w, M] and what is theirs in a step, [4, B, h/2, w/2, M/4]."""
+    """The latents that a step codes in a plane [B, h, w, M], for kernels. shape: of the plane. parts: of the arrays of
+    the step, [4, B, h/2, w/2, M/4]. Raises WeightsError if these do not fit together."""
     images, size = shape[0], shape[-1] // 4
     check(shape == (images, 2 * parts[2], 2 * parts[3], 4 * size) and parts == (4, images, *parts[2:4], size), "a step")
     down, right = zip(*CLASSES, strict=True)
@@ -89,10 +95,10 @@ def _cells(step: int, shape: tuple[int, ...], parts: tuple[int, ...]) -> Cells:
 
 
 def _of_classes(values: Floats, cells: Cells) -> Floats:
-    """Those of the group that each class codes, [4, M/4], of [M]."""
+    """The values, [M], of the channels that each position class codes in a step: float32 [4, M/4]."""
     return np.stack([values[first : first + cells.size] for first in cells.first]).astype(np.float32)
 
 
-def _given(array: npt.NDArray[Any], dtype: Any) -> c_void_p:
-    """As the kernels take it."""
+def _given(array: AnyArray, dtype: Any) -> c_void_p:
+    """The address of an array as kernels read it: contiguous and of this dtype, in a copy if need be."""
     return address(np.ascontiguousarray(array, dtype))

@@ -1,4 +1,4 @@
-"""What the compiled kernels look like from Python (kernels.h), and which of them this processor can run."""
+"""The structures of kernels.h in ctypes, and the levels of instructions that were compiled and this processor has."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ....bitstream.errors import WeightsError
 T = TypeVar("T")
 
 VERSION = 5
-"""Of kernels.h."""
+"""CAE_KERNELS_VERSION of kernels.h, which declares the same structures."""
 
 
 class Layer(Structure):
-    """A 1x1 convolution."""
+    """The packed weights of a 1x1 convolution."""
 
     _fields_ = (
         ("weights", c_void_p),
@@ -31,7 +31,7 @@ class Layer(Structure):
 
 
 class Block(Structure):
-    """Of layers, one of them depthwise."""
+    """The packed weights of a residual block: five 1x1 convolutions and a depthwise one of 3x3."""
 
     _fields_ = (
         ("mix", Layer),
@@ -43,13 +43,13 @@ class Block(Structure):
 
 
 class Shape(Structure):
-    """Of a tensor, its channels left out."""
+    """The shape of an array without its last axis, the channels."""
 
     _fields_ = (("images", c_int64), ("height", c_int64), ("width", c_int64))
 
 
 class Input(Structure):
-    """What a layer takes."""
+    """The input of a layer, and how operands are made of it."""
 
     _fields_ = (
         ("data", c_void_p),
@@ -62,13 +62,13 @@ class Input(Structure):
 
 
 class Term(Structure):
-    """A layer and its input."""
+    """A layer with its input: a product is the sum of one or two of them."""
 
     _fields_ = (("layer", POINTER(Layer)), ("input", Input))
 
 
 class Parameters(Structure):
-    """The last layer of the prior for a class of positions, and its tables."""
+    """The last layer of a prior's step for one position class, with the tables that its outputs are scaled by."""
 
     _fields_ = (
         ("means", Layer),
@@ -82,7 +82,7 @@ class Parameters(Structure):
 
 
 class Cells(Structure):
-    """Which latents a step codes."""
+    """The latents that a step codes: a group of channels for each position class."""
 
     _fields_ = (
         *((name, c_int64) for name in ("size", "channels")),
@@ -91,7 +91,7 @@ class Cells(Structure):
 
 
 class Rounding(Structure):
-    """How latents are rounded."""
+    """The tables and limits by which latents are rounded."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("sigma_in_steps", "rd_weight", "half_extra", "coded")),
@@ -113,8 +113,8 @@ class Stack(Structure):
 
 
 def _kernel(*arguments: Any) -> Any:
-    """The type of a function that works on positions from a begin to an end; what it gives is not 0 if it lacks
-    memory."""
+    """The type of a kernel with these arguments, then the first and the last position (not included) that it works on.
+    It returns 0, or 1 if there is no memory."""
     return ctypes.CFUNCTYPE(c_int64, *arguments, c_int64, c_int64)
 
 
@@ -124,7 +124,7 @@ _ON_BLOCK = _kernel(POINTER(Block), c_void_p, c_void_p, _SHAPE)
 
 
 class Kernels(Structure):
-    """Those of a level of instructions (kernels.h)."""
+    """The kernels of one level of instructions, with the layout in which they take weights and operands."""
 
     _fields_ = (
         ("name", c_char_p),
@@ -154,7 +154,8 @@ class Place(Structure):
 
 
 def layout() -> dict[str, int]:
-    """The sizes of the structures above, "Layer", and the offsets of their fields, "Layer.bias"."""
+    """The sizes of the structures above, by names like "Layer", and the offsets of their fields, "Layer.bias", both in
+    bytes."""
     places = {}
     for structure in (Layer, Block, Shape, Input, Term, Parameters, Cells, Rounding, Tables, Stack, Kernels):
         name = structure.__name__
@@ -165,10 +166,10 @@ def layout() -> dict[str, int]:
 
 @functools.cache
 def levels() -> dict[str, Kernels]:
-    """Those that were compiled and that this processor has, the best one first.
+    """The levels of instructions, by name, that were compiled and that this processor has, the fastest first.
 
-    None where the library lays its structures out in another way than those above: it counts as one that is not there,
-    as does one of another version.
+    Empty if no library was compiled, or if it is damaged, of another version, or lays out its structures in another way
+    than those above.
     """
     found = find_spec(f"{__package__}._kernels")
     if found is None or found.origin is None:
@@ -190,19 +191,20 @@ def levels() -> dict[str, Kernels]:
 
 
 def keeping(structure: T, *what: object) -> T:
-    """A structure that keeps what it points to, as ctypes does not."""
+    """The structure, with references to what it points to, so that this lives as long: ctypes does not see to it."""
     structure.kept = what  # type: ignore[attr-defined]
     return structure
 
 
 def address(array: npt.NDArray[Any]) -> c_void_p:
-    """Of numbers without gaps between them. It keeps the array as long as it is there itself."""
+    """The address of a contiguous array, as an object that keeps the array alive. Raises ValueError for an array that
+    is not contiguous."""
     if not array.flags.c_contiguous:
         raise ValueError("an array is not contiguous")
     return array.ctypes.data_as(c_void_p)
 
 
 def check(fits: bool, name: str) -> None:
-    """Before kernels read beyond what there is. Raises WeightsError."""
+    """Raises WeightsError, naming `name`, unless sizes fit: kernels would read beyond the end of arrays."""
     if not fits:
         raise WeightsError(f"the tensors of {name} have other sizes than what they are applied to")

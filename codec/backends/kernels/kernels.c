@@ -1,4 +1,5 @@
-/* Which levels of instructions this processor has. */
+/* Choice of kernels at run time: cae_kernels lists the levels of instructions that were compiled, the fastest first,
+   and leaves out those that this processor, or its operating system, lacks. */
 
 #include "kernels.h"
 #include "target.h"
@@ -6,25 +7,25 @@
 #if defined(X86)
 #include <cpuid.h>
 
-/* Intel's Software Developer's Manual has the numbers: volume 2, CPUID; volume 1, chapter 13. Compilers' own
-   __builtin_cpu_supports is not everywhere: zig's finds nothing. */
+/* The numbers are from Intel's Software Developer's Manual: volume 2, CPUID, and volume 1, chapter 13. They are read
+   here because the compilers' __builtin_cpu_supports does not work everywhere: zig's finds nothing. */
 
 enum { EAX, EBX, ECX, EDX };
 
-/* A bit of what the processor says of itself, in a register for a leaf and its part. */
+/* A bit of what CPUID writes to a register, EAX .. EDX, for a leaf and its sub-leaf. */
 static int has(unsigned leaf, unsigned part, int number, int bit) {
     unsigned found[4];
     if (!__get_cpuid_count(leaf, part, &found[EAX], &found[EBX], &found[ECX], &found[EDX])) return 0;
     return found[number] >> bit & 1;
 }
 
-/* Whether the system keeps registers when it changes threads: those of AVX, or those of AVX-512, too. */
+/* Whether the system saves the vector registers when it switches threads: those of AVX, and if `wide` AVX-512's. */
 static int keeps(int wide) {
     unsigned low, high, vectors = 0x06, masks_and_wide = 0xe0;
     if (!has(1, 0, ECX, 27)) return 0;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 #if defined(__APPLE__)
-    masks_and_wide = 0; /* it begins to when a thread first uses them */
+    masks_and_wide = 0; /* macOS saves them from a thread's first use on, so the bits say nothing */
 #endif
     return (~low & (vectors | (wide ? masks_and_wide : 0))) == 0;
 }
@@ -32,7 +33,7 @@ static int keeps(int wide) {
 static int has_avx2(void) { return keeps(0) && has(7, 0, EBX, 5) && has(1, 0, ECX, 12) /* fused multiply-add */; }
 static int has_avx2_vnni(void) { return has_avx2() && has(7, 1, EAX, 4); }
 
-/* Its foundation, and what is for bytes and words, for narrower vectors and for double words. */
+/* AVX-512's parts F, BW (bytes and words), VL (narrower vectors) and DQ (double and quad words). */
 static int has_avx512(void) {
     return keeps(1) && has_avx2() && has(7, 0, EBX, 16) && has(7, 0, EBX, 30) && has(7, 0, EBX, 31) &&
            has(7, 0, EBX, 17);
@@ -43,7 +44,7 @@ static int has_avx512_vnni(void) { return has_avx512() && has(7, 0, ECX, 11); }
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Whether there are AMX and its products of bytes, and the system lets this process use it. */
+/* Whether the processor has AMX with products of bytes, and Linux lets this process use it. */
 static int has_amx(void) {
     if (!has_avx512_vnni() || !has(7, 0, EDX, 24) || !has(7, 0, EDX, 25)) return 0;
     return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* XFEATURE_XTILEDATA */) == 0;

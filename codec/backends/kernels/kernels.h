@@ -1,89 +1,107 @@
-/* The codec's layers for one CPU, in one place: what each level of instructions (avx512_vnni.c, avx2.c, ...) offers.
+/* The integer networks' layers as kernels: the structures that describe weights and arrays, and the table of functions
+   that each level of vector instructions (avx2.c, avx512_vnni.c, ...) fills.
 
-   Everything is exact. Operands are whole numbers from 0 to 255 and weights from -127 to 127, and every sum of their
-   products stays below 2^24, so its order is free. Whatever else there is are single IEEE 754 operations in float32, in
-   the order of backends/numpy_layers.py; contraction to fused multiply-adds has to be off (-ffp-contract=off). */
+   Data: activations are float32 and channels-last, [images][height][width][channels], without padding; a position is
+   one [channels]. A layer turns the activations of some positions into operands, bytes 0 .. 255, in a buffer of its
+   own, and multiplies them by weights, -127 .. 127, that NativeLayers has packed for two vectors of outputs at a time.
+
+   Hot loop: sums_of_tile in tile_*.h, which adds up the products of TILE positions and two vectors of outputs with all
+   sums in registers. Nearly all time is spent there.
+
+   Exactness: every sum of products is an integer below 2^24, so that neither its order nor whether it is held in int32
+   or float32 matters. The rest is single IEEE 754 operations in float32, in the order of backends/numpy_layers.py;
+   compilers must not contract them to fused multiply-adds (-ffp-contract=off).
+
+   Kernels do not check sizes: their callers do. */
 
 #ifndef CAE_KERNELS_H
 #define CAE_KERNELS_H
 
 #include <stdint.h>
 
-/* Of all that is below: instructions.py has the same number, and the same structures, by the same names. */
+/* Version of the declarations below; goes up when they change. instructions.py has the same number and structures. */
 #define CAE_KERNELS_VERSION 5
 
-/* A 1x1 convolution. sum = (weights @ operands + bias) * multiplier, the multiplier a power of two. */
+/* A 1x1 convolution: outputs = (weights @ operands + bias) * multiplier, the multipliers powers of two. Inputs are
+   padded to a multiple of the level's depth, outputs to two vectors, with zeros. lanes and group are the
+   level's, see Kernels. */
 typedef struct {
-    const void *weights; /* [outputs / (2 lanes)][steps][2 lanes][group], with zeros for what is padded; or cae_order's */
-    const void *bias; /* [outputs], int32, or float32 if weights are, with what operands are less; padded likewise */
-    const float *multiplier; /* [outputs], padded likewise */
-    const int32_t *order; /* cae_order's, [outputs / lanes][LONGEST_RUN + steps], if the level needs it */
-    int64_t steps; /* inputs / group, if not */
-    int64_t inputs, outputs;
+    const void *weights; /* [outputs / (2 lanes)][steps][2 lanes][group], int8 or float32, or as cae_order has them */
+    const void *bias; /* [outputs], int32 or, with weights of float32, float32; includes what the offset takes away */
+    const float *multiplier; /* [outputs] */
+    const int32_t *order; /* as cae_order writes it, [outputs / lanes][LONGEST_RUN + steps], if the level needs it */
+    int64_t steps; /* groups of inputs: padded inputs / group, or with cae_order its words */
+    int64_t inputs, outputs; /* before padding */
 } Layer;
 
-/* A residual block; training/model/layers.py says what it does. */
+/* A residual block of six layers, as training/model/layers.py has it: 1x1 convolutions, and one of 3x3 for each channel
+   with weights [9][channels], row by row, and bias and multiplier [channels], channels padded. */
 typedef struct {
     Layer mix;
-    const float *spatial_weights, *spatial_bias, *spatial_multiplier; /* [9][channels], [channels] twice; padded */
+    const float *spatial_weights, *spatial_bias, *spatial_multiplier;
     Layer project, value, gate, contract;
 } Block;
 
+/* The shape of an array without its last axis, the channels. */
 typedef struct {
     int64_t images, height, width;
 } Shape;
 
-/* How numbers become operands. */
+/* How operands are made of a layer's input. x below is a number of the input as an integer: multiplied by the scale if
+   there is one, clamped to least .. most, rounded half to even, plus the offset. */
 enum {
-    BYTES,  /* uint8, as they are */
-    NARROW, /* float32, divided by 2^shift; 128 stands for 0 */
-    UPPER,  /* whole numbers: how many 2^shift they have, 128 stands for 0 */
-    LOWER,  /* what is left */
-    BOTH,   /* one after the other, for twice as many inputs */
+    BYTES,  /* the input itself, which is uint8 */
+    NARROW, /* 128 + round(input / 2^shift), clamped to 0 .. 255, of float32; without scale, limits and offset */
+    UPPER,  /* 128 + floor(x / 2^shift) */
+    LOWER,  /* x mod 2^shift */
+    BOTH,   /* UPPER of all channels, then LOWER of all: twice as many operands as channels */
 };
 
-/* What a layer takes. Before they become operands, whole numbers are made of others: these are multiplied by `scale`,
-   [channels], if there is one, limited and rounded, and `offset` is added. */
+/* The input of a layer, and how operands are made of it. */
 typedef struct {
     const void *data; /* [positions][channels] */
-    const float *scale;
-    int64_t kind, shift;
-    int64_t whole; /* whether they are int32 instead of float32 */
+    const float *scale; /* [channels], or NULL */
+    int64_t kind, shift; /* one of the enumeration above, and its shift */
+    int64_t whole; /* whether data are int32 instead of float32 */
     float least, most;
     int64_t offset;
 } Input;
 
+/* A layer with its input. */
 typedef struct {
     const Layer *layer;
     Input input;
 } Term;
 
-/* What the prior knows of latents that one class of positions codes in a step: means, limited and rounded, and rows of
-   the probability tables. */
+/* The last layer of a prior's step for one of the four position classes: two layers that give means and log-scales.
+   Means are multiplied by sigma_in_steps, [outputs], clamped to mean_limit and rounded. Scale indices, rows of the
+   probability tables, are log_sigma, [outputs], plus log-scales times scale_step, rounded and clamped to
+   0 .. last_scale_index. */
 typedef struct {
     Layer means, scales;
-    const float *sigma_in_steps, *log_sigma; /* [outputs]; padded to two vectors */
+    const float *sigma_in_steps, *log_sigma; /* padded to two vectors */
     float mean_limit, scale_step;
     int64_t last_scale_index;
-    int64_t down, right; /* where in each cell of 2x2 positions they are */
+    int64_t down, right; /* row and column of the class in each cell of 2x2 positions */
 } Parameters;
 
-#define FRACTION 16 /* of a quantisation step, in which means and latents are counted */
+#define FRACTION 16 /* means and latents are in 1/16 of a quantisation step */
 
-/* Which latents a step codes: a group of channels at each class of the positions in cells of 2x2. What goes by steps has
-   the classes one after the other, [4][images][height / 2][width / 2][size]. */
+/* The latents that a step codes: at each of the four position classes of cells of 2x2, one of four groups of channels.
+   Arrays of a step have the classes one after another, [4][images][height / 2][width / 2][size]. */
 typedef struct {
-    int64_t size, channels; /* of a group, of all */
-    int64_t first[4], down[4], right[4]; /* of each class: its group's first channel, and where it is in a cell */
+    int64_t size, channels; /* channels of a group, and of latents */
+    int64_t first[4], down[4], right[4]; /* for each class: its group's first channel; its row and column in a cell */
 } Cells;
 
-/* How latents are rounded; tile/quantize.py says why. */
+/* The tables and limits by which latents are rounded (tile/quantize.py). */
 typedef struct {
-    const float *sigma_in_steps, *rd_weight; /* [4][size]; rd_weight: bits that a squared step is worth */
-    const float *half_extra; /* [scales][depth + 1] */
-    const uint8_t *coded; /* [256]: whether symbols of a scale are coded, or 0 */
-    int64_t depth;
-    float most;
+    const float *sigma_in_steps; /* [4][size]: a standard deviation in quantisation steps */
+    const float *rd_weight; /* [4][size]: bits that an error of one squared step is worth */
+    const float *half_extra; /* [scales][depth + 1]: half the bits that a magnitude costs beyond the one below it */
+    const uint8_t *coded; /* [256]: whether symbols of a scale index are coded, 1 or 0 */
+    int64_t depth; /* largest magnitude that is rounded by cost; those above are rounded to the nearest */
+    float most; /* largest magnitude of a symbol */
 } Rounding;
 
 /* The probability tables of bitstream/tables.py, as the entropy coder takes them. */
@@ -111,56 +129,61 @@ enum {
     TOO_FAR = 3,     /* a symbol beyond what an escape can say */
 };
 
+/* The kernels of one level of instructions, and the layout in which they take weights and operands. */
 typedef struct {
     const char *name;
     int64_t lanes; /* numbers of 32 bits in a vector */
-    int64_t group; /* operands in 32 bits: 4 of int8 (weights) and uint8, or 1 of float32 */
-    int64_t depth; /* operands and weights of inputs are padded to a multiple of it */
-    int64_t offset; /* operands in memory are so much less */
+    int64_t group; /* operands, and weights, in 32 bits: 4 bytes, or 1 float32 */
+    int64_t depth; /* inputs of a layer are padded to a multiple of it */
+    int64_t offset; /* is taken from operands when they are stored, where they have to be int8 */
 
-    /* What a layer's weights have to go through, if products are added up in 16 bits; see cae_order. */
+    /* Orders a layer's weights if the level adds up products in 16 bits, see cae_order; NULL if not. */
     int64_t (*order)(const int8_t *weights, int64_t vectors, int64_t words, int64_t lanes, int32_t *order,
                      int8_t *ordered);
 
-    /* All that follow give 0, or 1 if there is no memory, and work on positions from a begin to an end, but for the
-       last. */
+    /* The kernels that follow, all but compare, work on positions begin .. end, the end not included, and return 0, or
+       1 if there is no memory. */
 
-    /* out, [positions][outputs], for positions begin .. end: the sums of one term, or of two, added; then times gain,
-       [outputs], if there is one. */
+    /* Writes to out, float32 [positions][outputs], the outputs of one term, or the sums of two terms' outputs, times
+       gain, [outputs], unless that is NULL. */
     int64_t (*product)(const Term *terms, int64_t count, const float *gain, float *out, int64_t begin, int64_t end);
 
-    /* A block in two passes over positions begin .. end of all images: the first needs to be done everywhere before the
-       second. x: float32 [images][height][width][channels], in place. mixed: operands [images][height + 2][width + 2]
-       [channels, padded], at first those of 0. */
+    /* Applies a residual block to x, float32 [images][height][width][channels], in place, in two passes over the
+       positions of all images. mix writes operands to mixed, [images][height + 2][width + 2][padded channels], whose
+       border has to hold operands of 0; when it is done everywhere, rest does the remainder. */
     int64_t (*mix)(const Block *block, const float *x, void *mixed, const Shape *shape, int64_t begin, int64_t end);
     int64_t (*rest)(const Block *block, float *x, const void *mixed, const Shape *shape, int64_t begin, int64_t end);
 
-    /* x: features, float32 [images][height][width][inputs]. means: [images][height / 2][width / 2][outputs];
-       scale_indices: uint8, likewise. begin, end: positions of these. */
+    /* Writes the means, float32 [images][height / 2][width / 2][outputs], and scale indices, uint8 of that shape, that
+       the prior predicts at one position class from features x, float32 [images][height][width][inputs]. Positions are
+       those of the means. */
     int64_t (*parameters)(const Parameters *given, const float *x, float *means, uint8_t *scale_indices,
                           const Shape *shape, int64_t begin, int64_t end);
 
-    /* Patches of 16x16 pixels, float32 [images][height][width][768], and corrections of 8x8 pixels, [images][2 height]
-       [2 width][192], to samples, uint8 [images][16 height][16 width][3], for rows of patches of all images. */
+    /* Adds patches of 16x16 pixels, float32 [images][height][width][768], and corrections of 8x8 pixels,
+       [images][2 height][2 width][192], and writes them, rounded and clamped, to out, uint8
+       [images][16 height][16 width][3]. Positions are rows of patches of all images. */
     int64_t (*samples)(const float *patches, const float *corrections, uint8_t *out, const Shape *shape, int64_t begin,
                     int64_t end);
 
-    /* What the hyper-analysis takes of latents in standard deviations, y, [positions][channels]: these, `one` times, as
-       whole numbers up to a limit, then the logarithms of those, `logs`, int16 [limit + 1], by their magnitude. out:
-       float32 [positions][2 channels]. */
+    /* Writes the input of the hyper-analysis, out, float32 [positions][2 channels], for latents in standard deviations,
+       y, [positions][channels]: y times one, rounded and clamped to -limit .. limit, then the logarithms of these,
+       which logs, [limit + 1], has by magnitude. */
     int64_t (*with_logs)(const float *y, const int16_t *logs, float *out, int64_t channels, float one, float limit,
                          int64_t begin, int64_t end);
 
-    /* Symbols of a step, for positions begin .. end of all its classes. y: latents in standard deviations, float32
-       [images][height][width][channels]; means, scale_indices: what `parameters` gives. */
+    /* Writes the symbols of a step for latents in standard deviations, y, [images][height][width][channels]. means,
+       scale_indices: as `parameters` writes them, for all four classes. Positions are those of all classes. */
     int64_t (*round)(const Rounding *rounding, const Cells *cells, const float *means, const uint8_t *scale_indices,
                      const float *y, int32_t *symbols, const Shape *shape, int64_t begin, int64_t end);
 
-    /* Symbols and means to latents, int32 [images][height][width][channels], for the same positions. */
+    /* Writes the latents of a step, means + FRACTION * symbols, to their places in latents, [images][height][width]
+       [channels]. Positions are those of all classes. */
     int64_t (*place)(const Cells *cells, const float *means, const int32_t *symbols, int32_t *latents,
                      const Shape *shape, int64_t begin, int64_t end);
 
-    /* sums: of the squared differences of RGB, uint8 [pixels][3], and of those of their luma, times 256^2. */
+    /* Writes to sums the squared differences of x and y, uint8 [pixels][3], added up over RGB, and those of their luma,
+       times 256^2. */
     void (*compare)(const uint8_t *x, const uint8_t *y, int64_t pixels, int64_t sums[2]);
 
     /* The next step from a stack, or the last one onto it, whose words have room for three a symbol and two more; the
@@ -171,11 +194,13 @@ typedef struct {
                            int32_t *order, int64_t n);
 } Kernels;
 
-#define LONGEST_RUN 4 /* words that are added up in 16 bits */
+#define LONGEST_RUN 4 /* most words of a run, whose products are added up in 16 bits */
 
-/* weights: [outputs / lanes][words][lanes][4], none of them -128. Gives the number of steps, at most 2 * words, or -1 if
-   there is no memory. ordered: [outputs / lanes][2 * words][lanes][4]; order: [outputs / lanes][LONGEST_RUN + 2 * words],
-   how many runs of 1, 2 .. words there are and, run by run, with which operands each word begins. */
+/* Orders a layer's weights, [vectors][words][lanes][4], none of them -128, into runs of words whose products may be
+   added up in 16 bits (order.c). Returns the number of words of the longest vector, at most 2 * words, or -1 if there
+   is no memory. ordered: the weights, run by run, [vectors][2 * words][lanes][4]. order:
+   [vectors][LONGEST_RUN + 2 * words], for each vector how many runs of 1, 2 .. LONGEST_RUN words it has and, run by
+   run, each word's first operand. */
 int64_t cae_order(const int8_t *weights, int64_t vectors, int64_t words, int64_t lanes, int32_t *order,
                   int8_t *ordered);
 
@@ -186,7 +211,7 @@ int64_t cae_encode_step(const Tables *tables, Stack *stack, const uint8_t *rows,
 
 extern const Kernels cae_avx512_amx, cae_avx512_vnni, cae_avx512, cae_avx2_vnni, cae_avx2, cae_neon_dot, cae_plain;
 
-/* What Python calls. */
+/* The functions that the library exports, which instructions.py calls. */
 
 #if defined(_WIN32)
 #define EXPORT __declspec(dllexport)
@@ -194,8 +219,8 @@ extern const Kernels cae_avx512_amx, cae_avx512_vnni, cae_avx512, cae_avx2_vnni,
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-/* The level with this index, the best one first: NULL if this processor lacks it. `count`: how many levels there are,
-   none if this has another version. */
+/* The kernels of the level with this index, the fastest first, or NULL if this processor lacks it. count: is set to the
+   number of levels, 0 if `version` is another than CAE_KERNELS_VERSION. */
 EXPORT const Kernels *cae_kernels(int64_t version, int64_t index, int64_t *count);
 
 /* The size of a structure above, by its name ("Layer"), or the offset of a field ("Layer.bias"), in bytes. */
@@ -204,7 +229,8 @@ typedef struct {
     int64_t value;
 } Place;
 
-/* All of them, as they were compiled; `count`: how many. */
+/* The sizes and offsets of all structures that Python declares, too, as this compiler has laid them out. count: is set
+   to their number. */
 EXPORT const Place *cae_layout(int64_t *count);
 
 #endif

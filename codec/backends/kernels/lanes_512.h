@@ -1,4 +1,4 @@
-/* Vectors of 16 numbers, by AVX-512. */
+/* Vectors of LANES = 16 numbers of 32 bits, by AVX-512; lanes_256.h says what the names mean. */
 
 #include <immintrin.h>
 
@@ -14,7 +14,7 @@ static inline void store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 static inline vf set(float x) { return _mm512_set1_ps(x); }
 static inline vf add(vf x, vf y) { return _mm512_add_ps(x, y); }
 static inline vf mul(vf x, vf y) { return _mm512_mul_ps(x, y); }
-/* x * y + z, of whole numbers: rounding it once or twice is the same. */
+/* x * y + z of integers below 2^24, so that rounding once or twice is the same. */
 static inline vf fused(vf x, vf y, vf z) { return _mm512_fmadd_ps(x, y, z); }
 static inline vf clamp(vf x, vf least, vf most) { return _mm512_min_ps(_mm512_max_ps(x, least), most); }
 static inline vi rounded(vf x) { return _mm512_cvtps_epi32(x); }
@@ -41,12 +41,14 @@ static inline vi get(const operand *p) { return from_bytes(p); }
 #ifdef VNNI
 static inline va dot(va sum, vi u, vi w) { return _mm512_dpbusd_epi32(sum, u, w); }
 #else
-/* Sums of two products, in 16 bits, limited; of these; and the sums of two neighbours. */
+/* pairs: products of bytes, two neighbours added in 16 bits, with saturation. add_pairs: sums of such, in 16 bits.
+   sum_pairs: two neighbours of these added in 32 bits. */
 static inline vi pairs(vi u, vi w) { return _mm512_maddubs_epi16(u, w); }
 static inline vi add_pairs(vi x, vi y) { return _mm512_add_epi16(x, y); }
 static inline vi sum_pairs(vi x) { return _mm512_madd_epi16(x, _mm512_set1_epi16(1)); }
 #endif
 
+/* Four operands, in all lanes. */
 static inline vi words(const operand *p) {
     int32_t word;
     memcpy(&word, p, 4);

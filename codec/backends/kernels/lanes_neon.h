@@ -1,10 +1,10 @@
-/* Vectors of 4 numbers, by NEON with products of bytes. These have signs on both sides: operands in memory are 128
-   less. */
-
+/* Vectors of LANES = 4 numbers of 32 bits, by NEON with dot products; lanes_256.h says what the names mean. NEON
+   multiplies bytes with sign only, so operands are stored as int8, OFFSET = 128 less, which the packed biases make
+   up for. */
 #include <arm_neon.h>
 
 #define LANES 4
-#define TILE 8 /* positions at a time: 16 of 32 registers hold their sums, others what compilers load ahead */
+#define TILE 8 /* positions at a time: 16 of 32 registers hold their sums, others values that are loaded ahead */
 #define GROUP 4
 #define OFFSET 128
 
@@ -16,7 +16,7 @@ static inline void store(float *p, vf x) { vst1q_f32(p, x); }
 static inline vf set(float x) { return vdupq_n_f32(x); }
 static inline vf add(vf x, vf y) { return vaddq_f32(x, y); }
 static inline vf mul(vf x, vf y) { return vmulq_f32(x, y); }
-/* x * y + z, of whole numbers: rounding it once or twice is the same. */
+/* x * y + z of integers below 2^24, so that rounding once or twice is the same. */
 static inline vf fused(vf x, vf y, vf z) { return vfmaq_f32(z, x, y); }
 static inline vf clamp(vf x, vf least, vf most) { return vminq_f32(vmaxq_f32(x, least), most); }
 static inline vi rounded(vf x) { return vcvtnq_s32_f32(x); }
@@ -49,6 +49,7 @@ static inline vi get(const operand *p) {
     memcpy(&word, p, 4);
     return vaddq_s32(vmovl_s16(vget_low_s16(vmovl_s8(vcreate_s8(word)))), vdupq_n_s32(OFFSET));
 }
+/* Four operands, in all lanes. */
 static inline va words(const operand *p) {
     int32_t word;
     memcpy(&word, p, 4);

@@ -1,11 +1,12 @@
-/* Vectors of 4 numbers, as every processor with SSE2 or NEON has them, mostly in the compiler's own notation. */
+/* Vectors of LANES = 4 numbers of 32 bits in the vector types of GCC and Clang, which every processor with SSE2 or NEON
+   has; lanes_256.h says what the names mean. Operands, weights and sums are float32, so GROUP is 1. */
 
 #define LANES 4
 #if defined(ARM)
 #include <arm_neon.h>
-#define TILE 8 /* positions at a time: 16 of 32 registers hold their sums, others what compilers load ahead */
+#define TILE 8 /* positions at a time: 16 of 32 registers hold their sums, others values that are loaded ahead */
 #else
-#define TILE 6 /* 12 of 16 */
+#define TILE 6 /* positions at a time: 12 of 16 registers hold their sums */
 #endif
 #define GROUP 1
 #define OFFSET 0
@@ -18,8 +19,9 @@ static inline void store(float *p, vf x) { *(vf *)p = x; }
 static inline vf set(float x) { return (vf){x, x, x, x}; }
 static inline vf add(vf x, vf y) { return x + y; }
 static inline vf mul(vf x, vf y) { return x * y; }
+/* x where the mask has all bits set, y where it has none. */
 static inline vf chosen(vi mask, vf x, vf y) { return (vf)(((vi)x & mask) | ((vi)y & ~mask)); }
-/* x * y + z, of whole numbers: rounding it once or twice is the same. */
+/* x * y + z of integers below 2^24, so that rounding once or twice is the same. */
 #if defined(ARM)
 static inline vf fused(vf x, vf y, vf z) { return (vf)vfmaq_f32((float32x4_t)z, (float32x4_t)x, (float32x4_t)y); }
 #else
@@ -40,8 +42,7 @@ static inline void to_bytes(uint8_t *p, vi x) {
     for (int i = 0; i < LANES; i++) p[i] = x[i];
 }
 
-/* Of magnitudes up to 2^22: there float32 has no digits below 1 beyond 2^23, so that adding 1.5 * 2^23 rounds, half to
-   even. */
+/* Magnitudes up to 2^22 rounded half to even: adding 1.5 * 2^23 does it, since from 2^23 on float32 has no fraction. */
 static inline vi rounded(vf x) {
     vf shift = set(12582912.0f);
     vf moved = x + shift;

@@ -1,15 +1,26 @@
-/* The layers on vectors of one level: lanes_*.h and tile_*.h are to be included before, with what they define. */
+/* The kernels of the networks' layers, written in terms of one level's vectors (lanes_*.h) and its sums of products
+   (tile_*.h), which are to be included before. Kernels in kernels.h says what each does with its arguments.
+
+   Every kernel takes CHUNK positions at a time: it makes operands of their activations in a buffer, [CHUNK][padded
+   inputs], and lets sums_of_tile, the hot loop, multiply them by weights for TILE positions and PAIR outputs at a time.
+   A residual block is done in two passes, since its 3x3 convolution needs neighbours: mix writes operands of all
+   positions to a buffer with a border of zeros, rest reads three rows of it and does the other layers of a chunk while
+   that is in the cache.
+
+   Sums of products are exact integers; what follows them is done in float32 by the operations of
+   backends/numpy_layers.py in their order, one at a time, so that all levels, and numpy, have the same results. */
 
 #include <stdlib.h>
 
 #include "kernels.h"
 
-#define CHUNK 96 /* positions that go through a row of layers together, so that what they give stays in the cache */
-#define ONE_STEP 0.125f /* eight steps of activations become one of operands */
+#define CHUNK 96 /* positions that go through all layers of a kernel together, so that their values stay in the cache */
+#define ONE_STEP 0.125f /* 1 / OPERAND_STEP: what activations are multiplied by to become operands of narrow layers */
 
-/* Operands in memory for so many channels. */
+/* The number of operands that a position with so many channels has in memory. */
 static inline int64_t padded(int64_t channels) { return (channels + DEPTH - 1) / DEPTH * DEPTH; }
 
+/* The first `count` numbers at p, at most LANES, then zeros. */
 static inline vf load_some(const float *p, int64_t count) {
     float values[LANES] = {0};
     if (count >= LANES) return load(p);
@@ -17,6 +28,7 @@ static inline vf load_some(const float *p, int64_t count) {
     return load(values);
 }
 
+/* Writes the first `count` numbers of x, at most LANES, to p. */
 static inline void store_some(float *p, vf x, int64_t count) {
     float values[LANES];
     if (count >= LANES) {
@@ -27,15 +39,15 @@ static inline void store_some(float *p, vf x, int64_t count) {
     memcpy(p, values, count * sizeof *p);
 }
 
-/* Each tile's sums, for `count` positions and all outputs of a layer: inside, `sums` are those of positions
-   `top` .. `top + TILE` and outputs `first` .. `first + PAIR`. */
+/* A loop over the tiles of `count` positions and all outputs of a layer: a tile has positions top .. top + TILE - 1 and
+   outputs first .. first + PAIR - 1. Outputs are outermost, so that their weights stay in the cache. */
 #define FOR_TILES(layer, count)                                            \
     for (int64_t first = 0; first < (layer)->outputs; first += PAIR)       \
         for (int64_t top = 0; top < (count); top += TILE)
 
 static inline int64_t least(int64_t x, int64_t y) { return x < y ? x : y; }
 
-/* x: [count][outputs], plus the sums of operands [count][stride]. */
+/* Adds a layer's outputs for operands u, [count][stride], to x, [count][outputs]. */
 static void add_sums(const Layer *layer, const operand *u, int64_t stride, float *x, int64_t count) {
     FOR_TILES(layer, count) {
         vf sums[TILE][2];
@@ -49,19 +61,21 @@ static void add_sums(const Layer *layer, const operand *u, int64_t stride, float
     }
 }
 
+/* Sums rounded to operands, 0 .. 255. Clamping at 0 is also the rectifier. */
 static inline vi to_operands(vf x) { return rounded(clamp(x, set(0), set(255))); }
 
-/* Around 128. */
+/* Numbers rounded to operands, for which 128 stands for 0. */
 static inline vi to_signed_operands(vf x) {
     return add_whole(rounded(clamp(x, set(-128), set(127))), set_whole(128));
 }
 
-/* What a layer takes at a position, times `factor`, to operands. */
+/* Writes the operands of a narrow layer to u, [channels]: activations x, [channels], times factor, around 128. */
 static inline void narrow(const float *x, int64_t channels, float factor, operand *u) {
     for (int64_t c = 0; c < channels; c += LANES)
         put(u + c, to_signed_operands(mul(load_some(x + c, channels - c), set(factor))));
 }
 
+/* Writes the first `count` numbers of x, at most LANES, to p as bytes; they are 0 .. 255. */
 static inline void store_bytes(uint8_t *p, vi x, int64_t count) {
     uint8_t values[LANES];
     if (count >= LANES) {
@@ -72,6 +86,7 @@ static inline void store_bytes(uint8_t *p, vi x, int64_t count) {
     memcpy(p, values, count);
 }
 
+/* The first `count` bytes at p, at most LANES, as numbers, then zeros. */
 static inline vi load_bytes(const uint8_t *p, int64_t count) {
     uint8_t values[LANES] = {0};
     if (count >= LANES) return from_bytes(p);
@@ -79,10 +94,10 @@ static inline vi load_bytes(const uint8_t *p, int64_t count) {
     return from_bytes(values);
 }
 
-/* Room for so many operands, or NULL. */
+/* Memory for so many operands, or NULL; free_aligned frees it. */
 static void *scratch(int64_t count) { return aligned_memory((count * sizeof(operand) + 63) / 64 * 64); }
 
-/* Where a position of all images is in a buffer with a border around each of them. */
+/* The index of a position in a buffer that has a border of one position around each image. */
 static inline int64_t bordered(const Shape *shape, int64_t position) {
     int64_t row = position / shape->width, column = position % shape->width;
     int64_t image = row / shape->height;
@@ -114,7 +129,8 @@ static int64_t mix(const Block *block, const float *x, void *mixed, const Shape 
     return 0;
 }
 
-/* The depthwise 3x3 convolution at `count` neighbours in a row. at: the first of them, in the buffer with borders. */
+/* Writes the operands that the depthwise 3x3 convolution gives at `count` neighbours in a row to out, [count][stride].
+   at: the first of them in the buffer with borders. Nine operands stay in registers and move left with each step. */
 static inline void spatial(const Block *block, const operand *at, int64_t stride, int64_t width, operand *out,
                            int64_t count) {
     for (int64_t c = 0; c < stride; c += LANES) {
@@ -187,7 +203,7 @@ static int64_t rest(const Block *block, float *x, const void *mixed, const Shape
     return 0;
 }
 
-/* LANES numbers of an input, or fewer at its end. */
+/* LANES numbers of an input at a position from channel c on, as float32 and times its scale; zeros beyond the last. */
 static inline vf numbers(const Input *input, int64_t channels, int64_t position, int64_t c) {
     const float *from = (const float *)input->data + position * channels + c; /* int32 has as many bytes */
     vf x = load_some(from, channels - c);
@@ -195,7 +211,7 @@ static inline vf numbers(const Input *input, int64_t channels, int64_t position,
     return input->scale ? mul(x, load_some(input->scale + c, channels - c)) : x;
 }
 
-/* What a layer takes at a position to operands. */
+/* Writes the operands that a layer takes at a position of its input to u, by the input's kind. */
 static void take(const Input *input, int64_t channels, int64_t position, operand *u) {
     if (input->kind == BYTES) {
         const uint8_t *x = (const uint8_t *)input->data + position * channels;
@@ -307,7 +323,7 @@ static int64_t samples(const float *patches, const float *corrections, uint8_t *
     int64_t width = shape->width;
     for (int64_t line = 16 * begin; line < 16 * end; line++)
         for (int64_t column = 0; column < 2 * width; column++) {
-            /* Eight pixels. */
+            /* A row of eight pixels, half a row of a patch and one of a correction: 24 samples. */
             const float *patch = patches + (line / 16 * width + column / 2) * 768 + (line % 16 * 2 + column % 2) * 24;
             const float *correction = corrections + (line / 8 * 2 * width + column) * 192 + line % 8 * 24;
             uint8_t *to = out + (line * 2 * width + column) * 24;

@@ -1,4 +1,5 @@
-/* Where this compiler put what kernels.h declares. */
+/* The sizes and field offsets of the structures in kernels.h, as this compiler has laid them out. instructions.py
+   compares them with its own before it calls a kernel. */
 
 #include "kernels.h"
 

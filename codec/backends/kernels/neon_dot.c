@@ -1,4 +1,5 @@
-/* NEON with products of bytes: ARM's processors since 2018 or so, Apple's all. */
+/* The kernels for NEON with dot products, which add up products of bytes in 32 bits: ARM's processors since 2018 or so,
+   all of Apple's. avx2.c says what such a file consists of. */
 
 #include "target.h"
 #ifdef ARM_DOT

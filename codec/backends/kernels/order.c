@@ -1,36 +1,44 @@
-/* The order in which tile_pairs.h adds up products, so that no sum of 16 bits meets its limit.
+/* The order in which tile_pairs.h adds up products, so that no sum of 16 bits overflows.
 
-   Each half of a word of four weights is a pair that is multiplied by operands from 0 to 255. As long as the positive
-   weights of all pairs that are added up make no more than 127, and the negative ones no less than -127, every sum on
-   the way is within 127 * 255 < 2^15. So words are put into runs: the heaviest first, each into the first run that
-   has room for it in all its outputs. What a pair has beyond 127 by itself becomes a word of its own. */
+   A word is the weights of one vector of outputs for four neighbouring inputs, [lanes][4] int8. Each half of an
+   output's four weights is a pair, whose products with operands 0 .. 255 the processor adds up in 16 bits. As long as
+   the positive weights of all pairs that are added up for an output make no more than 127, and the negative ones no
+   less than -127, every sum on the way is within 127 * 255 < 2^15. So words are put into runs: the heaviest first, each
+   into the first run that has room for it in all outputs. Where a pair by itself is beyond 127, its second weight moves
+   to a word of its own. This is done once for each layer, when its weights are packed. */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels.h"
 
-#define MOST 127 /* seven bits, so that two sums fit into eight */
-#define PAIRS 32 /* of weights in a word, of up to 16 outputs */
+#define MOST 127 /* largest sum of weights of one sign: seven bits, so that two sums fit into eight */
+#define PAIRS 32 /* pairs of weights in a word: two for each of up to 16 outputs */
 
-typedef uint8_t Sums[2 * PAIRS]; /* of the positive weights of pairs, and of the negative ones */
+/* For each pair of a word, or the pairs of a run, the sum of its positive weights; then for each that of its negative
+   ones, without sign. */
+typedef uint8_t Sums[2 * PAIRS];
 
+/* A word of weights. */
 typedef struct {
-    int32_t place, heaviest;
+    int32_t place; /* its first operand */
+    int32_t heaviest; /* the largest of its sums */
     int16_t pairs[PAIRS];
     Sums sums;
 } Word;
 
+/* Words whose products are added up in 16 bits. */
 typedef struct {
-    int32_t length, words[LONGEST_RUN];
+    int32_t length, words[LONGEST_RUN]; /* indices of words */
     Sums sums;
 } Run;
 
-/* Compilers make vectors of these loops if all is of 16 bits. */
+/* The two weights of a pair. All numbers have 16 bits, so that compilers turn the loops over pairs into vectors. */
 static inline int16_t first_of(int16_t pair) { return (int16_t)((uint16_t)pair << 8) >> 8; }
 static inline int16_t second_of(int16_t pair) { return pair >> 8; }
 static inline int16_t positive(int16_t x) { return x > 0 ? x : 0; }
 
+/* Sets the sums of a word. */
 static void weigh(Word *word) {
     int16_t heaviest = 0;
     for (int i = 0; i < PAIRS; i++) {
@@ -44,7 +52,7 @@ static void weigh(Word *word) {
     word->heaviest = heaviest;
 }
 
-/* Moves the second weight of pairs that are too much by themselves to another word. Whether there was any. */
+/* Moves the second weight of pairs whose sum is beyond MOST to another word. Returns whether there was any. */
 static int split(Word *word, Word *rest) {
     int16_t any = 0;
     rest->place = word->place;
@@ -58,13 +66,15 @@ static int split(Word *word, Word *rest) {
     return any;
 }
 
+/* Order of words for qsort: the heaviest first, those of equal weight as they are in the layer. */
 static int by_weight(const void *x, const void *y) {
     const Word *a = *(const Word *const *)x, *b = *(const Word *const *)y;
     return a->heaviest != b->heaviest ? b->heaviest - a->heaviest : (a > b) - (a < b);
 }
 
+/* Whether a word may be added to a run. */
 static int fits(const Run *run, const Word *word) {
-    uint8_t any = 0; /* has the highest bit if one of the sums has it */
+    uint8_t any = 0; /* has its highest bit set if any sum is beyond MOST */
     if (run->length == LONGEST_RUN) return 0;
     for (int i = 0; i < 2 * PAIRS; i++) any |= (uint8_t)(run->sums[i] + word->sums[i]);
     return any <= MOST;

@@ -1,5 +1,7 @@
-/* Sums of products for some positions and two vectors of outputs, by AMX: its registers are matrices of 16 rows of 64
-   bytes. */
+/* The hot loop by AMX: the sums of products of bytes for TILE = 32 positions and two vectors of 16 outputs. AMX has
+   eight registers, each a matrix of 16 rows of 64 bytes. Four hold the sums in int32, two the operands of 16 positions
+   each for DEPTH inputs, two the weights of 16 outputs each for these inputs, [DEPTH / 4][16][4] as NativeLayers packs
+   them. Sums are exact integers in any order. */
 
 #include "kernels.h"
 
@@ -9,10 +11,11 @@
 #define ORDER NULL
 #define DEPTH 64
 
-/* Compilers do not know all that these instructions read: what `p` points to is to be in memory now. */
+/* Has the compiler write all that it holds in registers to memory, as what p points to: it does not know what AMX's
+   instructions read. */
 static inline void reach_memory(const void *p) { __asm__ volatile("" : : "r"(p) : "memory"); }
 
-/* What the registers hold, for this thread: 16 rows of 64 bytes each. */
+/* Sets the shape of this thread's eight registers: 16 rows of 64 bytes each. */
 static inline void begin_tiles(void) {
     struct {
         uint8_t palette, start_row, reserved[14];
@@ -30,7 +33,8 @@ static inline void begin_tiles(void) {
 #define BEGIN_TILES begin_tiles();
 #define END_TILES _tile_release();
 
-/* The sums of TILE positions and the two vectors of outputs that begin at `first`. u: [TILE][stride]. */
+/* Writes a layer's outputs for the operands of TILE positions, u, [TILE][stride], and the two vectors of outputs from
+   `first` on: products added up, plus bias, times multiplier. */
 static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t stride, int64_t first, vf sums[TILE][2]) {
     int64_t depth = layer->steps * GROUP;
     const weight *w = (const weight *)layer->weights + first * depth;

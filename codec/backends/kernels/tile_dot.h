@@ -1,4 +1,7 @@
-/* Sums of products for some positions and two vectors of outputs, held in vector registers. */
+/* The hot loop on levels whose dot() adds products of bytes, or of float32, to sums of 32 bits: for TILE positions and
+   two vectors of outputs, whose 2 TILE sums stay in registers. In each step it loads the weights of GROUP inputs, one
+   vector for LANES outputs, and multiplies both vectors by the operands of each position, repeated in all lanes. Sums
+   are exact integers below 2^24, in int32 or in float32. */
 
 #include "kernels.h"
 #include "registers.h"
@@ -9,7 +12,8 @@
 #define BEGIN_TILES
 #define END_TILES
 
-/* The sums of TILE positions and the two vectors of outputs that begin at `first`. u: [TILE][stride]. */
+/* Writes a layer's outputs for the operands of TILE positions, u, [TILE][stride], and the two vectors of outputs from
+   `first` on: products added up, plus bias, times multiplier. */
 static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t stride, int64_t first, vf sums[TILE][2]) {
     const weight *w = (const weight *)layer->weights + first * layer->steps * GROUP;
     va bias[2] = {load_bias(layer->bias, first), load_bias(layer->bias, first + LANES)};

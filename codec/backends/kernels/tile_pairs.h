@@ -1,6 +1,7 @@
-/* Sums of products of bytes for some positions and one vector of outputs after another, on processors that have them in pairs alone:
-   two neighbouring products, added in 16 bits and limited there. order.c puts words of four weights into runs whose
-   sums never meet the limit; they are added up in 16 bits and go to sums of 32 bits together. */
+/* The hot loop on levels without VNNI: for TILE positions and one vector of outputs after the other. These processors
+   multiply bytes in pairs only and add two neighbouring products in 16 bits, with saturation. order.c has put words,
+   weights for four inputs, into runs whose sums never saturate; the products of a run are added up in 16 bits and then
+   go to the sums in int32, which stay in registers. All sums are exact integers. */
 
 #include "kernels.h"
 #include "registers.h"
@@ -11,7 +12,7 @@
 #define BEGIN_TILES
 #define END_TILES
 
-/* The products of a run of words, for one position. */
+/* The sums in 16 bits of the products of a run of `length` words with the operands of one position, u. */
 static inline __attribute__((always_inline)) vi run_of(const operand *u, const int32_t *places, const weight *w,
                                                        int length) {
     vi sum = pairs(words(u + places[0]), weights(w));
@@ -19,7 +20,8 @@ static inline __attribute__((always_inline)) vi run_of(const operand *u, const i
     return sum;
 }
 
-/* The sums of TILE positions and the vector of outputs that begins at `first`. u: [TILE][stride]. */
+/* Writes a layer's outputs for the operands of TILE positions, u, [TILE][stride], and the vector of outputs from
+   `first` on, to one half of `sums`. */
 static inline void sums_of_half(const Layer *layer, const operand *u, int64_t stride, int64_t first, int half,
                                 vf sums[TILE][2]) {
     const weight *w = (const weight *)layer->weights + first * layer->steps * GROUP;
@@ -44,6 +46,8 @@ static inline void sums_of_half(const Layer *layer, const operand *u, int64_t st
     EACH(FINISH)
 }
 
+/* Writes a layer's outputs for the operands of TILE positions, u, [TILE][stride], and the two vectors of outputs from
+   `first` on: products added up, plus bias, times multiplier. */
 static inline void sums_of_tile(const Layer *layer, const operand *u, int64_t stride, int64_t first, vf sums[TILE][2]) {
     sums_of_half(layer, u, stride, first, 0, sums);
     sums_of_half(layer, u, stride, first + LANES, 1, sums);

@@ -1,1 +1,1 @@
-"""From trained models to the shipped codec: integers for what training has in floating point."""
+"""Freezing of a trained model: its networks made into integers, with rate tables and probability tables."""

@@ -1,5 +1,5 @@
-"""What a model's activations are on crops: the ranges that training begins with, the means that rounding is made up
-for."""
+"""Statistics of a model's activations on crops: the ranges that training starts with, and the mean inputs of layers, by
+which freezing corrects biases."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from ..model.model import CompressionModel
 BINS_PER_OCTAVE = 4
 LOWEST = 2.0**-12
 BINS = 24 * BINS_PER_OCTAVE
-"""Magnitudes are counted in bins from 2^-12 to 2^12, on a logarithmic scale."""
+"""Histograms of magnitudes have BINS bins on a logarithmic scale from 2^-12 to 2^12, and one for what is below."""
 
 PARTS = torch.exp2(-torch.arange(5).double() / 4)[:, None]
-"""Of the largest magnitude, what a range may be."""
+"""Candidates for a range, as parts of the largest magnitude: 1 to 1/2."""
 
 RATES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Rates t at which each crop goes through the model."""
 
 
 class Ranges:
-    """Magnitudes of layers' outputs, counted a channel and sign; of a block's inputs as well."""
+    """Histograms of the magnitudes of layers' outputs, by channel and sign; for a block, of its inputs, too."""
 
     def __init__(self) -> None:
         self._largest: dict[nn.Module, Tensor] = {}
         self._counts: dict[nn.Module, Tensor] = {}
 
     def observe(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """A forward hook."""
+        """Counts a layer's outputs; to be registered as a forward hook."""
         for x in (inputs[0], output) if isinstance(layer, DepthwiseBlock) else (output,):
             x = x.flatten(0, -2)
             channels = x.shape[1]
@@ -48,33 +49,35 @@ class Ranges:
             self._counts[layer], self._largest[layer] = counts, largest
 
     def of(self, *layers: nn.Module, steps: int) -> Tensor:
-        """The range, around zero, that all of the layers' outputs are to have, float64 [C]: of some parts of the
-        largest magnitude, that with the least squared error of clamping and of rounding to `steps` steps."""
+        """A range +-limit for the outputs of all of these layers together, float64 [C]: the candidate with the least
+        squared error of clamping to it and rounding to 1 / steps of it."""
         largest = torch.stack([self._largest[layer] for layer in layers]).amax((0, 1)).double()
         counts = torch.stack([self._counts[layer] for layer in layers]).sum((0, 1))
-        candidates = _not_nothing(largest) * PARTS
+        candidates = _above_zero(largest) * PARTS
         errors = _errors(counts, candidates, candidates / steps)
         return candidates.gather(0, errors.argmin(0, keepdim=True))[0]
 
     def between(self, layer: nn.Module, steps: int) -> tuple[Tensor, Tensor]:
-        """The same with limits of their own below and above zero: two magnitudes, float64 [C]."""
+        """A range -below..above for a layer's outputs, two magnitudes, float64 [C]: the pair of candidates with the
+        least squared error of clamping to it and rounding to 1 / steps of its width."""
         largest = self._largest[layer].double()
         below = (PARTS * largest[0]).repeat_interleave(len(PARTS), 0)
         above = (PARTS * largest[1]).repeat(len(PARTS), 1)
-        widths = _not_nothing(below + above)
+        widths = _above_zero(below + above)
         counts = self._counts[layer]
         errors = _errors(counts[0], below, widths / steps) + _errors(counts[1], above, widths / steps)
         best = errors.argmin(0, keepdim=True)
         return below.gather(0, best)[0], widths.gather(0, best)[0] - below.gather(0, best)[0]
 
 
-def _not_nothing(range_: Tensor) -> Tensor:
-    """Dead channels count as small, not as nothing."""
+def _above_zero(range_: Tensor) -> Tensor:
+    """Ranges raised to 1/500 of the largest channel's, so that channels that are dead have one above 0."""
     return range_.clamp(min=max(float(range_.max()) / 500, LOWEST))
 
 
 def _errors(counts: Tensor, limits: Tensor, steps: Tensor) -> Tensor:
-    """Squared error [..., C] of counted magnitudes [C, 1 + BINS] that are clamped and rounded to multiples of steps."""
+    """The squared error, [..., C], of clamping magnitudes to limits, [..., C], and rounding them to multiples of steps,
+    [..., C]. counts: their histograms, [C, 1 + BINS]. Rounding has the error step^2 / 12, or that of rounding to 0."""
     centres = LOWEST * torch.exp2((torch.arange(BINS) + 0.5) / BINS_PER_OCTAVE).double()
     beyond = (centres - limits[..., None]).clamp(min=0).square()
     rounding = torch.minimum(centres.square(), steps[..., None].square() / 12)
@@ -83,8 +86,8 @@ def _errors(counts: Tensor, limits: Tensor, steps: Tensor) -> Tensor:
 
 @torch.no_grad()
 def set_limits(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> None:
-    """Sets the ranges of a model's activations to those with the least squared error on crops uint8 [S, S, 3]; training
-    moves them from there."""
+    """Sets the ranges of a model's activations to those with the least squared error on crops uint8 [S, S, 3], from
+    which training goes on."""
     ranges = Ranges()
     observed = Depthwise | Rectifier | Gate | Add | DepthwiseBlock
     _run(model, crops, [m.register_forward_hook(ranges.observe) for m in model.modules() if isinstance(m, observed)])
@@ -94,19 +97,21 @@ def set_limits(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) 
             _set(block.rectified, 0, ranges.of(block.rectifier, steps=OPERAND_LIMIT))
             _set(block.filtered, *ranges.between(block.spatial, steps=OPERAND_LIMIT))
             _set(block.gated, 0, ranges.of(block.gate, steps=OPERAND_ZERO))
-    # These two share a range.
+    # The hyper-synthesis' last blocks and those of the first step share a range.
     both = [*model.prior.hyper_synthesis.blocks_16.each, *model.prior.context_steps[0].blocks.each]
     _set_stream(model.prior.hyper_synthesis.blocks_16, both, ranges)
     model.bound()
 
 
 def _set_stream(blocks: Blocks, each: Sequence[DepthwiseBlock], ranges: Ranges) -> None:
+    """Sets the range of the activations that `blocks` share to that of all activations of the blocks in `each`."""
     layers = [layer for block in each for layer in (block, block.add_spatial)]
     blocks.log_limit.copy_(ranges.of(*layers, steps=ACTIVATION_LIMIT // OPERAND_STEP).log())
 
 
 def _set(range_: Range, below: Tensor | int, above: Tensor) -> None:
-    least = max(float(above.max()) / 500, LOWEST)  # a side that nothing is on
+    """Sets a range to -below..above, magnitudes float64 [C]; below is not used where the range has no limit for it."""
+    least = max(float(above.max()) / 500, LOWEST)  # for a side without any values
     range_.log_high.copy_(above.clamp(min=least).log())
     if range_.log_below is not None:
         assert isinstance(below, Tensor)
@@ -114,7 +119,7 @@ def _set(range_: Range, below: Tensor | int, above: Tensor) -> None:
 
 
 class MeanInputs:
-    """Means of what each convolution of a model takes on crops uint8 [S, S, 3]."""
+    """The mean of each input channel of each convolution of a model, over crops uint8 [S, S, 3] at several rates."""
 
     @torch.no_grad()
     def __init__(self, model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> None:
@@ -124,17 +129,18 @@ class MeanInputs:
         _run(model, crops, [m.register_forward_hook(self._add) for m in model.modules() if isinstance(m, convolutions)])
 
     def __getitem__(self, layer: nn.Module) -> Tensor:
-        """Of a convolution, float64 [inputs]."""
+        """The means of a convolution's inputs, float64 [inputs]."""
         return self._sums[layer] / self._positions[layer]
 
     def _add(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Adds a convolution's inputs; a forward hook."""
         x = inputs[0].flatten(0, -2)
         self._sums[layer] = self._sums.get(layer, 0) + x.double().sum(0)
         self._positions[layer] = self._positions.get(layer, 0) + len(x)
 
 
 def _run(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]], hooks: Sequence[Any]) -> None:
-    """The model on each crop at several rates, then without the hooks."""
+    """Runs the model on each crop at all of RATES, then removes the hooks."""
     training = model.training
     model.eval()
     t = torch.tensor(RATES, device=model.sigma.device)

@@ -1,4 +1,4 @@
-"""`freeze`: a trained model to the shipped codec. Integer networks, rate tables, probability tables."""
+"""Freezing of a trained model to the weights that code files: integer networks, rate tables and probability tables."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ from .layers import Frozen
 from .networks import freeze_analysis, freeze_hyper_analysis, freeze_prior, freeze_synthesis, rates
 
 LAPLACE_WEIGHT = 500
-"""Symbols' worth of belief in the Laplace distribution when a row's table is made from counted symbols."""
+"""Weight of the Laplace distribution, in symbols, when a row's probabilities are estimated from counted symbols."""
 
 ESCAPE_PROBABILITY = 1e-6
+"""Probability of the escape symbol, before it is rounded to a count."""
 
 CALIBRATED = 96
-"""Crops that means of activations are taken from."""
+"""Number of crops from which ranges and means of activations are measured."""
 
 
 def freeze(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> IntegerWeights:
-    """The shipped form of a model, calibrated on crops uint8 [S, S, 3], S a multiple of 64.
+    """The integer weights of a trained model, calibrated on crops uint8 [S, S, 3], S a multiple of 64.
 
-    Takes the means of activations from the first 96 crops, each at several rates; then codes all crops and makes the
-    probability tables from what occurs, twice, since the quantiser's choices depend on the tables.
+    Means of activations are measured on the first CALIBRATED crops, each at several rates. Then all crops are coded and
+    probability tables made from the symbols that occur; twice, since rounding depends on the tables. Raises
+    WeightsError if integers would not be exact.
     """
     model = copy.deepcopy(model).cpu().float().requires_grad_(False).eval()
     frozen: Frozen = {}
@@ -54,39 +56,41 @@ def freeze(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> I
 
 
 def _integers(model: CompressionModel, frozen: Frozen) -> IntegerWeights:
+    """The frozen tensors as weights, once they are checked."""
     return checked(model.config, {name: tensor.contiguous().numpy() for name, tensor in frozen.items()})
 
 
 def _freeze_tables(model: CompressionModel, frozen: Frozen) -> None:
-    """Rate tables, a row for each of the 256 rates."""
+    """Adds the rate tables, with a row for each of the 256 rate indices, to the frozen tensors."""
     t = rates()
-    log_unit = (model.log_gain(t)[:, 0, 0] + model.sigma.log()).double()
-    frozen["unit"] = log_unit.exp().float()
-    # The synthesis is nearly orthonormal, so that errors of latents and of pixels have the same sum of squares; MSE is
-    # a mean over three colours, bits per pixel are not.
-    squared_step = (model.sigma.double() / log_unit.exp()).square()
+    log_sigma = (model.log_gain(t)[:, 0, 0] + model.sigma.log()).double()
+    frozen["unit"] = log_sigma.exp().float()
+    # The synthesis is nearly orthonormal, so that errors of latents and of pixels have the same sum of squares. The
+    # division by 3 is there because MSE is a mean over three colours, bits per pixel a sum.
+    squared_step = (model.sigma.double() / log_sigma.exp()).square()
     rate_weight = model.config.rate_weight(t.double())
     frozen["rate_weight"] = rate_weight
     frozen["worth"] = (rate_weight[:, None] * 255**2 / 3 * squared_step).float()
-    step = (-log_unit).exp()
+    step = (-log_sigma).exp()
     frozen["inverse_unit"] = (INPUT_ONE * step / LATENT_FRACTION).float()
-    frozen["log_unit"] = ((_table_row(log_unit) * SCALE_ONE).round() / SCALE_ONE).float()
+    frozen["log_unit"] = ((_table_row(log_sigma) * SCALE_ONE).round() / SCALE_ONE).float()
     hyper = _table_row(model.hyper_log_scale(t)[:, 0, 0].double())
-    # Never row 0: hyper-latents are plainly rounded, and a rare 1 must be codable.
+    # Row 0 codes nothing, but hyper-latents are rounded to the nearest, so that a rare 1 must have a code.
     frozen["hyper_rows"] = hyper.round().clamp(1, TABLE_ROWS - 1).byte()
 
 
 def _table_row(log_scale: Tensor) -> Tensor:
-    """The row of the scale table, not rounded yet."""
+    """The row of the scale table, not rounded, that the logarithm of a scale in quantisation steps falls on."""
     return (log_scale - math.log(SCALE_MIN)) / SCALE_STEP + 1
 
 
 def _count_symbols(integers: IntegerWeights, crops: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float64]]:
-    """How often each symbol occurs in each row, float64 [2K + 1] a row; each crop is coded at a rate of its own."""
+    """The counts of symbols -K..K, float64 [2K + 1] for each row of the probability tables, when the crops are coded,
+    each at a rate of its own."""
     coder = TileCoder(on_cpu(integers))
     counted: list[npt.NDArray[np.float64]] = [np.zeros(2 * _half_width(row) + 1) for row in range(TABLE_ROWS)]
     for index, crop in enumerate(crops):
-        # Rates far apart one after another, so that any number of crops covers the range.
+        # Crops one after another get rates far apart, so that any number of them covers the range.
         row = (index * 97) % ROWS
         (steps,), _ = coder.quantise(analyse(coder.networks, [crop], row), row)
         for symbols, rows in steps:
@@ -99,12 +103,13 @@ def _count_symbols(integers: IntegerWeights, crops: Sequence[npt.NDArray[np.uint
 
 
 def _half_width(row: int) -> int:
-    """Symbols beyond seven standard deviations escape: of a Laplace distribution 5 in 100,000."""
+    """The largest symbol K that a row has a code of its own for: seven standard deviations. Beyond them, as are 5 in
+    100,000 of a Laplace distribution, symbols are escaped."""
     return math.ceil(7 * SCALE_MIN * math.exp(SCALE_STEP * (row - 1))) + 1
 
 
 def _laplace(row: int) -> npt.NDArray[np.float64]:
-    """Probabilities of a row's symbols for a Laplace distribution, float64 [2K + 1]."""
+    """The probabilities of a row's symbols -K..K for a Laplace distribution of the row's scale, float64 [2K + 1]."""
     rate = math.sqrt(2) / (SCALE_MIN * math.exp(SCALE_STEP * (row - 1)))
     edges = [0.5 * math.exp(rate * (k - 0.5)) for k in range(-_half_width(row), 1)]
     lower = np.diff(edges)
@@ -112,14 +117,16 @@ def _laplace(row: int) -> npt.NDArray[np.float64]:
 
 
 def _mixed(row: int, counted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Counts, made symmetric, with the Laplace distribution as the prior belief."""
+    """The probabilities of a row's symbols, float64 [2K + 1], from their counts, made symmetric, with LAPLACE_WEIGHT
+    symbols of a Laplace distribution added."""
     total = counted + counted[::-1] + 2 * LAPLACE_WEIGHT * _laplace(row)
     mixed: npt.NDArray[np.float64] = total / total.sum()
     return mixed
 
 
 def _set_tables(frozen: Frozen, probabilities: Sequence[npt.NDArray[np.float64]]) -> None:
-    """Probability tables from rows 1, 2, ... of probabilities of the symbols -K .. K."""
+    """Sets the probability tables of the frozen tensors. probabilities: of the symbols -K..K, for rows 1, 2, ... of
+    the tables; row 0 codes nothing."""
     counts = [quantise_counts(np.append(row, ESCAPE_PROBABILITY)) for row in probabilities]
     widths = np.array([0] + [(len(row) - 2) // 2 for row in counts], np.int32)
     tables = ProbabilityTables(widths, np.concatenate(counts))

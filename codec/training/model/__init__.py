@@ -1,1 +1,1 @@
-"""The model in floating point, to be trained."""
+"""The networks in floating point, in torch, for training."""

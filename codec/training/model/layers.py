@@ -1,8 +1,8 @@
-"""Layers on channels-last tensors [B, H, W, C]: 1x1 and depthwise 3x3 convolutions, and the block made of them.
+"""Layers on channels-last tensors [B, H, W, C]: 1x1 and depthwise 3x3 convolutions, and the residual block made of
+them.
 
-The leaves (`Pointwise`, `ClassPointwise`, `Depthwise`, `Rectifier`, `Gate`, `Add`) are separate modules, so that
-calibration sees what each of them gives. Without gradients, leaves that follow another layer change its result in
-place.
+`Pointwise`, `ClassPointwise`, `Depthwise`, `Rectifier`, `Gate` and `Add` are modules of their own so that calibration
+can observe the outputs of each. Without gradients, those that follow another layer change its outputs in place.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...backends.layers import depth_to_space as depth_to_space
+from ...backends.layers import space_to_depth as space_to_depth
 from ...backends.torch_parts import in_parts, pointwise
 from ...model.config import ACTIVATION_LIMIT, OPERAND_LIMIT, OPERAND_STEP, OPERAND_ZERO
 from ...model.constants import GATE_LIMIT
 
 RANGES = ("log_limit", "log_high", "log_below")
-"""How the names of ranges of activations end."""
+"""Last parts of the names of parameters that are ranges of activations (`Range`, `Blocks`)."""
 
 LEAK = 0.1
-"""Share of a gradient that passes a rectifier or a gate where it is shut. Without it a unit that is shut for all of the
-training set learns no more: of 768 gates at 1/16 in the synthesis none opened any more after 135,000 steps."""
+"""Share of the gradient that passes a rectifier or a gate where it is shut. Without it a unit that is shut for the
+whole training set stops learning: of the 768 gates at 1/16 of the resolution in the synthesis none opened after 135,000
+steps."""
 
 
 class Pointwise(nn.Module):
@@ -34,21 +37,21 @@ class Pointwise(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        # Variance-preserving; `gain` 0 lets a branch start as nothing at all.
+        # Preserves the variance; with a gain of 0 a residual branch starts as zero.
         nn.init.normal_(self.weight, std=gain * inputs**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and self.weight.requires_grad:
-            # A matrix product is up to a fifth faster here, with its gradients.
+            # With its gradients, a matrix product is up to a fifth faster than the convolution of `pointwise`.
             product: Tensor = F.linear(x, self.weight, self.bias)
             return product
         return pointwise(x, self.weight, self.bias)
 
 
 class ClassPointwise(nn.Module):
-    """A 1x1 convolution of its own for each of the four position classes: [4, ..., inputs] -> [4, ..., outputs].
+    """Four 1x1 convolutions, one for each position class: [4, ..., inputs] -> float32 [4, ..., outputs].
 
-    Always in float32: its outputs are means and log-scales, where bfloat16 would cost rate.
+    They run in float32 even under autocast: outputs are means and log-scales, where bfloat16 would cost rate.
     """
 
     def __init__(self, inputs: int, outputs: int, *, gain: float = 1.0) -> None:
@@ -79,6 +82,8 @@ class Depthwise(nn.Module):
 
 
 class _Clamp(torch.autograd.Function):
+    """Clamping to 0..high, whose gradient is `LEAK` times the incoming one outside."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, high: float) -> Tensor:
         ctx.save_for_backward(x)
@@ -94,7 +99,7 @@ class _Clamp(torch.autograd.Function):
 
 
 def clamp(x: Tensor, high: float = math.inf) -> Tensor:
-    """x limited to 0..high, in place where no gradients are wanted; of gradients, `LEAK` passes outside."""
+    """x clamped to 0..high; in place if gradients are off. Outside of the limits `LEAK` of the gradient passes."""
     if not torch.is_grad_enabled():
         return x.clamp_(0, high)
     apply: Any = _Clamp.apply  # typed in some versions of torch, not in others
@@ -110,7 +115,7 @@ class Rectifier(nn.Module):
 
 
 class Gate(nn.Module):
-    """[..., 2C] -> [..., C]: the first half times relu6 of the second."""
+    """A gated linear unit, [..., 2C] -> [..., C]: the first half of the channels times relu6 of the second."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -122,25 +127,25 @@ class Gate(nn.Module):
 
 
 class Add(nn.Module):
-    """Sum of two tensors that share their scales."""
+    """The sum of two tensors of one shape, or shapes that broadcast."""
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        # In place, unless y is of a smaller type than the sum, as under autocast.
+        # In place, unless the sum has a wider dtype than y, as under autocast.
         return x + y if torch.is_grad_enabled() or y.dtype != x.dtype else y.add_(x)
 
 
 def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
-    """One after the other; of a single one there is no copy."""
+    """The concatenation of tensors along an axis; a single tensor is returned as it is, not copied."""
     return torch.cat(list(parts), dim) if len(parts) > 1 else parts[0]
 
 
 def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
-    """`rounded` going forward, the gradient of `value` going back."""
+    """A straight-through estimator: the value of `rounded`, with the gradient of `value`."""
     return value + (rounded - value).detach()
 
 
 class _Quantise(torch.autograd.Function):
-    """Rounding within a range; gradients of Esser and others, Learned Step Size Quantization, 2020."""
+    """Rounding to a learned grid, with the gradients of Esser et al., Learned Step Size Quantization, ICLR 2020."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, zero: Tensor | None, step: Tensor, low: float, high: float) -> Tensor:
@@ -160,38 +165,37 @@ class _Quantise(torch.autograd.Function):
         units, rounded = ctx.saved_tensors
         inside = torch.ops.aten.hardtanh_backward(gradient, units, *ctx.limits)
         axes = tuple(range(units.ndim - 1))
-        # Within the limits what rounding adds grows with the step, beyond them all that is left.
+        # The output is rounded * step: its derivative by the step is rounded - units inside, the limit outside.
         of_step = (gradient * rounded).sub_(inside * units).sum(axes, dtype=torch.float32)
         of_zero = (gradient - inside).sum(axes, dtype=torch.float32) if ctx.has_zero else None
         return inside, of_zero, of_step, None, None
 
 
 def quantise(x: Tensor, step: Tensor, low: float, high: float, zero: Tensor | None = None) -> Tensor:
-    """x [..., C] rounded to zero + k * step, k whole and from low to high; zero, step: float32 [C]. Gradients reach
-    them, and within the limits x."""
+    """x, [..., C], rounded to the nearest zero + k * step with an integer k in low..high. step, zero: float32 [C]; zero
+    is 0 if None. Gradients pass to step and zero, and to x where it is within the limits."""
     apply: Any = _Quantise.apply  # typed in some versions of torch, not in others
     out: Tensor = apply(x, zero, step, low, high)
     return out
 
 
 class Range(nn.Module):
-    """Limits [C] of what a layer gives, learned in training and kept by the integers: values are limited to them and
-    rounded to the 256 steps that an operand of 8 bits has between them.
+    """Learned limits, [C], of a layer's outputs: fake quantisation, which clamps values to them and rounds to the 256
+    levels that an operand of 8 bits has between them, as the integers will.
 
-    What lies beyond has no gradient, so no unit can run away from the others; the limits move by the gradient of what
-    they cut off and of what their steps round away. As long as they are not set (`calibration.set_limits`), they limit
-    nothing.
+    Values beyond the limits get no gradient, so no unit can run away from the others. The limits learn from the errors
+    of clamping and rounding. Until they are set (`calibration.set_limits`), values pass unchanged.
     """
 
     def __init__(self, channels: int, *, signed: bool = False, own: bool = False) -> None:
-        """signed: from -high to high instead of from 0 on; own: with a limit of its own below."""
+        """signed: the range is -high..high, otherwise 0..high. own: the lower limit is learned, too, below 0."""
         super().__init__()
         self.signed, self.is_set = signed, False
         self.log_high = nn.Parameter(torch.zeros(channels))
         self.log_below = nn.Parameter(torch.zeros(channels)) if own else None
 
     def limits(self) -> tuple[Tensor, Tensor]:
-        """Lowest and highest, float32 [C] each."""
+        """The lower and the upper limit, float32 [C] each."""
         high = self.log_high.exp()
         if self.log_below is not None:
             return -self.log_below.exp(), high
@@ -208,9 +212,10 @@ class Range(nn.Module):
 
 
 class DepthwiseBlock(nn.Module):
-    """Two residual branches on [B, H, W, C]; (8 C^2 + 9 C) multiply-adds a position; starts as the identity.
+    """A block of two residual branches on activations [B, H, W, C]: x += project(spatial(max(mix(x), 0))), then
+    x += contract(gate(expand(x))). `spatial` is a depthwise 3x3 convolution, the others are 1x1 on inputs of 8 bits.
 
-    x += project(spatial(max(mix(x), 0))); then x += contract(gate(expand(x))). Its 1x1 layers take 8 bits.
+    A position takes 8 C^2 + 9 C multiply-adds. The block starts as the identity.
     """
 
     def __init__(self, channels: int) -> None:
@@ -224,14 +229,14 @@ class DepthwiseBlock(nn.Module):
         self.add_spatial = Add()
         self.expand = Pointwise(channels, 4 * channels)
         with torch.no_grad():
-            self.expand.bias[2 * channels :] = 1.0  # gates begin open, where they have a gradient
+            self.expand.bias[2 * channels :] = 1.0  # gates start open, where the whole gradient passes
         self.gate = Gate(2 * channels)
         self.gated = Range(2 * channels, signed=True)
         self.contract = Pointwise(2 * channels, channels, gain=0.0)
         self.add_channel = Add()
 
     def forward(self, x: Tensor, narrow: Callable[[Tensor], Tensor]) -> Tensor:
-        """narrow: activations to operands of 8 bits."""
+        """Applies both branches to x, [B, H, W, C]. narrow: rounds activations to 8 bits, as 1x1 layers take them."""
         mixed = self.rectified(self.rectifier(self.mix(narrow(x))))
         x = self.add_spatial(x, self.project(self.filtered(self.spatial(mixed))))
         if self.expand.weight.requires_grad:
@@ -240,15 +245,17 @@ class DepthwiseBlock(nn.Module):
         return joined(parts, dim=-2).reshape(x.shape)
 
     def _mix_channels(self, x: Tensor, narrow: Callable[[Tensor], Tensor]) -> Tensor:
+        """The second branch: x + contract(gate(expand(x)))."""
         mixed: Tensor = self.add_channel(x, self.contract(self.gated(self.gate(self.expand(narrow(x))))))
         return mixed
 
 
 class Blocks(nn.Sequential):
-    """Depthwise blocks in a row, whose activations [B, H, W, C] share one learned range: +-`limit`.
+    """Residual blocks one after another, whose activations [B, H, W, C] share a learned range for each channel,
+    +-exp(log_limit).
 
-    Blocks add to activations of any size; what every layer takes of them is limited, in 8 bits (`narrow`) or, where it
-    counts more, in 11 (`limited`).
+    The activations that blocks add to are not limited themselves. Layers take them clamped to the range and rounded to
+    8 bits (`narrow`) or, where precision counts more, to 11 (`limited`).
     """
 
     def __init__(self, count: int, channels: int) -> None:
@@ -258,7 +265,7 @@ class Blocks(nn.Sequential):
 
     @property
     def each(self) -> list[DepthwiseBlock]:
-        """The blocks, with their type."""
+        """The blocks as a list with their type, which nn.Sequential does not tell."""
         return [cast(DepthwiseBlock, block) for block in self]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -267,26 +274,14 @@ class Blocks(nn.Sequential):
         return x
 
     def narrow(self, x: Tensor) -> Tensor:
-        """Activations as layers of 8 bits take them."""
+        """Activations clamped to their range and rounded to 8 bits, as narrow layers take them."""
         return self._rounded(x, OPERAND_STEP, -OPERAND_ZERO, OPERAND_ZERO - 1)
 
     def limited(self, x: Tensor) -> Tensor:
-        """Activations as wide layers take them."""
+        """Activations clamped to their range and rounded to 11 bits, as wide layers take them."""
         return self._rounded(x, 1, -ACTIVATION_LIMIT, ACTIVATION_LIMIT)
 
     def _rounded(self, x: Tensor, steps: int, low: float, high: float) -> Tensor:
+        """x rounded to integers low..high in units of steps / ACTIVATION_LIMIT of the range; unchanged until it is
+        set."""
         return quantise(x, self.log_limit.exp() * (steps / ACTIVATION_LIMIT), low, high) if self.is_set else x
-
-
-def space_to_depth(x: Tensor, factor: int) -> Tensor:
-    """[B, H, W, C] -> [B, H/f, W/f, f^2 C], the channels in the order (row, column, channel)."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h // factor, factor, w // factor, factor, c)
-    return x.transpose(2, 3).reshape(b, h // factor, w // factor, factor * factor * c)
-
-
-def depth_to_space(x: Tensor, factor: int) -> Tensor:
-    """Inverse of `space_to_depth`."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h, w, factor, factor, c // (factor * factor))
-    return x.transpose(2, 3).reshape(b, h * factor, w * factor, c // (factor * factor))

@@ -1,4 +1,5 @@
-"""The model in training: floating point throughout, rounded as the encoder rounds, with gradients passed through."""
+"""The whole model in floating point for training, with latents rounded as the encoder does, and estimates of their bits
+that have gradients."""
 
 from __future__ import annotations
 
@@ -15,29 +16,31 @@ from .prior import Prior, place_step, select_step, to_classes
 from .transforms import AnalysisTransform, Full, RateTable, SynthesisTransform, base_step
 
 SCALE_LOW = 0.11
-"""Smallest scale in training, in steps: P(symbol != 0) is 0.0016 there."""
+"""Smallest scale of a latent in training, in quantisation steps: P(symbol != 0) is 0.0016 there."""
 
 
 MOST_BITS = 30.0
-"""What a symbol is taken to cost at most: about what an escaped one does."""
+"""Limit of the bits that are counted for a symbol: about what an escaped one costs."""
 
 
 LOG_OFFSET = 0.01
-"""Standard deviations that the hyper-analysis adds to magnitudes before it takes their logarithms."""
+"""Offset of the logarithms of magnitudes that the hyper-analysis takes, in standard deviations."""
 
 
 class RatedReconstruction(NamedTuple):
-    """What one pass through the model gives."""
+    """The decoded images and the bits of one pass through the model."""
 
     x: Tensor
-    """float32 [B, H, W, 3], about -0.5..0.5."""
+    """Decoded images, float32 [B, H, W, 3], about -0.5..0.5."""
     bits_y: Tensor
-    """float32 [B]: bits for the latents, summed over the image."""
+    """Bits of each image's latents, float32 [B]."""
     bits_z: Tensor
-    """float32 [B]: bits for the hyper-latents, summed over the image."""
+    """Bits of each image's hyper-latents, float32 [B]."""
 
 
 class _LowerBound(torch.autograd.Function):
+    """max(x, bound), with the gradient of x where x is above the bound or the gradient would raise it."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, bound: float) -> Tensor:
         ctx.save_for_backward(x)
@@ -52,19 +55,19 @@ class _LowerBound(torch.autograd.Function):
 
 
 def lower_bound(x: Tensor, bound: float) -> Tensor:
-    """max(x, bound), whose gradient may still raise an x below the bound."""
+    """max(x, bound), but where x is below the bound a gradient that would raise it still passes."""
     apply: Any = _LowerBound.apply  # typed in some versions of torch, not in others
     out: Tensor = apply(x, bound)
     return out
 
 
 def laplace_bits(residual: Tensor, scale: Tensor) -> Tensor:
-    """Bits for a value within +-0.5 of `residual` under a Laplace distribution of mean 0 and standard deviation
-    `scale`, element by element.
+    """Bits of the interval residual +- 0.5 under a Laplace distribution of mean 0 and standard deviation `scale`,
+    element by element.
 
-    They rise without end with the distance: were they cut off, as where a likelihood is kept from 0, nothing would hold
-    latents back that rounding makes 0 whatever they are. Such latents drifted to hundreds of standard deviations, and
-    runs diverged when one of them was coded after all.
+    They are calculated from logarithms so that they grow with the distance without end. A likelihood with a lower bound
+    would give no gradient to far latents, and nothing would hold back those that are not coded, whatever they are: they
+    drifted to hundreds of standard deviations, and runs diverged when one of them was coded after all.
     """
     distance = residual.abs()
     rate = math.sqrt(2) / scale
@@ -75,11 +78,12 @@ def laplace_bits(residual: Tensor, scale: Tensor) -> Tensor:
 
 
 def round_by_cost(residual: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
-    """Rounds to the nearest integer or to the one below it in magnitude, whichever costs less: what
-    `tile.quantize` does with counted tables, here with the bits of a Laplace distribution; 0 where it would not
-    be coded.
+    """Rounds residuals to the nearest integer or to the one below it in magnitude, whichever costs less, as the encoder
+    does (tile/quantize.py), but with the bits of a Laplace distribution instead of counted tables. Where the scale is
+    below SKIP_SCALE, so that nothing is coded, the result is 0.
 
-    residual, scale: float32 [...] in steps; weight: the bits that a squared step of error is worth, broadcast.
+    residual, scale: float32 [...] in quantisation steps. weight: bits that an error of one squared step is worth, of a
+    shape that broadcasts.
     """
     magnitude = residual.abs()
     nearest = magnitude.round()
@@ -92,11 +96,12 @@ def round_by_cost(residual: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
 
 
 def coded_bits(value: Tensor, rounded: Tensor, scale: Tensor) -> Tensor:
-    """Bits for `rounded` under a Laplace distribution of mean 0, element by element, MOST_BITS at most.
+    """Bits of `rounded` under a Laplace distribution of mean 0 and standard deviation `scale`, element by element, at
+    most MOST_BITS.
 
-    Their gradient goes to the scale as it is, so not where they are cut off, and to `value` as that of the bits of the
-    value with uniform noise of one step: rounding has none. Noise for both would have the scales cover the noise,
-    which at low rates is most of what they cover; with rounding for both, nothing would pull small values to 0.
+    The scale gets the gradient of these bits. `value`, which rounding leaves without a gradient, gets that of the bits
+    of value plus uniform noise of one step. With noise for both, the scales would cover the noise, too, most of what
+    there is at low rates; with rounding for both, nothing would pull small values to 0.
     """
     bits = laplace_bits(rounded, scale).clamp(max=MOST_BITS)
     if not value.requires_grad:
@@ -106,7 +111,7 @@ def coded_bits(value: Tensor, rounded: Tensor, scale: Tensor) -> Tensor:
 
 
 class HyperAnalysis(nn.Module):
-    """Latents -> hyper-latents; used by the encoder alone."""
+    """The network from latents to hyper-latents, which only the encoder runs."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -116,11 +121,12 @@ class HyperAnalysis(nn.Module):
         self.blocks_16 = Blocks(1, p)
         self.down_32 = Pointwise(4 * p, p)
         self.blocks_32 = Blocks(1, p)
-        # Half weight: hyper-latents that start small start cheap.
+        # Half the usual gain: hyper-latents that start small cost few bits.
         self.down_64 = Full(Pointwise(4 * p, config.hyper_channels, gain=0.5))
 
     def forward(self, y: Tensor, t: Tensor) -> Tensor:
-        """y: float32 [B, h, w, M] in standard deviations, h and w multiples of 4 -> float32 [B, h/4, w/4, Z]."""
+        """The hyper-latents, float32 [B, h/4, w/4, Z], not rounded, of latents y, float32 [B, h, w, M] in standard
+        deviations, h and w multiples of 4, at rates t, float32 [B] in [0, 1]."""
         y = y.clamp(-CONTEXT_CLAMP, CONTEXT_CLAMP)
         features = self.enter(torch.cat([y, (y.abs() + LOG_OFFSET).log()], dim=-1)) * self.gain(t).exp()
         features = self.down_32(space_to_depth(self.blocks_16.limited(self.blocks_16(features)), 2))
@@ -129,7 +135,7 @@ class HyperAnalysis(nn.Module):
 
 
 class CompressionModel(nn.Module):
-    """Transforms, prior and rate tables; `freeze` makes the shipped codec of it."""
+    """The whole model: transforms, prior and rate tables. `freezing.freeze` makes integers of it, which code files."""
 
     sigma: Tensor
 
@@ -141,36 +147,37 @@ class CompressionModel(nn.Module):
         self.hyper_analysis = HyperAnalysis(config)
         self.prior = Prior(config)
         self.synthesis = SynthesisTransform(config)
-        # Standard deviation of each latent channel over the training set, in units of the pixel range.
+        # The standard deviation of each latent channel over the training set; pixels have a range of 1.
         self.register_buffer("sigma", torch.ones(m))
         step = base_step(config, torch.linspace(0, 1, config.knots))
         self.log_gain = RateTable(-step[:, 0, 0].log().expand(-1, m))
-        # Correction to 1 / gain in the decoder.
+        # The decoder multiplies latents by exp(log_shrink) / gain.
         self.log_shrink = RateTable(torch.zeros(config.knots, m))
         self.hyper_log_scale = RateTable(torch.full((config.knots, config.hyper_channels), math.log(0.6)))
 
     @property
     def is_bounded(self) -> bool:
-        """Whether the ranges of activations are set, by `calibration.set_limits` or from a file."""
+        """Whether the ranges of all activations are set, by `calibration.set_limits` or from a file."""
         return all(part.is_set for part in self.modules() if isinstance(part, Range | Blocks))
 
     def bound(self) -> None:
-        """From here on activations are kept within their ranges."""
+        """Declares the ranges set: from now on activations are clamped to them and rounded."""
         for part in self.modules():
             if isinstance(part, Range | Blocks):
                 part.is_set = True
 
     @torch.no_grad()
     def start_from_klt(self, covariance: Tensor) -> None:
-        """Starts the linear parts as the Karhunen-Loeve transform.
+        """Sets the linear transforms to the Karhunen-Loeve transform, and `sigma` to its standard deviations.
 
-        covariance: float64 [768, 768] of pixel patches in -0.5..0.5, in the order of `space_to_depth`, about 0.
+        covariance: float64 [768, 768], second moments about 0 of patches of 16x16 pixels in -0.5..0.5, in the order of
+        `space_to_depth`.
         """
         m = self.config.latent_channels
         values, vectors = torch.linalg.eigh(covariance)
         order = values.argsort(descending=True)[:m]
-        # The groups of the context are neighbouring channels; dealing the components out in turn gives each
-        # group its share of the strong ones.
+        # Groups of the context are neighbouring channels. Components are dealt out to them in turn, so that each group
+        # gets its share of strong ones.
         order = order.reshape(m // 4, 4).T.reshape(m)
         basis = vectors[:, order].T.float()
         self.analysis.linear.inner.weight.copy_(basis)
@@ -178,9 +185,8 @@ class CompressionModel(nn.Module):
         self.sigma.copy_(values[order].clamp(min=1e-8).sqrt())
 
     def forward(self, x: Tensor, t: Tensor) -> RatedReconstruction:
-        """x: float32 [B, H, W, 3] in -0.5..0.5, H and W multiples of 64; t: float32 [B] in [0, 1].
-
-        The latents are rounded as the encoder would, with gradients passed straight through.
+        """Encodes and decodes images x, float32 [B, H, W, 3] in -0.5..0.5, H and W multiples of 64, at rates t, float32
+        [B] in [0, 1]. Latents are rounded as the encoder would; gradients pass straight through.
         """
         y = self.analysis(x, t, self.sigma)
         z = self.hyper_analysis(y, t)
@@ -189,12 +195,12 @@ class CompressionModel(nn.Module):
         bits_z = coded_bits(z, z.round().detach(), z_scale).sum((1, 2, 3))
         features = self.prior.hyper_synthesis(z_hat, t)
 
-        # One standard deviation of each channel, in quantisation steps.
+        # The logarithm of each channel's standard deviation in quantisation steps.
         log_deviation = self.log_gain(t) + self.sigma.log()
         log_deviations = log_deviation.expand(4, -1, -1, -1, -1)
         sigmas = self.sigma.expand(4, 1, 1, 1, -1)
-        # Bits that a squared error of a latent, in units of the pixel range, is worth; see TileCoder.quantise.
-        worth = self.config.rate_weight(t)[:, None, None, None] * 255**2 / 3
+        # Bits that a latent's squared error is worth, for pixels with a range of 1.
+        rd_weight = self.config.rate_weight(t)[:, None, None, None] * 255**2 / 3
         classes = to_classes(y)
         known: Tensor | None = None
         y_hat = torch.zeros_like(y)
@@ -203,15 +209,16 @@ class CompressionModel(nn.Module):
             if step:
                 known = y_hat.clamp(-CONTEXT_CLAMP, CONTEXT_CLAMP)
             mean, log_scale = self.prior.steps[step](features, known)
-            log_unit = select_step(log_deviations, step)
-            unit = log_unit.exp()
-            scale = lower_bound(log_scale + log_unit, math.log(SCALE_LOW)).clamp(max=math.log(1024)).exp()
+            log_sigma_in_steps = select_step(log_deviations, step)
+            sigma_in_steps = log_sigma_in_steps.exp()
+            scale = lower_bound(log_scale + log_sigma_in_steps, math.log(SCALE_LOW)).clamp(max=math.log(1024)).exp()
             value = select_step(classes, step)
-            residual = (value - mean) * unit
+            residual = (value - mean) * sigma_in_steps
             with torch.no_grad():
-                rounded = round_by_cost(residual, scale, worth * (select_step(sigmas, step) / unit).square())
+                squared_step = (select_step(sigmas, step) / sigma_in_steps).square()
+                rounded = round_by_cost(residual, scale, rd_weight * squared_step)
             bits_y = bits_y + coded_bits(residual, rounded, scale).sum((0, 2, 3, 4))
-            # In steps, so that the gradient of the distortion reaches the step size too.
-            y_hat = y_hat + place_step(mean + straight_through(residual, rounded) / unit, step)
+            # Residuals are divided again, so that the distortion has a gradient for the step size, too.
+            y_hat = y_hat + place_step(mean + straight_through(residual, rounded) / sigma_in_steps, step)
         w = y_hat * self.log_shrink(t).exp()
         return RatedReconstruction(self.synthesis(w, t, self.sigma), bits_y, bits_z)

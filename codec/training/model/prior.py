@@ -1,8 +1,8 @@
-"""The prior: hyper-latents and four-step context -> mean and log-scale of every latent.
+"""The prior, which predicts mean and log-scale of every latent from hyper-latents and the latents of earlier steps.
 
 Latents [B, h, w, M] are coded in four steps. The M channels form four groups of M/4 neighbours; the positions of
 each 2x2 cell form four classes, in the order (0,0) (1,1) (0,1) (1,0). In step s, class k codes group (k - s) mod 4:
-every step codes a quarter of the channels at every position, and what earlier steps decoded surrounds it.
+every step codes a quarter of the channels at every position, surrounded by what earlier steps have decoded.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from .transforms import RateTable
 
 
 def to_classes(x: Tensor) -> Tensor:
-    """[B, h, w, C] -> [4, B, h/2, w/2, C]."""
+    """Splits a tensor [B, h, w, C] by position classes: [4, B, h/2, w/2, C]."""
     return torch.stack([x[:, row::2, column::2] for row, column in CLASSES])
 
 
 def select_step(classes: Tensor, step: int) -> Tensor:
-    """What a step codes: [4, B, h/2, w/2, C] -> [4, B, h/2, w/2, C/4]. Also for tables [4, 1, 1, 1, C]."""
+    """The channels that each class codes in a step, [4, B, h/2, w/2, C/4], of a tensor [4, B, h/2, w/2, C] from
+    `to_classes`, or of a table [4, 1, 1, 1, C]."""
     size = classes.shape[-1] // 4
     return torch.stack([classes[k].narrow(-1, group_of(k, step) * size, size) for k in range(4)])
 
 
 def place_step(values: Tensor, step: int) -> Tensor:
-    """The same as a new tensor, zeros elsewhere; gradients pass."""
+    """A tensor [B, h, w, C] that has the values of a step, [4, B, h/2, w/2, C/4], at their places and zeros elsewhere;
+    gradients pass."""
     _, b, h, w, size = values.shape
     target = values.new_zeros(b, 2 * h, 2 * w, 4 * size)
     write_step(target, values, step)
@@ -39,7 +41,7 @@ def place_step(values: Tensor, step: int) -> Tensor:
 
 
 class HyperSynthesis(nn.Module):
-    """Hyper-latents [B, h/4, w/4, Z] -> features [B, h, w, P] for the context steps."""
+    """The network from hyper-latents [B, h/4, w/4, Z] to features [B, h, w, P] for the context steps."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -59,7 +61,8 @@ class HyperSynthesis(nn.Module):
 
 
 class ContextStep(nn.Module):
-    """Features and the latents known so far -> parameters of the latents coded in one step."""
+    """The network of one step, from features and the latents decoded so far to means and log-scales of those that the
+    step codes."""
 
     def __init__(self, config: ModelConfig, step: int) -> None:
         super().__init__()
@@ -71,10 +74,11 @@ class ContextStep(nn.Module):
         self.leave = ClassPointwise(p, m // 2, gain=0.1)
 
     def forward(self, features: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
-        """features: [B, h, w, P]; known: [B, h, w, M], zero where not decoded yet, None in the first step.
+        """The mean and the logarithm of the scale, both in standard deviations of the channel, of the latents that the
+        step codes: each [4, B, h/2, w/2, M/4].
 
-        Returns (mean, log_scale), each [4, B, h/2, w/2, M/4]: the mean in standard deviations of the channel and the
-        logarithm of the scale relative to that.
+        features: [B, h, w, P]. known: latents in standard deviations, [B, h, w, M], 0 where they are not decoded yet;
+        None in the first step.
         """
         if known is not None:
             features = self.add(features, self.enter(known))
@@ -84,16 +88,16 @@ class ContextStep(nn.Module):
 
 
 class Prior(nn.Module):
-    """The decoder's part of the prior: hyper-synthesis and the four context steps."""
+    """The networks of the prior that encoder and decoder share: hyper-synthesis and the four context steps."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.hyper_synthesis = HyperSynthesis(config)
         self.steps = nn.ModuleList(ContextStep(config, step) for step in range(STEPS))
-        # The first step works on the features as they are.
+        # The first step's blocks continue on the features, so both have one range.
         self.context_steps[0].blocks.log_limit = self.hyper_synthesis.blocks_16.log_limit
 
     @property
     def context_steps(self) -> list[ContextStep]:
-        """The four steps, with their type."""
+        """The four steps as a list with their type, which nn.ModuleList does not tell."""
         return [cast(ContextStep, step) for step in self.steps]

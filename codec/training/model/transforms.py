@@ -1,8 +1,8 @@
-"""Analysis and synthesis transforms: pixels <-> latents in quantisation steps.
+"""The analysis transform, from pixels to latents, and the synthesis transform back.
 
-Each is a linear 16x16 block transform (it starts as the Karhunen-Loeve transform of the training set) plus a
-correction by a network of depthwise blocks at 1/8 and 1/16 of the resolution. `RateTable` makes one pair of
-transforms serve every rate.
+Each is a linear transform of blocks of 16x16 pixels, which starts as the Karhunen-Loeve transform of the training set,
+plus a correction by a network of residual blocks at 1/8 and 1/16 of the resolution. Gains from a `RateTable` make one
+pair of transforms serve every rate.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from ...model.config import PATCH, ModelConfig
 from ...model.constants import DEVIATION_LIMIT, DEVIATION_ONE
 from .layers import Blocks, Pointwise, depth_to_space, space_to_depth
 
-MAX_REACH = 0.25
-"""The unit of the synthesis' correction at low rates: pixels have a standard deviation of about that much, and a
-correction need not be larger, however large the quantisation steps are."""
+MAX_CORRECTION_SCALE = 0.25
+"""Largest unit of the synthesis' correction, for pixels with a range of 1. Otherwise the unit is the quantisation step;
+but pixels have a standard deviation of about 1/4, and a correction need not be larger."""
 
 
 MOST_DEVIATIONS = DEVIATION_LIMIT / DEVIATION_ONE
-"""Latents enter the synthesis' network limited to so many standard deviations, as there are in its integers."""
+"""Limit of the latents that enter the synthesis' network, in standard deviations: that of the integer network."""
 
 
 PIXEL_SCALE = 4
-"""Pixels have a standard deviation of about 1/4; the analysis' correction takes them as large as 1."""
+"""Factor of the pixels that enter the analysis' network, which brings their standard deviation from about 1/4 to 1."""
 
 
 class RateTable(nn.Module):
-    """A vector for each rate: learned at evenly spaced knots of the rate index t, linear between them."""
+    """A learned vector for each rate t: a parameter at evenly spaced knots in [0, 1], interpolated linearly."""
 
     def __init__(self, initial: Tensor) -> None:
-        """`initial`: float32 [knots, C]."""
+        """initial: the vectors at the knots, float32 [knots, C]."""
         super().__init__()
         self.knots = nn.Parameter(initial.clone())
 
     def forward(self, t: Tensor) -> Tensor:
-        """t: float32 [B] in [0, 1] -> float32 [B, 1, 1, C]."""
+        """The vectors, float32 [B, 1, 1, C], of rates t, float32 [B] in [0, 1]."""
         position = t * (self.knots.shape[0] - 1)
         low = position.floor().clamp(max=self.knots.shape[0] - 2)
         weight = (position - low)[:, None]
@@ -48,19 +48,18 @@ class RateTable(nn.Module):
 
 
 def base_step(config: ModelConfig, t: Tensor) -> Tensor:
-    """The quantisation step that answers lambda(t) at high rates, in units of the pixel range.
+    """The quantisation step that is optimal for lambda(t) at high rates, float32 [B, 1, 1, 1], for pixels with a range
+    of 1. t: float32 [B] in [0, 1].
 
-    t: float32 [B] -> float32 [B, 1, 1, 1].
-
-    Uniform noise of step^2 / 12 = D where the slope of D(R) of one coefficient is -1 / lambda:
-    D = 3 / (2 ln 2 lambda 255^2), the 3 because MSE is a mean over three colours and bits per pixel are not.
+    A uniform quantiser has the distortion D = step^2 / 12, and dD/dR = -2 ln 2 D for each coefficient. The optimum is
+    at D = 3 / (2 ln 2 lambda 255^2); the 3 is there because MSE is a mean over three colours, bits per pixel a sum.
     """
     distortion = 3 / (2 * math.log(2) * 255**2) / config.rate_weight(t)
     return (12 * distortion).sqrt()[:, None, None, None]
 
 
 class Full(nn.Module):
-    """Wraps a 1x1 convolution that stays in float32 when the rest runs in bfloat16."""
+    """A 1x1 convolution that runs in float32 even under autocast to bfloat16."""
 
     def __init__(self, inner: Pointwise) -> None:
         super().__init__()
@@ -73,7 +72,7 @@ class Full(nn.Module):
 
 
 class AnalysisTransform(nn.Module):
-    """Pixels -> latents, each channel in units of its standard deviation on the training set."""
+    """The transform from pixels to latents, each channel in units of its standard deviation on the training set."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -89,24 +88,23 @@ class AnalysisTransform(nn.Module):
         self.leave = Full(Pointwise(wide, config.latent_channels, gain=0.0))
 
     def forward(self, x: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
-        """x: float32 [B, H, W, 3] in -0.5..0.5, H and W multiples of 16; t: float32 [B]; sigma: float32 [M].
-
-        Returns float32 [B, H/16, W/16, M].
+        """The latents, float32 [B, H/16, W/16, M], of images x, float32 [B, H, W, 3] in -0.5..0.5, H and W multiples of
+        16, at rates t, float32 [B] in [0, 1]. sigma: the channels' standard deviations, float32 [M].
         """
         linear = self.linear(space_to_depth(x, PATCH))
         features = self.enter(PIXEL_SCALE * space_to_depth(x, 8)) * self.gain_8(t).exp()
         features = self.down(space_to_depth(self.blocks_8.limited(self.blocks_8(features)), 2))
         features = self.blocks_16(features * self.gain_16(t).exp())
         correction = self.leave(self.blocks_16.limited(features))
-        # Strong channels are hundreds of steps wide at high rates; a correction in standard deviations would shake
-        # them by many steps with every update of the weights.
-        reach = (base_step(self.config, t) / sigma).clamp(max=1)
-        result: Tensor = linear / sigma + correction * reach
+        # At high rates the standard deviation of a strong channel is hundreds of steps. A correction in that unit would
+        # move its latents by many steps with every update of the weights, so the step is the unit.
+        correction_scale = (base_step(self.config, t) / sigma).clamp(max=1)
+        result: Tensor = linear / sigma + correction * correction_scale
         return result
 
 
 class SynthesisTransform(nn.Module):
-    """Normalised latents -> pixels."""
+    """The transform from latents, in standard deviations, to pixels."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -122,15 +120,14 @@ class SynthesisTransform(nn.Module):
         self.leave = Full(Pointwise(n, 3 * 64, gain=0.0))
 
     def forward(self, w: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
-        """w: float32 [B, h, w, M] in standard deviations; t: float32 [B].
-
-        Returns float32 [B, 16h, 16w, 3], about -0.5..0.5.
+        """The images, float32 [B, 16h, 16w, 3], about -0.5..0.5, of latents w, float32 [B, h, w, M] in standard
+        deviations sigma, float32 [M], at rates t, float32 [B] in [0, 1].
         """
         linear = depth_to_space(self.linear(w * sigma), PATCH)
         features = self.enter(w.clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)) * self.gain_16(t).exp()
         features = self.up(self.blocks_16.limited(self.blocks_16(features)))
         features = self.blocks_8(depth_to_space(features, 2) * self.gain_8(t).exp())
         correction = depth_to_space(self.leave(self.blocks_8.limited(features)), 8)
-        # What is to be corrected is quantisation noise, at low rates the signal itself.
-        result: Tensor = linear + correction * base_step(self.config, t).clamp(max=MAX_REACH)
+        # The network corrects quantisation noise, which grows with the step, and at low rates the signal itself.
+        result: Tensor = linear + correction * base_step(self.config, t).clamp(max=MAX_CORRECTION_SCALE)
         return result
