@@ -48,10 +48,10 @@ def encode_steps(tables: ProbabilityTables, steps: Sequence[tuple[NDArray[np.int
 
 
 class StepDecoder:
-    """The inverse of `encode_steps`, one step a call."""
+    """Decodes a payload of `encode_steps`, one step a call."""
 
     def __init__(self, tables: ProbabilityTables, payload: bytes) -> None:
-        """Raises CorruptError if the payload is not one that the encoder can write, as far as is known."""
+        """Raises CorruptError for a payload that ends in a zero byte, as none of the encoder's does."""
         if payload.endswith(b"\0"):
             raise CorruptError("the payload ends in a zero byte")
         words = np.frombuffer(payload + bytes(-len(payload) % 4), "<u4").astype(np.uint32)
@@ -90,7 +90,7 @@ class StepDecoder:
 
 
 def _group(rows: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[int], list[int]]:
-    """A stable order by row, intp [m], the rows that occur, and how often each does."""
+    """The indices that sort rows stably, intp [m], the rows that occur, and how often each does."""
     order = np.argsort(rows, kind="stable")  # a radix sort for bytes
     counts = np.bincount(rows)
     present = np.flatnonzero(counts)

@@ -18,8 +18,8 @@ from .wire import Reader
 
 @dataclass(frozen=True)
 class Salvage:
-    """container: with an empty tile for each of `damaged_tiles`, indices in the order of the file, and without
-    `damaged_chunks`, a number of them."""
+    """What could be read of a damaged file. damaged_tiles: their indices in the order of the file; in the container
+    they are empty. damaged_chunks: how many chunks the container lacks."""
 
     container: Container
     damaged_tiles: frozenset[int]
