@@ -16,7 +16,8 @@ NAMES = ("kodak",)
 
 @dataclass(frozen=True)
 class Anchor:
-    """A published curve: mean rates in bits per pixel, mean RGB PSNR in dB; label: its name if it is in plots."""
+    """A published curve of means over the Kodak images. points: bits per pixel and RGB PSNR in dB. label: its name in
+    plots, None if it is not in them."""
 
     codec: str
     source: str
@@ -25,7 +26,7 @@ class Anchor:
 
     @property
     def curve(self) -> Curve:
-        """Interpolated between its points."""
+        """The curve interpolated between its points."""
         return Curve(self.points)
 
 
@@ -45,12 +46,12 @@ def _contents() -> tuple[frozenset[str], tuple[Anchor, ...]]:
 
 
 def anchors() -> tuple[Anchor, ...]:
-    """All curves."""
+    """All published curves."""
     return _contents()[1]
 
 
 def drawn(curves: Iterable[Anchor]) -> list[Anchor]:
-    """Those with a label, the best first, by PSNR at 0.5 bpp."""
+    """The curves that plots show, those with a label, by their PSNR at 0.5 bpp, the best first."""
     return sorted((anchor for anchor in curves if anchor.label), key=lambda anchor: -anchor.curve.value_at(0.5))
 
 

@@ -37,9 +37,8 @@ _PERCENT = Scale(0, 100, 1)
 
 @dataclass(frozen=True)
 class PillowCodec:
-    """A format that Pillow writes; `options` are those of its `save`, `feature` is Pillow's name of the library.
-
-    advanced: options that Pillow hands on to libaom, for AVIF.
+    """A format that Pillow writes. format, options: those of `Image.save`; feature: Pillow's name of the library;
+    advanced: for AVIF, options that Pillow hands on to libaom.
     """
 
     name: str
@@ -73,7 +72,8 @@ class PillowCodec:
 
 
 class CaeCodec:
-    """This project's codec, with the installed weights, those of a folder or those of a .safetensors file."""
+    """This project's codec on a CPU, with the installed weights, those of a folder or those of a .safetensors file.
+    Raises WeightsError, OSError."""
 
     scale = Scale(0, 100, 0.5)
     qualities: tuple[float, ...] = (14, 26, 36, 46, 57, 68, 80, 92)
@@ -109,7 +109,7 @@ _NOT_CODING = ("evaluation", "training")
 
 
 def _code_digest() -> str:
-    """A digest of the code that encodes and decodes: what older code measured is not taken for today's."""
+    """A digest of the code that encodes and decodes, so that cached results of other code are not taken for today's."""
     digest = hashlib.sha256()
     for name in ("cae.bitstream", "cae.codec"):
         room = Path(next(iter(importlib.import_module(name).__path__)))
@@ -123,8 +123,8 @@ def _code_digest() -> str:
 _JPEG = {"optimize": True, "progressive": True}
 _AVIF_QUALITIES = (10, 20, 30, 40, 52, 64, 77, 89)
 TUNES = ("iq", "psnr", "ssim", "ssimulacra2")
-"""What libaom can be made to do best at."""
-# The default of libavif 1.4, to the byte; named, so that what is measured does not depend on the library's version.
+"""Measures of quality that libaom can be tuned for."""
+# With this option files are those of libavif 1.4 without it. It is named, so that they stay those of later versions.
 _TUNE = {"tune": "iq"}
 _WAVELET = {"quality_mode": "dB", "irreversible": True, "mct": 1}
 
@@ -164,7 +164,7 @@ CODECS = {
     "cae": "this codec; cae:effort=N for 1 to 9, cae:weights=PATH for a folder of weights or a .safetensors file",
     "zoo:MODEL": "a model of CompressAI's zoo, as zoo:mbt2018-mean; :weights=PATH for a file or a folder of its files",
 }
-"""Every codec by name, and a line about it."""
+"""A line about every codec, by the name that it is asked for by."""
 
 DEFAULT = ("jpeg", "webp", "jpeg2000", "jxl", "avif", "cae")
 
@@ -172,7 +172,8 @@ _OPTIONS = {"avif": ("speed", "tune"), "avif-420": ("speed", "tune"), "cae": ("w
 
 
 def make_codec(spec: str, threads: int = 1) -> ImageCodec:
-    """The codec that a word asks for, on so many threads; those of torch and of cae's kernels are the caller's to set.
+    """The codec that a word such as "avif:speed=4" asks for. threads: of libraries that take their number; that of
+    torch and of cae's kernels is the caller's to set.
 
     Raises InputError for an unknown name or option, UnavailableCodecError where something is missing, WeightsError.
     """

@@ -16,7 +16,7 @@ NONE = "&mdash;"
 
 
 def equal_tables(summary: Summary) -> str:
-    """Tables of all that was asked for; nothing if nothing was."""
+    """The tables at each quality and rate asked for, "" if there are none."""
     targets = [target for target in summary.at if target.name != "bpp"]
     rates = [target.value for target in summary.at if target.name == "bpp"]
     parts = [_sizes(summary, targets)] if targets else []
@@ -63,7 +63,8 @@ def _none(size: Size) -> str:
 
 
 def _images(summary: Summary, target: Target) -> str:
-    """Each image's own sizes, with the differences from the reference on it, and how many are smaller."""
+    """A table of the sizes of each image at a quality, their differences from the reference's, and of how many images
+    are smaller."""
     others = [codec for codec in summary.codecs if codec != summary.reference]
     smaller = dict.fromkeys(others, 0)
     compared = dict.fromkeys(others, 0)
