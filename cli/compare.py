@@ -1,4 +1,4 @@
-"""`cae compare`: an image beside what became of it."""
+"""`cae compare`: what files of an image have lost against it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
 
 
 def _open(path: Path, maps: bool) -> Version:
-    """Reads a file, and says what was converted. Raises Failure."""
+    """Reads an image or .cae file; writes what was converted to stderr. Raises Failure."""
     from ..codec.evaluation.comparison import open_version
 
     with about(path, BAD_CAE_FILE if path.suffix.lower() == ".cae" else BAD_IMAGE):

@@ -1,4 +1,4 @@
-"""`cae completion`: what makes a shell complete the command's words."""
+"""`cae completion`: scripts for shells that complete the command's words."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from .failures import UNEXPECTED, Failure
 
 EVALUATION = ("bjontegaard", "matplotlib", "pytorch_msssim", "scipy", "ssimulacra2")
-"""Modules of the extra `eval` without which nothing is measured."""
+"""Modules of the extra `eval` that measuring needs."""
 
 TRAINING = ("bjontegaard", "matplotlib", "pytorch_msssim", "safetensors", "scipy")
-"""Modules of the extra `train`."""
+"""Modules of the extra `train` that training needs."""
 
 
 def check_evaluation(command: str) -> None:

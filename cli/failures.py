@@ -1,4 +1,4 @@
-"""From errors to one line on stderr and an exit code."""
+"""Errors as one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ EXPLANATION = (
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a command as Ctrl-C does, cleaning up on the way."""
+    """SIGTERM has come. Like Ctrl-C it ends a command by way of what cleans up."""
 
 
 class Failure(Exception):
-    """What the command ends with: one line, without the leading "cae:", and the exit code."""
+    """The end of a command that failed: a line for the user, without the leading "cae:", and an exit code."""
 
     def __init__(self, line: str, code: int) -> None:
         super().__init__(line)
@@ -50,7 +50,8 @@ class Failure(Exception):
 
 @contextmanager
 def about(place: object, code: int | None = None) -> Iterator[None]:
-    """Errors raised inside concern this file, path or URL, and have this exit code, or the one of their kind."""
+    """Turns a CaeError or OSError that is raised inside into a Failure that names `place`, a file, path or URL. code:
+    its exit code, unless the error is TOO_LARGE; by default that of the error's kind."""
     try:
         yield
     except BrokenPipeError:
@@ -61,7 +62,7 @@ def about(place: object, code: int | None = None) -> Iterator[None]:
 
 
 def failure(exc: BaseException) -> Failure:
-    """The failure that an error amounts to which no file is known for."""
+    """The Failure for any error, without the name of a file unless the error has one."""
     if isinstance(exc, Failure):
         return exc
     if isinstance(exc, Terminated):
@@ -77,7 +78,7 @@ def failure(exc: BaseException) -> Failure:
 
 
 def exit_code(exc: BaseException) -> int:
-    """The exit code that the kind of an error stands for."""
+    """The exit code for an error's class."""
     if isinstance(exc, ImageSizeError | LimitError | MemoryLimitError):
         return TOO_LARGE
     if isinstance(exc, TargetError):

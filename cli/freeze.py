@@ -1,4 +1,4 @@
-"""`cae freeze`: a training run to the weights that the codec uses."""
+"""`cae freeze`: makes the weights that the codec uses from a training run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def freeze(run: Path, path: Path, data: tuple[Path, ...]) -> None:
         raise click.UsageError(f"the weights file must end in .safetensors, not {path.name!r}")
     from ..codec.training.release import release
 
-    if path.parent.exists():  # it is made where it is missing
+    if path.parent.exists():  # a missing one will be made
         with about(path, NO_OUTPUT):
             check_output(path, run)
     for line in release(run, path, data):

@@ -1,4 +1,4 @@
-"""`cae plot`: a training run as a picture."""
+"""`cae plot`: plots of a training run."""
 
 from __future__ import annotations
 

@@ -136,7 +136,8 @@ def rd_curve(
 
 
 def _check_outputs(report: Path | None, plot: Path | None, points: Path | None, summary: Path | None) -> None:
-    """Before anything is measured: can it be written, and is it what its name says?"""
+    """Checks, before anything is measured, that outputs can be written and have the suffix of their kind. Raises
+    Failure, UsageError."""
     kinds = (report, (".html", ".htm")), (plot, (".png", ".svg")), (points, (".csv",)), (summary, (".json",))
     for path, suffixes in kinds:
         if path is not None:
@@ -153,7 +154,8 @@ def _demonstration(folder: Path) -> list[Path]:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr where that is a terminal."""
+    """Gives a function to be called with the points measured and of all, which draws a bar on stderr if that is a
+    terminal and not `quiet`."""
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -167,7 +169,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 def _facts(jobs: int, threads: int) -> dict[str, Any]:
-    """What a reader needs to judge the times."""
+    """The facts that a reader needs to judge the times."""
     return {
         "cae": version("cae-codec"),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

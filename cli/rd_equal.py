@@ -11,11 +11,12 @@ from ..codec.evaluation.summary import Summary
 from .columns import columns, wrapped
 
 NONE = "\u2014"
-"""Where nothing was measured, or nothing to compare with."""
+"""The cell of a table where nothing was measured, or there is nothing to compare with."""
 
 
 def equal_lines(summary: Summary) -> Iterator[str]:
-    """The sizes of all codecs at each value of a metric that was asked for, then their metrics at each rate."""
+    """The lines of a summary's targets: the sizes of all codecs at each value of a metric, then their metrics at each
+    rate."""
     targets = [target for target in summary.at if target.name != "bpp"]
     if targets:
         yield ""

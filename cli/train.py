@@ -1,4 +1,4 @@
-"""`cae train`: images to a model."""
+"""`cae train`: trains a model on images."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def train(
 
 
 class _Display:
-    """Rows of the log as lines, or on a terminal as one line that is written again and again."""
+    """Prints reports of a run: rows of the log as lines, or on a terminal as one line that is overwritten."""
 
     def __init__(self) -> None:
         self._terminal = sys.stdout.isatty()
