@@ -31,19 +31,20 @@ PACKAGES = (
     "zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libuuid1 libncursesw6 libtinfo6 libreadline8 "
     "libcrypt1"
 )
-# The last torch whose wheel for ARM does not bring CUDA.
+# Later wheels of torch for ARM bring CUDA.
 WHEELS = "torch==2.8.0 numpy pillow click typing_extensions sympy mpmath networkx jinja2 filelock fsspec"
 DOWNLOAD = "-m pip download --quiet --no-deps --only-binary=:all: --python-version=3.11"
 REFERENCE = Path(__file__).resolve().parent.parent / "tests" / "reference_decoder.py"
 QUALITIES = (5, 50, 95)
 HEIGHT, WIDTH = 128, 192
 CPUS = ("cortex-a72", "neoverse-n1", "max")
-"""NEON alone; with products of bytes; everything that QEMU knows, SVE among it."""
+"""Processors that QEMU emulates: with NEON alone, with products of bytes, and with everything that it knows, SVE among
+it."""
 
 
 def compare(folder: Path) -> None:
-    """Decodes the files in a folder, which fails where latents are others, compares their pixels, and latents that the
-    images become; exits with 1 where any are others."""
+    """Decodes the files in a folder, which fails where latents differ; compares their pixels, and the latents that the
+    images become, with those stored beside them. Exits with 1 where any differ."""
     sys.modules["constriction"] = MagicMock()
     from cae.bitstream.container import unpack
     from cae.bitstream.tables import ProbabilityTables
@@ -56,7 +57,7 @@ def compare(folder: Path) -> None:
     plain: Any = runpy.run_path(str(REFERENCE))["Coder"]
 
     class PlainDecoder(plain):  # type: ignore[misc]
-        """What `bitstream.entropy.StepDecoder` is."""
+        """Stands in for `bitstream.entropy.StepDecoder`, by the reference decoder's entropy coder."""
 
         def __init__(self, tables: ProbabilityTables, payload: bytes) -> None:
             rows = map(tables.row, range(len(tables)))
@@ -89,8 +90,8 @@ def compare(folder: Path) -> None:
 
 
 def chosen(codec: Any, pixels: Any, header: Any) -> list[int]:
-    """Checksums of the latents that an image becomes at once and after refining them twice. The entropy coder's place
-    is taken by a number of bytes: as many as there are symbols other than 0."""
+    """Checksums of the latents that an image becomes at efforts 1 and 3. A payload has as many bytes as there
+    are symbols other than 0, for want of the entropy coder."""
     from cae.bitstream.container import tile_rectangles
     from cae.codec.encode import refine
     from cae.codec.tile import coder
@@ -105,7 +106,8 @@ def chosen(codec: Any, pixels: Any, header: Any) -> list[int]:
 
 
 def make(photos: Path, folder: Path) -> None:
-    """Files of the middle of each photograph, and what they decode to here."""
+    """Writes, for the middle of each photograph, files at some qualities, and beside each its pixels, the decoded ones
+    and the checksums of `chosen`."""
     from cae.bitstream.container import unpack
     from cae.codec.image.picture import read_picture
     from cae.codec.torch_codec import load_codec
@@ -125,7 +127,7 @@ def make(photos: Path, folder: Path) -> None:
 
 
 def install(root: Path) -> None:
-    """Debian's Python for ARM and the wheels, unpacked below a folder; nothing is installed."""
+    """Unpacks Debian's Python for ARM and the wheels below a folder; on this system nothing is installed."""
     (root / "lists" / "partial").mkdir(parents=True)
     (root / "packages").mkdir()
     apt = ["apt-get", "-qq", "-oAPT::Architecture=arm64", "-oAPT::Architectures=arm64"]
@@ -142,7 +144,7 @@ def install(root: Path) -> None:
 
 
 def cross_compile(package: Path) -> None:
-    """The package, with kernels for ARM, into a new folder."""
+    """Copies the package to a new folder, with kernels compiled for ARM."""
     import cae
 
     shutil.copytree(Path(cae.__file__).parent, package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
