@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from ..codec.evaluation.equal import NO_CURVE, Size, Target, sizes, values_at
+from ..codec.evaluation.equal import NO_CURVE, Size, sizes, values_at
 from ..codec.evaluation.metrics import METRICS
 from ..codec.evaluation.summary import Summary
+from ..codec.evaluation.target import Target
 from .columns import columns, wrapped
 
 NONE = "\u2014"

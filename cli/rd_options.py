@@ -13,9 +13,9 @@ from .columns import wrapped
 from .extras import check_evaluation
 
 if TYPE_CHECKING:
-    from ..codec.evaluation.equal import Target
     from ..codec.evaluation.images import TestImage
     from ..codec.evaluation.protocol import ImageCodec
+    from ..codec.evaluation.target import Target
 
 
 def list_codecs(ctx: click.Context, option: click.Parameter, value: bool) -> None:
@@ -68,7 +68,7 @@ def choose_metrics(words: str | None) -> list[str]:
 def check_targets(at: Sequence[tuple[str, float]], metrics: Sequence[str]) -> list[Target]:
     """The targets of --at. metrics: those that are measured. Raises click.UsageError for one that they do not allow."""
     from ..bitstream.errors import InputError
-    from ..codec.evaluation.equal import Target, check_target
+    from ..codec.evaluation.target import Target, check_target
 
     targets = [Target(*pair) for pair in at]
     for target in targets:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from .blocks import BlockErrors
-from .equal import Size, Target, sizes, sizes_of_image, values_at
+from .equal import Size, sizes, sizes_of_image, values_at
 from .measure import Measurement
 from .summary import WEIGHTING, Summary, finite
+from .target import Target
 
 
 def to_dict(summaries: Sequence[Summary], **facts: Any) -> dict[str, Any]:

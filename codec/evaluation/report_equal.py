@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from .equal import NO_CURVE, Size, Target, sizes, sizes_of_image, values_at
+from .equal import NO_CURVE, Size, sizes, sizes_of_image, values_at
 from .metrics import METRICS
 from .report_tables import codec_head, signed, verdict
 from .style import is_own
 from .summary import Summary
+from .target import Target
 
 NONE = "&mdash;"
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from .blocks import WorstBlock, worst_of
 from .curve import Curve, Delta, Point, delta
-from .equal import Target
 from .images import TestImage
 from .measure import Measurement
 from .metrics import METRICS
+from .target import Target
 
 WEIGHTING = (
     "Every image counts the same, whatever its size: rates (bits per pixel of whole files) and metrics are means over "
