@@ -63,7 +63,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     type=click.FloatRange(0, 1e9, min_open=True),  # far above any file, and below what overflows
     callback=options.finite,
     metavar="BPP",
-    help="The same in bits per pixel, every byte counted.",
+    help="The best file of at most so many bits per pixel, every byte counted.",
 )
 @click.option(
     "--target-psnr",

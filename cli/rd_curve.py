@@ -29,9 +29,9 @@ from .rd_options import check_targets, choose_images, choose_metrics, list_codec
 @click.option("--csv", "csv_file", metavar="F.csv", type=options.FILE, help="Every measured point, as a table.")
 @click.option("--json", "json_file", metavar="F.json", type=options.FILE, help="Every point, means and deltas.")
 @click.option("--plot", metavar="F.png|svg", type=options.FILE, help="The curves as a picture.")
-@click.option("--codecs", metavar="A,B,...", help="Which to measure, with their options; see --list-codecs.")
+@click.option("--codecs", metavar="A,B,...", help="Codecs to measure, with their options; see --list-codecs.")
 @click.option(
-    "--list-codecs", is_flag=True, is_eager=True, expose_value=False, callback=list_codecs, help="Show them and exit."
+    "--list-codecs", is_flag=True, is_eager=True, expose_value=False, callback=list_codecs, help="List codecs and exit."
 )
 @click.option("--metrics", metavar="A,B,...", help="psnr, psnr-y, ms-ssim, ssimulacra2 (the default: these), ssim.")
 @click.option("--reference", metavar="CODEC", help="All are compared with this one.  [default: jpeg, if measured]")
