@@ -27,10 +27,7 @@ main()
 """
 """A program that runs the command as if there were no kernels."""
 
-COMMANDS = {
-    "": ("-m", "cae"),
-    ", by numpy": ("-c", UNCOMPILED),
-}
+COMMANDS = {"": ("-m", "cae"), ", by numpy": ("-c", UNCOMPILED)}
 
 
 def process(words: Sequence[object]) -> tuple[float, float]:

@@ -22,15 +22,7 @@ from .errors import (
     UnknownChunkError,
     UnsupportedVersionError,
 )
-from .limits import (
-    FREE_CELLS,
-    MAX_CHUNK_BYTES,
-    MAX_CHUNKS,
-    MAX_PAYLOAD_BYTES,
-    MAX_PIXELS,
-    MAX_SIDE,
-    MAX_TILE,
-)
+from .limits import FREE_CELLS, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_PAYLOAD_BYTES, MAX_PIXELS, MAX_SIDE, MAX_TILE
 from .rectangle import Rectangle
 from .wire import Reader, sealed, varint
 
@@ -280,11 +272,7 @@ def _check_header(header: Header, *, rule: type[CaeError], limit: type[CaeError]
 
 
 def _check_chunks(
-    chunks: Sequence[Chunk],
-    *,
-    rule: type[CaeError],
-    limit: type[CaeError],
-    unknown: type[CaeError],
+    chunks: Sequence[Chunk], *, rule: type[CaeError], limit: type[CaeError], unknown: type[CaeError]
 ) -> None:
     if len(chunks) > MAX_CHUNKS:
         raise limit(f"{len(chunks)} chunks, at most {MAX_CHUNKS} are allowed")

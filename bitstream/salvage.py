@@ -2,15 +2,7 @@
 
 from dataclasses import dataclass
 
-from .container import (
-    KNOWN_KINDS,
-    Chunk,
-    Container,
-    Tile,
-    tile_rectangles,
-    unpack_header,
-    unpack_tile,
-)
+from .container import KNOWN_KINDS, Chunk, Container, Tile, tile_rectangles, unpack_header, unpack_tile
 from .errors import BitstreamError, UnknownChunkError
 from .limits import MAX_CHUNK_BYTES, MAX_CHUNKS
 from .wire import Reader

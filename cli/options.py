@@ -58,12 +58,7 @@ def check_suffix(path: Path, *suffixes: str) -> None:
 
 
 sources = click.argument(
-    "sources",
-    metavar="IN... [OUT]",
-    nargs=-1,
-    required=True,
-    type=click.Path(readable=False),
-    callback=_places,
+    "sources", metavar="IN... [OUT]", nargs=-1, required=True, type=click.Path(readable=False), callback=_places
 )
 _device = functools.partial(
     click.option, "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True

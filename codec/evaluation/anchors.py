@@ -35,12 +35,7 @@ def _contents() -> tuple[frozenset[str], tuple[Anchor, ...]]:
     text = resources.files("cae.codec.evaluation").joinpath("anchors.json").read_text(encoding="utf-8")
     values = json.loads(text)
     return frozenset(values["images"]), tuple(
-        Anchor(
-            curve["codec"],
-            curve["source"],
-            tuple(map(Point, curve["bpp"], curve["psnr_rgb"])),
-            curve.get("label"),
-        )
+        Anchor(curve["codec"], curve["source"], tuple(map(Point, curve["bpp"], curve["psnr_rgb"])), curve.get("label"))
         for curve in values["curves"]
     )
 

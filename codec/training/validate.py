@@ -102,10 +102,7 @@ class Selection:
         self.progress = (
             {"best": delta, "since_best": 0}
             if better
-            else {
-                "best": best,
-                "since_best": (self.progress["since_best"] or 0) + 1,
-            }
+            else {"best": best, "since_best": (self.progress["since_best"] or 0) + 1}
         )
         run.mkdir(parents=True, exist_ok=True)
         write_curves(run / JPEG, [Curve("JPEG", self._validation.jpeg)])
