@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -87,6 +87,7 @@ def _format(ctx: click.Context, param: click.Parameter, value: str | None) -> st
     type=click.Choice(list(SCALE_WORDS)),
     default="1/1",
     show_default=True,
+    callback=lambda _, __, value: SCALE_WORDS[value],
     help="Reduce the image while it is decoded.",
 )
 @click.option(
@@ -104,27 +105,20 @@ def decode(
     sources: tuple[Place, ...],
     folder: Place | None,
     recursive: bool,
-    format: str | None,
-    region: tuple[int, int, int, int] | None,
-    scale: str,
-    compression: int,
-    allow_damaged: bool,
     engine: str,
     processes: int | None,
     skip_existing: bool,
-    device: str,
     threads: int | None,
-    max_pixels: int,
-    quiet: bool,
+    **asked: Any,
 ) -> None:
     """Decode the file IN (.cae) to the image OUT, or many files and folders of them into the folder of --out.
 
     "-" is standard input or output; a URL such as s3://bucket/x.cae is what fsspec takes it for.
     """
-    settings = Settings(format, region, SCALE_WORDS[scale], compression, allow_damaged, device, max_pixels, quiet)
-    chosen = options.choose_engine(engine, processes, threads, device)
-    planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
-    jobs.run(planned, skip_existing, Decoding(settings), chosen, processes, quiet)
+    settings = Settings(**asked)
+    chosen = options.choose_engine(engine, processes, threads, settings.device)
+    planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{settings.format or 'png'}")
+    jobs.run(planned, skip_existing, Decoding(settings), chosen, processes, settings.quiet)
 
 
 @dataclass(frozen=True)

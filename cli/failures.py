@@ -28,6 +28,13 @@ OUT_OF_REACH = 9
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 TERMINATED = 143  # 128 + SIGTERM
 
+_CODES: dict[type[CaeError], int] = {
+    **dict.fromkeys((ImageSizeError, LimitError, MemoryLimitError), TOO_LARGE),
+    **{TargetError: OUT_OF_REACH, ImageError: BAD_IMAGE, BitstreamError: BAD_CAE_FILE},
+    **{WeightsError: NO_WEIGHTS, CaeError: USAGE},
+}
+"""Exit codes by class of error; the first class that fits holds."""
+
 EXPLANATION = (
     "Exit codes: 0 done, 2 wrong usage, 3 the input image cannot be read, 4 the .cae file is bad, "
     "5 the weights are missing or others, 6 the output cannot be written, 7 more than --max-pixels, the format or the "
@@ -79,19 +86,7 @@ def failure(exc: BaseException) -> Failure:
 
 def exit_code(exc: BaseException) -> int:
     """The exit code for an error's class."""
-    if isinstance(exc, ImageSizeError | LimitError | MemoryLimitError):
-        return TOO_LARGE
-    if isinstance(exc, TargetError):
-        return OUT_OF_REACH
-    if isinstance(exc, ImageError):
-        return BAD_IMAGE
-    if isinstance(exc, BitstreamError):
-        return BAD_CAE_FILE
-    if isinstance(exc, WeightsError):
-        return NO_WEIGHTS
-    if isinstance(exc, CaeError):
-        return USAGE
-    return UNEXPECTED
+    return next((code for kind, code in _CODES.items() if isinstance(exc, kind)), UNEXPECTED)
 
 
 def _cause(exc: BaseException) -> str:

@@ -98,7 +98,8 @@ def run(
 
     skip_existing: whether to leave out jobs whose output exists. engine, processes: of `options.choose_engine`.
     """
-    jobs = _missing(planned) if skip_existing else planned
+    there = existing(job.output for job in planned) if skip_existing else ()
+    jobs = [job for job in planned if job.output not in there]
     skipped = len(planned) - len(jobs)
     if len(planned) == 1 and jobs:
         outcome = do(work, jobs[0])
@@ -125,12 +126,6 @@ def run(
     if not quiet:
         click.echo(_summary(done, skipped, failed, time.perf_counter() - begin))
     click.get_current_context().exit(1 if failed else max((outcome.code for outcome in done), default=0))
-
-
-def _missing(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs whose output does not exist."""
-    there = existing(job.output for job in jobs)
-    return [job for job in jobs if job.output not in there]
 
 
 def _tell_notes(outcome: Outcome, quiet: bool) -> None:

@@ -77,6 +77,7 @@ def rd_curve(
         raise click.UsageError("--group takes images of your own, and no --anchors: those are of all images together")
     from ..codec.evaluation import anchors as published
     from ..codec.evaluation.cache import default_folder
+    from ..codec.evaluation.demo import write_demo
     from ..codec.evaluation.export import to_csv, to_json
     from ..codec.evaluation.images import find_images, open_images
     from ..codec.evaluation.measure import MeasurementError, measure, threads_of
@@ -87,7 +88,7 @@ def rd_curve(
     targets = check_targets(at, chosen)
     cache, threads = None if no_cache else default_folder(), threads_of(jobs)
     with tempfile.TemporaryDirectory(prefix="cae-") as scratch:
-        found, failures = open_images(find_images(images, group) if images else _demonstration(Path(scratch)), group)
+        found, failures = open_images(find_images(images, group) if images else write_demo(Path(scratch)), group)
         for line in failures:
             click.echo(f"cae: {line}; skipped", err=True)
         if not found:
@@ -144,12 +145,6 @@ def _check_outputs(report: Path | None, plot: Path | None, points: Path | None, 
             options.check_suffix(path, *suffixes)
             with about(path, NO_OUTPUT):
                 check_output(path, path.parent)
-
-
-def _demonstration(folder: Path) -> list[Path]:
-    from ..codec.evaluation.demo import write_demo
-
-    return write_demo(folder)
 
 
 @contextmanager

@@ -57,12 +57,8 @@ def _size(size: Size, compared: bool) -> str:
 
 def _value_lines(summary: Summary, bpp: float) -> Iterator[str]:
     yield f"Quality at {bpp:g} bits per pixel, interpolated on the curves of the means."
-    rows = [
-        [summary.label(codec), *(_value(value, METRICS[name].digits) for name, value in values.items())]
-        for codec, values in values_at(summary, bpp).items()
-    ]
+    rows = []
+    for codec, values in values_at(summary, bpp).items():
+        cells = (NONE if math.isnan(value) else f"{value:.{METRICS[name].digits}f}" for name, value in values.items())
+        rows.append([summary.label(codec), *cells])
     yield from columns(["codec", *(METRICS[name].label for name in summary.metrics)], rows)
-
-
-def _value(value: float, digits: int) -> str:
-    return NONE if math.isnan(value) else f"{value:.{digits}f}"

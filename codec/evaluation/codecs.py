@@ -57,11 +57,8 @@ class PillowCodec:
         return {**self.options, **self.advanced, "format": self.format, "library": library, "pillow": version("pillow")}
 
     def encode(self, image: Pixels, quality: float) -> bytes:
-        setting: dict[str, Any] = (
-            {"quality_layers": [quality]} if self.format == "JPEG2000" else {"quality": round(quality)}
-        )
-        if self.advanced:
-            setting["advanced"] = self.advanced
+        setting: dict[str, Any] = {"advanced": self.advanced} if self.advanced else {}
+        setting |= {"quality_layers": [quality]} if self.format == "JPEG2000" else {"quality": round(quality)}
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, self.format, **self.options, **self.runtime, **setting)
         return buffer.getvalue()
@@ -83,19 +80,13 @@ class CaeCodec:
         self._effort = effort
         if weights is not None and weights.is_file():
             data = weights.read_bytes()
-            integers, fingerprint = (
-                parse_integers(data, str(weights)),
-                hashlib.sha256(data).digest()[:FINGERPRINT_BYTES],
-            )
+            integers = parse_integers(data, str(weights))
+            fingerprint = hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
         else:
             integers, fingerprint = load_integers(weights)
         self._codec = FileCoder(on_cpu(integers), fingerprint)
-        self.settings = {
-            "weights": fingerprint.hex(),
-            "effort": effort,
-            "code": _code_digest(),
-            "instructions": fastest(),
-        }
+        self.settings = {"weights": fingerprint.hex(), "effort": effort}
+        self.settings |= {"code": _code_digest(), "instructions": fastest()}
 
     def encode(self, image: Pixels, quality: float) -> bytes:
         return self._codec.encode(Picture(image), quality, effort=self._effort)
@@ -120,7 +111,10 @@ def _code_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-_JPEG = {"optimize": True, "progressive": True}
+def _jpeg(subsampling: str) -> dict[str, Any]:
+    return {"optimize": True, "progressive": True, "subsampling": subsampling}
+
+
 _AVIF_QUALITIES = (10, 20, 30, 40, 52, 64, 77, 89)
 TUNES = ("iq", "psnr", "ssim", "ssimulacra2")
 """Measures of quality that libaom can be tuned for."""
@@ -132,17 +126,8 @@ _PILLOW = {
     codec.name: codec
     for codec in (
         # Optimised and progressive, as a careful user writes it: an eighth smaller than what papers compare with.
-        PillowCodec(
-            "jpeg", "JPEG", "jpg", _JPEG | {"subsampling": "4:2:0"}, (3, 8, 15, 25, 45, 65, 80, 90), Scale(1, 100, 1)
-        ),
-        PillowCodec(
-            "jpeg-444",
-            "JPEG",
-            "jpg",
-            _JPEG | {"subsampling": "4:4:4"},
-            (1, 6, 12, 22, 40, 60, 75, 86),
-            Scale(1, 100, 1),
-        ),
+        PillowCodec("jpeg", "JPEG", "jpg", _jpeg("4:2:0"), (3, 8, 15, 25, 45, 65, 80, 90), Scale(1, 100, 1)),
+        PillowCodec("jpeg-444", "JPEG", "jpg", _jpeg("4:4:4"), (1, 6, 12, 22, 40, 60, 75, 86), Scale(1, 100, 1)),
         PillowCodec("webp", "WEBP", "webp", {"method": 6}, (0, 3, 12, 30, 55, 75, 86, 92)),
         PillowCodec("avif", "AVIF", "avif", {"speed": 6, "subsampling": "4:4:4"}, _AVIF_QUALITIES, advanced=_TUNE),
         PillowCodec("avif-420", "AVIF", "avif", {"speed": 6, "subsampling": "4:2:0"}, _AVIF_QUALITIES, advanced=_TUNE),

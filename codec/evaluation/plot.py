@@ -53,7 +53,8 @@ def draw(summaries: Sequence[Summary], kind: str, anchors: Sequence[Anchor] = ()
 def _draw_row(row: Any, summary: Summary, metrics: Sequence[str], anchors: Sequence[Anchor]) -> dict[str, Any]:
     """Draws the panels of a summary; returns a line of each codec, for the legend."""
     colour = colours(summary.codecs)
-    limits = _rate_limits(summary)
+    all_rates = [mean.bpp for mean in summary.means]
+    limits = 0.93 * min(all_rates), 1.07 * max(all_rates)
     handles: dict[str, Any] = {}
     for axes, metric in zip(row, metrics, strict=True):
         for codec in summary.codecs:
@@ -91,11 +92,6 @@ def _points(summary: Summary, codec: str, metric: str) -> tuple[list[float], lis
     points = [(mean.bpp, to_curve(mean.metrics[metric])) for mean in summary.means_of(codec)]
     finite = sorted(point for point in points if math.isfinite(point[1]))
     return [rate for rate, _ in finite], [value for _, value in finite]
-
-
-def _rate_limits(summary: Summary) -> tuple[float, float]:
-    rates = [mean.bpp for mean in summary.means]
-    return 0.93 * min(rates), 1.07 * max(rates)
 
 
 def _draw_anchors(axes: Any, anchors: Sequence[Anchor]) -> None:

@@ -3,7 +3,7 @@ best weights by it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +68,10 @@ class Validation:
             for index, point in enumerate(zip(bpp.tolist(), (-10 * mse.log10()).tolist(), strict=True)):
                 points[index].append(Point(*point))
         curve = [mean_point(values) for values in points]
-        return curve, _bd_rate(self.jpeg, curve)
-
-
-def _bd_rate(anchor: Sequence[Point], curve: Sequence[Point]) -> float | None:
-    try:
-        return bd_rate(anchor, curve)
-    except ValueError:
-        return None
+        try:
+            return curve, bd_rate(self.jpeg, curve)
+        except ValueError:
+            return curve, None
 
 
 class Selection:
@@ -97,13 +93,9 @@ class Selection:
         far, keeps it with `record`, how it was made. Returns a line about the result.
         """
         curve, delta = self._validation.run(model)
-        best = self.progress["best"]
+        best, since = self.progress["best"], (self.progress["since_best"] or 0) + 1
         better = delta is not None and (best is None or delta < best)
-        self.progress = (
-            {"best": delta, "since_best": 0}
-            if better
-            else {"best": best, "since_best": (self.progress["since_best"] or 0) + 1}
-        )
+        self.progress = {"best": delta, "since_best": 0} if better else {"best": best, "since_best": since}
         run.mkdir(parents=True, exist_ok=True)
         write_curves(run / JPEG, [Curve("JPEG", self._validation.jpeg)])
         rows = [
