@@ -42,8 +42,7 @@ def outcomes(
     come as the jobs end.
 
     actors: how many; by default as many as there are CPUs for, or with `gpu` as many as there are GPUs. threads: CPUs
-    of each, 1 by default. gpu: whether each has a GPU to itself. Raises Failure where no worker can be started.
-    """
+    of each, 1 by default. gpu: whether each has a GPU to itself. Raises Failure where no worker can be started."""
     threads = threads or 1
     with _connected(actors * threads if actors else None):
         if not actors:

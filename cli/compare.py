@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
     """Measure what each FILE (.cae or any image) has lost against the image ORIGINAL, and where most of it was lost.
 
-    Transparent images are measured on white.
-    """
+    Transparent images are measured on white."""
     check_evaluation("compare")
     from ..codec.evaluation.blocks import ERROR
     from ..codec.evaluation.comparison import check_sizes, make_page, table, worst_blocks

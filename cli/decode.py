@@ -113,8 +113,7 @@ def decode(
 ) -> None:
     """Decode the file IN (.cae) to the image OUT, or many files and folders of them into the folder of --out.
 
-    "-" is standard input or output; a URL such as s3://bucket/x.cae is what fsspec takes it for.
-    """
+    "-" is standard input or output; a URL such as s3://bucket/x.cae is what fsspec takes it for."""
     settings = Settings(**asked)
     chosen = options.choose_engine(engine, processes, threads, settings.device)
     planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{settings.format or 'png'}")

@@ -99,8 +99,7 @@ def encode(
 ) -> None:
     """Encode the image IN to the file OUT (.cae), or many images and folders of images into the folder of --out.
 
-    "-" is standard input or output; a URL such as s3://bucket/x.png is what fsspec takes it for.
-    """
+    "-" is standard input or output; a URL such as s3://bucket/x.png is what fsspec takes it for."""
     given = click.get_current_context().get_parameter_source("quality") != ParameterSource.DEFAULT
     if given + sum(asked[name] is not None for name in TARGETS) > 1:
         raise click.UsageError("give one of --quality, --target-size, --target-bpp and --target-psnr")

@@ -27,8 +27,7 @@ def plan(
 
     Folders among the inputs stand for the files in them with one of `suffixes`, and with `recursive` for those of
     their subfolders too, whose paths are kept. Outputs in a folder get `suffix`.
-    Raises UsageError, also where two inputs would have the same output, or OUT the name of an input.
-    """
+    Raises UsageError, also where two inputs would have the same output, or OUT the name of an input."""
     if folder is None:
         if len(sources) != 2:
             raise click.UsageError("give IN and OUT, or any number of inputs and --out FOLDER")
@@ -96,8 +95,7 @@ def run(
 ) -> None:
     """Does all jobs, prints what became of them, and ends the command: with exit code 1 if some of several failed.
 
-    skip_existing: whether to leave out jobs whose output exists. engine, processes: of `options.choose_engine`.
-    """
+    skip_existing: whether to leave out jobs whose output exists. engine, processes: of `options.choose_engine`."""
     there = existing(job.output for job in planned) if skip_existing else ()
     jobs = [job for job in planned if job.output not in there]
     skipped = len(planned) - len(jobs)

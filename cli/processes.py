@@ -43,8 +43,7 @@ def on_this_machine(jobs: Sequence[Job], work: Work, processes: int | None) -> G
     failed.
 
     processes: how many; by default one for each thread, as far as the memory goes, but only one as long as the work
-    does not seem worth more.
-    """
+    does not seem worth more."""
     most = default_processes() if processes is None else processes
     waiting = deque(jobs)
     left = 0.0 if processes is None else WORTH

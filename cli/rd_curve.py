@@ -69,8 +69,7 @@ def rd_curve(
 ) -> None:
     """Measure codecs on IMAGES, files and folders: file sizes, distortion, times, BD-rates.
 
-    Without IMAGES, five synthetic ones are taken: enough to see that it works, not to conclude anything from.
-    """
+    Without IMAGES, five synthetic ones are taken: enough to see that it works, not to conclude anything from."""
     check_evaluation("rd-curve")
     _check_outputs(report, plot, csv_file, json_file)
     if group and (anchors is not None or not images):

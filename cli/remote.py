@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 class Remote:
     """A file or folder of an fsspec file system, with the part of pathlib.Path's interface that the commands need.
 
-    It can be pickled. Methods raise OSError, whatever the file system raises.
-    """
+    It can be pickled. Methods raise OSError, whatever the file system raises."""
 
     system: AbstractFileSystem
     path: str

@@ -114,8 +114,7 @@ def train(
 ) -> None:
     """Train a model on DATA: images, folders of images, tar archives of images, also ones that come later.
 
-    Ctrl-C saves the run; the same command continues it. Start it by torchrun to use several GPUs or machines.
-    """
+    Ctrl-C saves the run; the same command continues it. Start it by torchrun to use several GPUs or machines."""
     check_training("train")
     import torch
 

@@ -38,8 +38,7 @@ _PERCENT = Scale(0, 100, 1)
 @dataclass(frozen=True)
 class PillowCodec:
     """A format that Pillow writes. format, options: those of `Image.save`; feature: Pillow's name of the library;
-    advanced: for AVIF, options that Pillow hands on to libaom.
-    """
+    advanced: for AVIF, options that Pillow hands on to libaom."""
 
     name: str
     format: str
@@ -160,8 +159,7 @@ def make_codec(spec: str, threads: int = 1) -> ImageCodec:
     """The codec that a word such as "avif:speed=4" asks for. threads: of libraries that take their number; that of
     torch and of cae's kernels is the caller's to set.
 
-    Raises InputError for an unknown name or option, UnavailableCodecError where something is missing, WeightsError.
-    """
+    Raises InputError for an unknown name or option, UnavailableCodecError where something is missing, WeightsError."""
     name, *words = spec.split(":")
     if name not in {known.split(":")[0] for known in CODECS}:
         raise InputError(f"there is no codec {name}; there are {', '.join(CODECS)}")

@@ -50,8 +50,7 @@ class Delta(NamedTuple):
 
     rate: mean difference in rate at an equal metric, in percent, negative is better; low, high: the overlap in the
     metric that it is a mean over. gain: mean difference in the metric at an equal rate, over the overlap of the
-    rates; NaN if they have none.
-    """
+    rates; NaN if they have none."""
 
     rate: float
     low: float
@@ -63,8 +62,7 @@ def delta(reference: Curve, test: Curve) -> Delta:
     """Bjontegaard deltas of a curve against a reference (G. Bjontegaard, VCEG-M33), with the PCHIP interpolation of the
     later JCT-VC common test conditions.
 
-    The integrals are the package bjontegaard's. Raises ValueError where the curves do not overlap.
-    """
+    The integrals are the package bjontegaard's. Raises ValueError where the curves do not overlap."""
     low = max(reference.values[0], test.values[0])
     high = min(reference.values[-1], test.values[-1])
     if low >= high:

@@ -54,8 +54,7 @@ def compare(
     """Codes each image at each rate, in bits per pixel. The file of this project's codec, or of the reference where
     that is not measured, is the largest within the rate; that of any other codec is the largest that is not larger.
 
-    cache: the folder of results, or None. threads: of each codec.
-    """
+    cache: the folder of results, or None. threads: of each codec."""
     own = next((codec for codec in summary.codecs if is_own(codec)), summary.reference)
     comparisons = []
     for image in images:

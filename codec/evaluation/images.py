@@ -57,8 +57,7 @@ def digest(pixels: Pixels) -> str:
 def find_images(sources: Iterable[Path], deep: bool = False) -> list[Path]:
     """The files among files and folders; of a folder those with the suffix of an image, in order of their names.
 
-    deep: those of its sub-folders follow, except hidden ones. Raises InputError for a folder without any.
-    """
+    deep: those of its sub-folders follow, except hidden ones. Raises InputError for a folder without any."""
     Image.init()
     found: list[Path] = []
     for source in sources:
@@ -82,8 +81,7 @@ def _images_in(folder: Path) -> list[Path]:
 def open_images(paths: Iterable[Path], grouped: bool = False) -> tuple[list[TestImage], list[str]]:
     """The images among the files, each once, and a line for each file that is none.
 
-    grouped: by the folder that each is in; the images of a group then follow one another.
-    """
+    grouped: by the folder that each is in; the images of a group then follow one another."""
     images: dict[Path, TestImage] = {}
     failures = []
     for path in paths:

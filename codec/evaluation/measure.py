@@ -39,8 +39,7 @@ class Measurement:
     """A measured point: an image at a quality of a codec.
 
     pixels: their number; bytes: of the whole file; encode_seconds, decode_seconds: wall time after a warm-up; blocks:
-    where the error is, None if there is none.
-    """
+    where the error is, None if there is none."""
 
     image: str
     codec: str
@@ -89,8 +88,7 @@ def measure(
     codecs: the word that asks for a codec -> its qualities. cache_folder: of earlier results, None for none. jobs:
     processes; the CPU cores are shared out among them. progress: called with the number of files measured, and of all.
     Each result is in the cache as soon as it is there, so that an interrupt loses at most one file for each process.
-    Raises MeasurementError.
-    """
+    Raises MeasurementError."""
     tasks = [
         Task(image, spec, qualities, tuple(metrics), cache_folder, threads_of(jobs))
         for image in images
@@ -237,8 +235,7 @@ def largest_within(
     image: TestImage, spec: str, size: float, cache_folder: Path | None, threads: int
 ) -> tuple[float, bytes]:
     """The best quality of a codec whose file has at most `size` bytes, by bisection, and that file; the lowest quality
-    where all are larger. Sizes are taken to grow with quality.
-    """
+    where all are larger. Sizes are taken to grow with quality."""
     cache, codec = Cache(cache_folder), load(spec, threads)
     key = {"image": image.sha256, "codec": codec.settings, "largest file": size}
     known = cache.get(key)

@@ -29,8 +29,7 @@ class Metric(NamedTuple):
 
     measure: (original, decoded), both uint8 RGB [H, W, 3] -> a value, NaN where the images are too small for it.
     digits: decimals shown. smallest: the shortest side in pixels that it needs. curve: from a value to what curves
-    show, whose name and unit is `axis`; from_curve: the inverse.
-    """
+    show, whose name and unit is `axis`; from_curve: the inverse."""
 
     label: str
     axis: str

@@ -25,8 +25,7 @@ class ImageCodec(Protocol):
 
     name: the word it is asked for by. settings: all that decides the bytes of a file besides image and quality, as
     strings and numbers. scale: the qualities there are. qualities: those that are measured by default, chosen so that
-    photographs take 0.12 to 2 bpp, as far as the codec goes.
-    """
+    photographs take 0.12 to 2 bpp, as far as the codec goes."""
 
     @property
     def name(self) -> str: ...

@@ -58,8 +58,7 @@ def slider(
     """HTML of a slider over pictures of width x height pixels. left, right: the indices of the two that are shown
     first; framed: the label of the switch that shows and hides frames. Raises ValueError for fewer than two pictures.
 
-    A frame shows on both sides of the handle.
-    """
+    A frame shows on both sides of the handle."""
     if len(images) < 2:
         raise ValueError("a slider takes two pictures at least")
     sides = "".join(

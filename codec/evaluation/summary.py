@@ -28,8 +28,7 @@ class Mean:
     """A quality of a codec over all images: mean rate, mean metrics, median times in seconds.
 
     worst: the worst block of all images; tail: the mean over the images of `BlockErrors.tail`. Where no image has an
-    error they are None and NaN.
-    """
+    error they are None and NaN."""
 
     codec: str
     quality: float
@@ -47,8 +46,7 @@ class Summary:
     reference: the codec that others are compared with.
 
     group: the kind of images that it is of, "" if kinds are not told apart. at: where codecs are compared at equal
-    quality or equal rate. conclusive: whether the images are worth a conclusion; if not, no deltas are given out.
-    """
+    quality or equal rate. conclusive: whether the images are worth a conclusion; if not, no deltas are given out."""
 
     images: Sequence[TestImage]
     codecs: Sequence[str]

@@ -31,8 +31,7 @@ class ZooCodec:
     def __init__(self, name: str, model: str, weights: Path | None = None) -> None:
         """weights: a checkpoint, or a folder of them under their published names; torch's cache if None.
 
-        Raises UnavailableCodecError where CompressAI, the model or its weights are missing. Nothing is downloaded.
-        """
+        Raises UnavailableCodecError where CompressAI, the model or its weights are missing. Nothing is downloaded."""
         try:
             zoo: Any = importlib.import_module("compressai.zoo.image")
             self._pretrained: Any = importlib.import_module("compressai.zoo.pretrained")

@@ -39,8 +39,7 @@ def list_files(source: Path) -> Iterator[Path]:
 
 def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
     """Reads (name, encoded image) of an image file or of each image in a tar archive. Raises OSError, and InputError
-    for a broken archive.
-    """
+    for a broken archive."""
     if path.suffix.lower() == ".tar":
         try:
             with tarfile.open(path) as archive:
@@ -59,8 +58,7 @@ class CropSource:
 
     drawn: the share of crops that are synthetic (content.py); changed: the share of the others that are augmented
     (augment.py). Decoded images stay in memory up to `cache_bytes`; beyond that they are decoded again for each crop.
-    Raises InputError where there is no image.
-    """
+    Raises InputError where there is no image."""
 
     def __init__(
         self,
@@ -155,8 +153,7 @@ class Prefetch:
     """Makes batches in threads, a few ahead.
 
     The threads work in numpy and Pillow only: torch operations there would start a second team of OpenMP threads,
-    which halves the training speed on small machines.
-    """
+    which halves the training speed on small machines."""
 
     def __init__(self, makers: Sequence[Callable[[], Pixels]], ahead: int = 4) -> None:
         """Starts a thread for each of `makers`, which it calls for one batch after the other. ahead: batches that are

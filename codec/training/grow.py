@@ -35,8 +35,7 @@ def grow(model: CompressionModel, config: ModelConfig, source: CropSource) -> Co
 
     New channels are shared out among the four groups of the context. The networks do nothing with them at first: only
     the linear transforms do, so that pictures decode as before, with what the new channels show of the rest added.
-    source: images to take the principal components of. Raises InputError where the configurations differ in more.
-    """
+    source: images to take the principal components of. Raises InputError where the configurations differ in more."""
     old = model.config.latent_channels
     more = config.latent_channels - old
     if config != replace(model.config, latent_channels=config.latent_channels) or more < 0:

@@ -78,8 +78,7 @@ class Trainer:
         manifest is to say of them. selection: evaluates the averaged weights as the run goes on. part_bytes: as of
         `state.save_state`. compiled: whether to use torch.compile. precision: float32 or bfloat16; None takes what is
         measured to be faster. Raises InputError for data without images, and for a folder with a run of another recipe
-        or configuration.
-        """
+        or configuration."""
         self.precision = precision or fastest(team.device)
         self.recipe, self.run, self.team, self.part_bytes = recipe, run, team, part_bytes
         self.source = CropSource(data, smallest=recipe.largest_crop, drawn=recipe.drawn, changed=recipe.changed)
@@ -117,8 +116,7 @@ class Trainer:
 
     def train(self, tell: Tell) -> int:
         """Trains to the end of the recipe, until SIGINT or SIGTERM, or until the selection has seen enough; then saves
-        the state. Returns the signal that stopped it, or 0. Raises OSError if the last state cannot be saved.
-        """
+        the state. Returns the signal that stopped it, or 0. Raises OSError if the last state cannot be saved."""
         self.model.train()
         parameters = sum(p.numel() for p in self.names)
         tell(f"{len(self.source)} images, {parameters:,} parameters, {name(self.precision)}", 0.0)
@@ -184,8 +182,7 @@ class Trainer:
         """Takes one step on a batch, uint8 [B, S, S, 3].
 
         Returns the rates of the samples, float32 [B], and their loss, or None where the step was skipped because the
-        gradient was not finite or far too large.
-        """
+        gradient was not finite or far too large."""
         device = self.team.device
         x = torch.from_numpy(pixels).to(device).float() / 255 - 0.5
         # Evenly spread over the batch with a common random shift: less noise than independent draws.

@@ -51,8 +51,7 @@ def rate_distortion(
 
     x: the originals, float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate of each sample in 0..1; out: what the
     model made of them. ms_ssim: the share s of the distortion (1 - s) E + s MS_SSIM_WEIGHT (1 - MS-SSIM). luma: the
-    share of luma in E, the mean squared error. borders: the weight of `_border_jumps`, added to the distortion.
-    """
+    share of luma in E, the mean squared error. borders: the weight of `_border_jumps`, added to the distortion."""
     pixels = x.shape[1] * x.shape[2]
     bpp = (out.bits_y + out.bits_z) / pixels
     error = out.x.float() - x
@@ -73,8 +72,7 @@ def _border_jumps(x: Tensor, error: Tensor) -> Tensor:
     """Squared jumps of the error across the borders of 8x8 blocks, where the original is smooth, as a mean over all
     pixels: float32 [B]. x, error: float32 [B, H, W, 3].
 
-    In skies steps of a level or two are seen at once, and no other part of the distortion minds them.
-    """
+    In skies steps of a level or two are seen at once, and no other part of the distortion minds them."""
     total = x.new_zeros(len(x))
     for axis in (1, 2):
         jumps, change = (_across(values.mean(-1), axis) for values in (error, x))

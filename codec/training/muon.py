@@ -35,8 +35,7 @@ class Muon(torch.optim.Optimizer):
     """Moves parameters [M, N] by Nesterov's momentum, orthogonalised, with decoupled weight decay.
 
     torch has a Muon from version 2.9 on, but in bfloat16 alone, which takes ten times as long as float32 on a
-    processor without units for it.
-    """
+    processor without units for it."""
 
     def __init__(self, groups: Iterable[dict[str, Any]], *, weight_decay: float, precision: torch.dtype) -> None:
         """precision: that of the orthogonalisation. weight_decay: times the learning rate, the share of a weight that

@@ -51,8 +51,7 @@ def read_curves(path: Path) -> list[Curve]:
 
 def plot_run(run: Path, path: Path, anchors: Sequence[Curve] = ()) -> None:
     """Plots the log of a run, and its evaluations and health if there are any, to an image file of the kind that its
-    suffix names. anchors: further curves beside that of the run. Raises InputError where there is no log.
-    """
+    suffix names. anchors: further curves beside that of the run. Raises InputError where there is no log."""
     from matplotlib.figure import Figure
 
     rows = [row for row in report.read(run / report.LOG) if "loss" in row]

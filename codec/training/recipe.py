@@ -42,8 +42,7 @@ class Stage:
 
     crop: pixels to a side, a multiple of 64. batch: crops. learning_rate: the highest of the stage; by the schedule
     "cosine" half a cosine runs down from there over this stage and those after it. restart: whether a new cosine begins
-    here.
-    """
+    here."""
 
     crop: int
     batch: int
@@ -73,8 +72,7 @@ class Recipe:
     the borders of blocks (`loss.rate_distortion`). drawn, changed: shares of the crops that are synthetic, and of the
     others that are augmented (`data.CropSource`). schedule: of the learning rate (`Position.learning_rate`). optimizer:
     of the networks' matrices (`optimizer.make_optimizers`). ema_decay: of the averaged weights. note: free text for the
-    manifest, such as what the data is.
-    """
+    manifest, such as what the data is."""
 
     stages: tuple[Stage, ...]
     ms_ssim: float = 0.0
@@ -151,8 +149,7 @@ class Position:
         "decay": from what the stage says to 0 over all stages, as 1 - sqrt(share done), which Hägele and others (2024)
         found best to end a stable phase with.
 
-        Stages count by their lengths; where some are given in steps and some in minutes, as equals.
-        """
+        Stages count by their lengths; where some are given in steps and some in minutes, as equals."""
         stages = recipe.stages
         highest = stages[self.stage].learning_rate
         warm_up = min(1.0, (self.cycle_steps + 1) / WARM_UP_STEPS)
@@ -202,8 +199,7 @@ def decay(recipe: Recipe, minutes: float) -> Recipe:
 def load_recipe(path: Path, base: ModelConfig) -> tuple[Recipe, ModelConfig]:
     """Reads a recipe, and the configuration of the model: `base` with the changes in the recipe's table `model`.
 
-    Raises InputError naming the file and what is wrong with it, OSError.
-    """
+    Raises InputError naming the file and what is wrong with it, OSError."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         model = values.pop("model", {})

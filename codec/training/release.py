@@ -41,8 +41,7 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> list[str]:
 
     Takes the run's best evaluated weights, or where nothing was evaluated its last. Calibration takes random crops of
     `data`, or of what the run was trained on. Raises InputError for a run that is not there, or data that is gone, and
-    WeightsError for integer networks that do not show what the trained ones do; nothing is written then.
-    """
+    WeightsError for integer networks that do not show what the trained ones do; nothing is written then."""
     older = _others(path)
     model, record = load_run(run)
     sources = list(data) or [Path(source) for source in record["data"]]
@@ -106,8 +105,7 @@ def load_run(run: Path) -> tuple[CompressionModel, dict[str, Any]]:
 
 def load_start(weights: Path) -> tuple[CompressionModel, dict[str, Any]]:
     """A model to train further, from a weights folder or a file in one, and its origin, for the manifest: its digest
-    and how it was trained. Raises MissingWeightsError, WeightsError.
-    """
+    and how it was trained. Raises MissingWeightsError, WeightsError."""
     folder = weights if weights.is_dir() else weights.parent
     shipped = find_weights(folder)  # the manifest is sound after this
     manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -125,8 +123,7 @@ def load_start(weights: Path) -> tuple[CompressionModel, dict[str, Any]]:
 
 def self_test(codec: Codec, name: str, crops: Sequence[Pixels]) -> None:
     """Codes crops, uint8 [S, S, 3], with weights as they will be read, and decodes them, on one thread and on all.
-    Raises WeightsError if files or pixels differ between the two, or decoded latents from those encoded.
-    """
+    Raises WeightsError if files or pixels differ between the two, or decoded latents from those encoded."""
     threads = torch.get_num_threads()
     for index, crop in enumerate(crops):
         picture, quality = read_picture(crop), 100 * index / max(1, len(crops) - 1)

@@ -39,8 +39,7 @@ def save_state(folder: Path, tensors: Mapping[str, Tensor], values: Mapping[str,
     """Writes tensors and values to a new folder, then puts it in the place of `folder`, which stays whole until then.
 
     values: for JSON. part_bytes: largest size of a file of tensors, header aside; a single tensor is never split.
-    Raises OSError, having removed what it wrote.
-    """
+    Raises OSError, having removed what it wrote."""
     new, old = _beside(folder, ".new"), _beside(folder, ".old")
     try:
         shutil.rmtree(new, ignore_errors=True)

@@ -52,8 +52,7 @@ class Team:
     def agree(self, stop: bool, seconds: float) -> tuple[bool, float]:
         """Whether any process is to stop, and the longest of their times for a step, in seconds.
 
-        Called by all after every step: schedules and collective calls must end at the same step everywhere.
-        """
+        Called by all after every step: schedules and collective calls must end at the same step everywhere."""
         if self.size == 1:
             return stop, seconds
         values = torch.tensor([float(stop), seconds], dtype=torch.float64, device=self.device)

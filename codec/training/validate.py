@@ -55,8 +55,7 @@ class Validation:
         overlap.
 
         The model must be in evaluation mode. Bits are those of its Laplace distributions: the shipped tables, counted
-        from symbols, need less.
-        """
+        from symbols, need less."""
         device = model.sigma.device
         t = torch.tensor(RATES, device=device)
         points: list[list[Point]] = [[] for _ in RATES]
@@ -90,8 +89,7 @@ class Selection:
 
     def consider(self, model: CompressionModel, record: Mapping[str, Any], run: Path) -> str:
         """Evaluates a model in evaluation mode, adds a row to the run's file of evaluations, and if it is the best so
-        far, keeps it with `record`, how it was made. Returns a line about the result.
-        """
+        far, keeps it with `record`, how it was made. Returns a line about the result."""
         curve, delta = self._validation.run(model)
         best, since = self.progress["best"], (self.progress["since_best"] or 0) + 1
         better = delta is not None and (best is None or delta < best)
