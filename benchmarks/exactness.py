@@ -76,8 +76,7 @@ def digests(files: Sequence[Path], images: Sequence[Path], backend: str = "cpu")
 def digests_elsewhere(
     files: Sequence[Path], images: Sequence[Path], setting: dict[str, str], backend: str = "cpu"
 ) -> list[str]:
-    """The digests that `digests` gives in a process of its own, with a setting of environment variables that choose
-    threads and instruction sets."""
+    """The digests of `digests` in a process of its own, whose environment chooses threads and instruction sets."""
     command = [sys.executable, "-W", "ignore", __file__, "--digests", backend, *map(str, (*files, *images))]
     result = subprocess.run(command, env=os.environ | setting, capture_output=True, text=True, check=True)
     return result.stdout.split()

@@ -38,8 +38,7 @@ REFERENCE = Path(__file__).resolve().parent.parent / "tests" / "reference_decode
 QUALITIES = (5, 50, 95)
 HEIGHT, WIDTH = 128, 192
 CPUS = ("cortex-a72", "neoverse-n1", "max")
-"""Processors that QEMU emulates: with NEON alone, with products of bytes, and with everything that it knows, SVE among
-it."""
+"""Emulated processors: with NEON alone, with products of bytes, with all that QEMU knows, SVE among it."""
 
 
 def compare(folder: Path) -> None:

@@ -41,8 +41,7 @@ ROWS = (0, 64, 128, 192, 255)
 
 
 class FloatPrior(IntegerNetworks[Any]):
-    """Integer networks with the trained floating-point prior in place of theirs, its outputs rounded as in the
-    format."""
+    """Integer networks with the trained floating-point prior, whose outputs are rounded as in the format."""
 
     def __init__(self, weights: IntegerWeights, trained: CompressionModel) -> None:
         super().__init__(weights, host_layers(weights))

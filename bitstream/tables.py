@@ -123,8 +123,7 @@ class ProbabilityTables:
         return coded, indices, excess.astype(np.int32)
 
     def coded(self, rows: NDArray[np.uint8]) -> NDArray[np.intp]:
-        """The positions outside skip rows in the flattened array, in order. rows: uint8, any shape, all below
-        len(self)."""
+        """The positions outside skip rows in the flattened array. rows: uint8, any shape, all below len(self)."""
         # mode="clip" is faster than the check of the indices.
         return np.flatnonzero(np.take(self.are_coded, rows, mode="clip"))
 

@@ -45,8 +45,7 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
 
 
 def _split(widths: Sequence[int], limit: int) -> list[tuple[int, int]]:
-    """Splits columns into parts (first, one beyond the last): as many as fit into `limit` characters beside the first
-    column, one at least."""
+    """Splits columns into parts (start, end): as many as fit into `limit` beside the first column, one at least."""
     parts = []
     start = 1
     while start < len(widths):

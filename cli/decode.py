@@ -206,8 +206,7 @@ class Decoding:
         return Decoded(picture, time.perf_counter() - start)
 
     def _decode_rows(self, source: Source) -> tuple[Picture, int]:
-        """Decodes to a file whose rows are written as they come; returns the picture, without pixels, and the size of
-        the file in bytes."""
+        """Decodes to a file, row by row; returns the picture, without pixels, and the bytes of the file."""
         from ..codec.image.netpbm import file_header
         from ..codec.image.save import check_holds
 

@@ -124,8 +124,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Encodes files with some options: a `work.Work`. quiet: show no progress; files: how many a process is to
-    encode."""
+    """Encodes files, as `work.Work`. quiet: show no progress; files: how many a process is to encode."""
 
     options: EncodeOptions
     quiet: bool
@@ -151,8 +150,7 @@ class Encoding:
         return Source(job, picture, size, codec, share)
 
     def code(self, sources: Sequence[Source]) -> list[tuple[Coded, float]]:
-        """Encodes pictures, several of equal size together; for each the file and the seconds that took. Raises
-        Failure, CaeError."""
+        """Encodes pictures, those of equal size together; for each the file and seconds. Raises Failure, CaeError."""
         from ..codec.encode.rate_control import Coded, encode
 
         start = time.perf_counter()

@@ -22,8 +22,7 @@ from .remote import Place
 from .work import Job, Outcome, Work, attempt_all
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Environment variables in which torch, numpy and the kernels look for their number of threads, when they are imported
-or first used."""
+"""Variables of the environment in which torch, numpy and the kernels look for their number of threads."""
 
 MOST_TOGETHER, SMALL = 16, 2**20
 """How many files, of how many bytes in all, one of several processes is given at a time at most. The more, the better
@@ -34,8 +33,7 @@ TRIAL, WORTH = 1.0, 5.0
 be started: each takes 0.3 to be ready, and on two cores they save a fifth."""
 
 MEMORY = 2**31
-"""Bytes of memory that a process is counted with in the default number of processes: an image of 100 megapixels takes
-1.2 GB."""
+"""Bytes that a process is taken to need at most: an image of 100 megapixels takes 1.2 GB."""
 
 
 def on_this_machine(jobs: Sequence[Job], work: Work, processes: int | None) -> Generator[Outcome, None, None]:
@@ -165,8 +163,7 @@ def _executor(processes: int, share: int) -> ProcessPoolExecutor:
 
 
 def use_threads(count: int) -> None:
-    """Sets the number of threads for torch, numpy and kernels, loaded already or later, and for new processes, which
-    share them."""
+    """Sets the number of threads of torch, numpy and kernels, loaded or not, and of new processes together."""
     os.environ.update(dict.fromkeys(THREADS, str(count)))
     set_threads(count)
     torch = sys.modules.get("torch")

@@ -136,8 +136,7 @@ def rd_curve(
 
 
 def _check_outputs(report: Path | None, plot: Path | None, points: Path | None, summary: Path | None) -> None:
-    """Checks, before anything is measured, that outputs can be written and have the suffix of their kind. Raises
-    Failure, UsageError."""
+    """Checks that outputs can be written and have the suffix of their kind. Raises Failure, UsageError."""
     kinds = (report, (".html", ".htm")), (plot, (".png", ".svg")), (points, (".csv",)), (summary, (".json",))
     for path, suffixes in kinds:
         if path is not None:
@@ -148,8 +147,7 @@ def _check_outputs(report: Path | None, plot: Path | None, points: Path | None, 
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Gives a function to be called with the points measured and of all, which draws a bar on stderr if that is a
-    terminal and not `quiet`."""
+    """Gives a function that draws a bar on a terminal's stderr, of the points measured and of all."""
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return

@@ -16,8 +16,7 @@ NONE = "\u2014"
 
 
 def equal_lines(summary: Summary) -> Iterator[str]:
-    """The lines of a summary's targets: the sizes of all codecs at each value of a metric, then their metrics at each
-    rate."""
+    """The lines of a summary's targets: sizes of all codecs at values of metrics, then their metrics at rates."""
     targets = [target for target in summary.at if target.name != "bpp"]
     if targets:
         yield ""

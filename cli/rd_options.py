@@ -38,8 +38,7 @@ def list_codecs(ctx: click.Context, option: click.Parameter, value: bool) -> Non
 
 
 def pairs(ctx: click.Context, option: click.Parameter, words: tuple[str, ...]) -> list[tuple[str, float]]:
-    """Callback of --at: (name, finite value) of each word, without repetitions. Raises click.BadParameter for a word
-    that is not name=number."""
+    """Callback of --at: (name, finite value) of each word, once. Raises click.BadParameter unless it is name=number."""
     found = []
     for word in words:
         name, _, number = word.partition("=")
@@ -54,8 +53,7 @@ def pairs(ctx: click.Context, option: click.Parameter, words: tuple[str, ...]) -
 
 
 def choose_metrics(words: str | None) -> list[str]:
-    """The metrics that a list of names asks for, by default the usual ones. Raises click.UsageError for an unknown
-    one."""
+    """The metrics of a list of names, by default the usual ones. Raises click.UsageError for an unknown one."""
     from ..codec.evaluation.metrics import DEFAULT, METRICS
 
     chosen = list(dict.fromkeys(words.split(","))) if words else list(DEFAULT)

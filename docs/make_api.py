@@ -80,8 +80,7 @@ def shortened(function: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def name_parameters(docstring: str, subject: pdoc.doc.Doc[Any]) -> str:
-    """A docstring with each parameter or field that it explains in a line of its own, its name in bold type; and what
-    is raised in a line."""
+    """A docstring with each parameter or field that it explains, and what is raised, in a line of its own."""
     if isinstance(subject, pdoc.doc.Function):
         names = list(subject.signature.parameters)
     elif isinstance(subject, pdoc.doc.Class):

@@ -34,8 +34,7 @@ PLATFORMS = {
 
 
 def compile_kernels(source: Path, platform: str, path: Path) -> None:
-    """Compiles the shared library for a platform, from the sources and by the options in pyproject.toml. zig may leave
-    further files beside it."""
+    """Compiles a platform's shared library by pyproject.toml. zig may leave further files beside it."""
     with (source / "pyproject.toml").open("rb") as file:
         (library,) = tomllib.load(file)["tool"]["setuptools"]["ext-modules"]
     target, _ = PLATFORMS[platform]

@@ -59,8 +59,7 @@ class Damage:
                     rows[:, max(column * side - left, 0) : end] = GREY
 
     def notes(self) -> tuple[str, ...]:
-        """Which tiles are lost: a line for each, or if they are more than MOST_PLACES, for each run of them in the
-        order of the file."""
+        """Which tiles are lost: a line for each, or of more than MOST_PLACES, for each run in the order of the file."""
         lost = np.flatnonzero(self._lost)
         if len(lost) <= MOST_PLACES:
             return tuple(self._note(int(tile)) for tile in lost)

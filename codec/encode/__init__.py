@@ -1,2 +1,1 @@
-"""Pictures to latents: the transform, the search for better ones, the bound on blocks' errors, size or PSNR on
-request."""
+"""Pictures to latents: the transform, the search for better ones, the bound on blocks' errors, wanted sizes."""

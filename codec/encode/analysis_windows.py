@@ -39,8 +39,7 @@ def cut(images: Sequence[Pixels], area: Rectangle) -> Pixels:
 
 
 def _cut(pixels: Pixels, area: Rectangle) -> Pixels:
-    """The pixels of an area, in pixels, of one image, the last row and column repeated beyond its edges: uint8
-    [H, W, 3]."""
+    """An area, in pixels, of an image whose last row and column are repeated: uint8 [H, W, 3]."""
     part = to_rgb(pixels[area.top : area.bottom, area.left : area.right])
     below, after = area.height - part.shape[0], area.width - part.shape[1]
     if below or after:

@@ -28,8 +28,7 @@ OF_RATE = 1 / 16
 where the slope of D(R) is -1 / lambda. At low rates blocks have less, since most of what they could show is skipped."""
 
 OF_VARIANCE = 4.0
-"""How many times a block's variance around its mean colour is added to the bound: an error whose amplitude is twice
-that of what there is to see."""
+"""How many times a block's variance is added to the bound: an error of twice the amplitude of what there is to see."""
 
 PUTTING_RIGHT = ((0.0, 64.0), (3.0, 1.0), (8.0, 1.0), (3.0, 64.0), (8.0, 64.0))
 """(strength, weight) of the trials to code a block better, in their order. strength: how many standard deviations of
@@ -37,8 +36,7 @@ the latents its hyper-latents announce; 0 leaves those as they are. weight: how 
 errors count against bits."""
 
 ROUNDS_OF_EACH = 5
-"""How often, with each of them, blocks that a trial has broken join those that it codes better: features reach beyond
-a hyper-latent's area."""
+"""Rounds of each trial, in which blocks that it broke join the others: features reach beyond a hyper-latent's area."""
 
 STRONGEST = 4
 """How many latent channels, those that weigh most in pixels, are looked at where pixels are not."""
@@ -124,8 +122,7 @@ def put_right(
 
 
 def _busy_hyper_latents(networks: Networks, rate_index: int, strength: float) -> npt.NDArray[np.int32]:
-    """The hyper-latents of an area in which all latents are `strength` standard deviations, of either sign: int32
-    [Z]."""
+    """The hyper-latents, int32 [Z], of an area of latents of `strength` standard deviations, of either sign."""
     y, x, channel = np.ogrid[:12, :12, : networks.channels]
     signs = np.where((3 * y + 5 * x + channel * (channel + 1) // 2) % 2, np.float32(1), np.float32(-1))
     z = networks.analyse_hyper(np.ascontiguousarray(strength * signs, np.float32)[None], rate_index)

@@ -40,8 +40,7 @@ class WholeCodec(Protocol):
 
 
 class Coded(NamedTuple):
-    """A file, the quality that gave it, how many codings the search took, and a remark if all files miss the target by
-    far."""
+    """A file, its quality, how many codings the search took, and a remark if all files miss the target by far."""
 
     data: bytes
     quality: float

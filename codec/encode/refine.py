@@ -100,8 +100,7 @@ class TileTrials:
         return self.coder.networks.analyse(self._shown, self.rate_index)[:, *self._place]
 
     def _cost(self, tile: Tile, shown: Pixels, original: Pixels) -> float:
-        """Bits of a payload and its error's worth in bits. shown, original: uint8 [H, W, 3]; the error is the sum of
-        `distortion.squared_error`."""
+        """A payload's bits, and its error's worth in bits, of uint8 [H, W, 3], by `distortion.squared_error`."""
         networks = self.coder.networks
         squares, luma_squares = networks.squared_errors(shown, original)
         error = (1 - LUMA_SHARE) * (squares / 3) + LUMA_SHARE * (luma_squares / 256**2)

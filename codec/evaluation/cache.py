@@ -17,8 +17,7 @@ def default_folder() -> Path:
 
 
 class Cache:
-    """Results in files named by a digest of their key; a damaged file counts as none. Without a folder nothing is kept
-    and nothing is found."""
+    """Results in files named by a digest of their key; a damaged file counts as none. Without a folder it is empty."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder

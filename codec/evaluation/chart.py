@@ -54,8 +54,7 @@ def _curves(summary: Summary, codec: str) -> dict[str, Any]:
 
 
 def _point(summary: Summary, point: Mean | Measurement, worst: str) -> list[float | str | None]:
-    """A point of a curve: quality, bits per pixel, each metric's value, the worst block in words, milliseconds to
-    encode and to decode."""
+    """A point: quality, bpp, each metric's value, the worst block in words, milliseconds to encode and to decode."""
     values = (finite(METRICS[name].curve(point.metrics[name])) for name in summary.metrics)
     rounded = (None if value is None else round(value, 4) for value in values)
     times = (round(1000 * seconds, 1) for seconds in (point.encode_seconds, point.decode_seconds))

@@ -12,8 +12,7 @@ WIDTH, HEIGHT = 384, 256
 
 
 def write_demo(folder: Path) -> list[Path]:
-    """Writes five PNG files of 384x256 pixels to a folder: a gradient, text, a texture, noise, and three of them
-    together."""
+    """Writes PNG files of 384x256 pixels to a folder: a gradient, text, a texture, noise, three of them together."""
     random = np.random.default_rng(0)
     images = {
         "gradient": _gradient(),

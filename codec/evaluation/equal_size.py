@@ -39,8 +39,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class Comparison:
-    """An image in files of about equal size. bpp: the rate asked for; target: the size in bytes that they must not
-    exceed."""
+    """An image in files of about equal size. bpp: the rate asked for; target: bytes that they must not exceed."""
 
     image: TestImage
     bpp: float
@@ -122,8 +121,7 @@ def _piece(height: int, width: int) -> tuple[int, int, int, int]:
 
 
 def _frame(errors: BlockErrors | None, image: TestImage, piece: tuple[int, int, int, int]) -> Frame | None:
-    """The frame around the worst block, in pixels of the piece (top, left, height, width) that is shown; None if the
-    block lies outside."""
+    """The frame around the worst block in a piece (top, left, height, width); None if the block lies outside."""
     if errors is None:
         return None
     top, left, height, width = piece

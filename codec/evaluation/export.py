@@ -92,8 +92,7 @@ def to_json(summaries: Sequence[Summary], **facts: Any) -> str:
 
 
 def to_csv(summaries: Sequence[Summary]) -> str:
-    """CSV text with a line for each measured point, its group in front if it has one; numbers that are not finite are
-    empty fields."""
+    """CSV with a line for each measured point, its group in front if it has one; what is not finite is empty."""
     text = io.StringIO()
     rows = [
         ({"group": summary.group} if summary.group else {}) | _row(measurement)

@@ -48,8 +48,7 @@ def read_rgb(path: Path) -> tuple[Pixels, tuple[str, ...]]:
 
 
 def digest(pixels: Pixels) -> str:
-    """The SHA-256 of height and width (two little-endian 32-bit integers) and of the RGB bytes, row by row, in
-    hexadecimal digits."""
+    """The SHA-256, in hexadecimal, of height and width (little-endian 32-bit integers) and RGB bytes, row by row."""
     size = np.array(pixels.shape[:2], "<u4").tobytes()
     return hashlib.sha256(size + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
@@ -102,8 +101,7 @@ def open_images(paths: Iterable[Path], grouped: bool = False) -> tuple[list[Test
 
 
 def _distinct(paths: Iterable[Path]) -> dict[Path, str]:
-    """A name for each file or folder, all different: its own, or where several have the same, its path from the folder
-    common to all."""
+    """A different name for each file or folder: its own, or of several the same, the path from their common folder."""
     known = list(paths)
     names = [path.name for path in known]
     common = Path(os.path.commonpath([path.parent for path in known])) if len(set(names)) < len(names) else Path()

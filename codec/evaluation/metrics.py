@@ -46,8 +46,7 @@ def psnr_y(original: Pixels, decoded: Pixels) -> float:
 
 
 def ms_ssim(original: Pixels, decoded: Pixels) -> float:
-    """The multi-scale structural similarity over RGB, 0..1 (Wang, Simoncelli, Bovik 2003, five scales), by
-    pytorch-msssim."""
+    """The MS-SSIM over RGB, 0..1 (Wang, Simoncelli, Bovik 2003, five scales), by pytorch-msssim."""
     if min(original.shape[:2]) < MS_SSIM_SIDE:
         return math.nan
     return float(pytorch_msssim().ms_ssim(_tensor(original), _tensor(decoded), data_range=255))
@@ -61,8 +60,7 @@ def ssim(original: Pixels, decoded: Pixels) -> float:
 
 
 def ssimulacra2(original: Pixels, decoded: Pixels) -> float:
-    """SSIMULACRA 2.1 (Cloudinary), by the package ssimulacra2: 30 is low, 50 medium, 70 high quality, 90 visually
-    lossless."""
+    """SSIMULACRA 2.1 (Cloudinary): 30 is low, 50 medium, 70 high quality, 90 visually lossless; by ssimulacra2."""
     if min(original.shape[:2]) < SSIMULACRA2_SIDE:
         return math.nan
     package: Any = importlib.import_module("ssimulacra2")

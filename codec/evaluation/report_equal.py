@@ -64,8 +64,7 @@ def _none(size: Size) -> str:
 
 
 def _images(summary: Summary, target: Target) -> str:
-    """A table of the sizes of each image at a quality, their differences from the reference's, and of how many images
-    are smaller."""
+    """A table of each image's sizes at a quality, against the reference's, and of how many are smaller."""
     others = [codec for codec in summary.codecs if codec != summary.reference]
     smaller = dict.fromkeys(others, 0)
     compared = dict.fromkeys(others, 0)

@@ -35,8 +35,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class SliderImage:
-    """A picture of a slider. note: a few words, such as its size; data: a file that browsers show; media_type: its
-    kind, such as image/webp."""
+    """A picture of a slider. note: a few words; data: a file that browsers show; media_type: such as image/webp."""
 
     label: str
     note: str

@@ -22,8 +22,7 @@ _OTHERS = ("#0e8a8a", "#bf3989", "#bc4c00", "#4d2d00", "#3192aa", "#7d4e00")
 
 
 def colours(codecs: Sequence[str]) -> dict[str, str]:
-    """A colour of each codec for a white ground, as #rrggbb: reds for this project's, all different as long as there
-    are enough."""
+    """A colour of each codec, #rrggbb on white: reds for this project's, all different while there are enough."""
     found: dict[str, str] = {}
     for codec in codecs:
         kind = codec.split(":")[0]

@@ -71,8 +71,7 @@ class Summary:
         return [mean for mean in self.means if mean.codec == codec]
 
     def curve(self, codec: str, metric: str) -> Curve:
-        """The curve of a codec's means, in the unit in which the metric is drawn. Raises ValueError where there is
-        none."""
+        """The curve of a codec's means, in the unit that the metric is drawn in. Raises ValueError if there is none."""
         to_curve = METRICS[metric].curve
         return Curve(Point(mean.bpp, to_curve(mean.metrics[metric])) for mean in self.means_of(codec))
 
@@ -84,8 +83,7 @@ class Summary:
         return Curve(Point(point.bpp, to_curve(point.metrics[metric])) for point in own)
 
     def label(self, codec: str) -> str:
-        """The name of a codec in tables and plots: the word that asks for it, and AVIF's tune, which decides most, if
-        that is not in it."""
+        """The name of a codec in tables and plots: the word that asks for it, and for AVIF its tune."""
         tune = self.settings[codec].get("tune")
         return codec if tune is None or "tune=" in codec else f"{codec} (tune {tune})"
 

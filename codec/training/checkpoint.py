@@ -20,8 +20,7 @@ TRAINING_PREFIX = "training."
 before they were rounded."""
 
 _TRANSFORMS = TRAINING_ONLY - {"training"}
-"""First parts of the names of tensors that have the same name in a file as in the trained model; the integer networks
-have no such names."""
+"""First parts of the names of tensors that are the same in a file and in the trained model."""
 
 
 def parse_trained(data: Content, name: str) -> CompressionModel:

@@ -38,8 +38,7 @@ def list_files(source: Path) -> Iterator[Path]:
 
 
 def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Reads (name, encoded image) of an image file or of each image in a tar archive. Raises OSError, and InputError
-    for a broken archive."""
+    """Reads (name, encoded image) of an image file or each image in a tar archive. Raises OSError, InputError."""
     if path.suffix.lower() == ".tar":
         try:
             with tarfile.open(path) as archive:
@@ -111,8 +110,7 @@ class CropSource:
         return len(self._images)
 
     def crop(self, size: int, random: np.random.Generator, *, plain: bool = False) -> Pixels:
-        """A crop, uint8 [size, size, 3], flipped, transposed, sometimes reduced in size or made grey. plain: neither
-        synthetic nor augmented."""
+        """A crop, uint8 [size, size, 3], at times flipped, reduced or grey. plain: neither synthetic nor augmented."""
         if not plain and random.random() < self.drawn:
             return content.draw(size, random)
         image = self._images[random.integers(len(self._images))]
@@ -156,8 +154,7 @@ class Prefetch:
     which halves the training speed on small machines."""
 
     def __init__(self, makers: Sequence[Callable[[], Pixels]], ahead: int = 4) -> None:
-        """Starts a thread for each of `makers`, which it calls for one batch after the other. ahead: batches that are
-        kept waiting."""
+        """Starts a thread for each of `makers`, which it calls for batches. ahead: batches that are kept waiting."""
         self._queue: queue.Queue[Pixels | BaseException] = queue.Queue(ahead)
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(make,), daemon=True) for make in makers]
@@ -198,8 +195,7 @@ class Prefetch:
 
 
 def patch_covariance(source: CropSource, random: np.random.Generator, crops: int = 2000) -> npt.NDArray[np.float64]:
-    """The second moments of 16x16 patches with samples in -0.5..0.5: float64 [768, 768], in the order (row, column,
-    colour)."""
+    """The second moments of 16x16 patches in -0.5..0.5: float64 [768, 768], ordered by row, column, colour."""
     side = min(128, source.smallest // 16 * 16)
     total = np.zeros((768, 768))
     count = 0

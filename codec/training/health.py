@@ -182,8 +182,7 @@ def _draw(layer: Pointwise, units: Tensor) -> None:
 
 
 def _renew(range_: Range, units: Tensor) -> None:
-    """Widens the ranges of units so that they cut hardly anything off: to the largest of any unit, at least
-    FRESH_RANGE."""
+    """Widens the ranges of units to the largest of any unit, at least FRESH_RANGE, which hardly cuts anything off."""
     for limit in (range_.log_high, range_.log_below):
         if limit is not None:
             limit[units] = limit.max().clamp(min=math.log(FRESH_RANGE))

@@ -41,8 +41,7 @@ SAVE_SECONDS = 300.0
 REPORT_SECONDS = 10.0
 """Seconds between two checkpoints, and between two reports."""
 LOADER_THREADS = {"cpu": 1, "cuda": 8}
-"""Threads that make crops. A CPU needs its cores for the training itself; one thread makes crops many times faster than
-two cores use them."""
+"""Threads that make crops: one makes them many times faster than two cores, needed for training, use them."""
 
 RANGE_CROPS = 16
 """Crops that ranges of activations are set by, where the weights to begin with have none."""
@@ -212,8 +211,7 @@ class Trainer:
         return t, loss
 
     def _examine(self, tell: Tell) -> None:
-        """Logs the health of the networks' units, reports what drifts, and revives dead ones, except while the learning
-        rate decays."""
+        """Logs the health of units, reports what drifts, and revives dead ones, unless the learning rate decays."""
         found = health.examine(self.model, self.examined)
         row = {"step": float(self.step), **health.row(found)}
         log = self.run / report.HEALTH

@@ -13,16 +13,14 @@ from .model.model import CompressionModel, RatedReconstruction
 from .recipe import MS_SSIM_WINDOW
 
 RATE_EXPONENT = 0.45
-"""The exponent of lambda that each sample's loss is divided by: BD-rate counts relative rate, and the highest rates
-would rule a plain sum."""
+"""The power of lambda that losses are divided by: BD-rate counts relative rate; high rates would rule a plain sum."""
 
 MS_SSIM_WEIGHT = 1280.0 / 255**2
 """The weight of 1 - MS-SSIM against the mean squared error in units of the pixel range. CompressAI's documentation
 gives pairs of lambda for the two, 0.0018 and 2.40 to 0.18 and 220.50, whose ratios are 1225 to 1333."""
 
 SMOOTH = 3 / 255
-"""The difference of neighbouring pixels of the original, in units of the pixel range, at which jumps at borders count
-half."""
+"""The difference of an original's neighbouring pixels, of a range of 1, at which jumps at borders count half."""
 
 
 class Loss(NamedTuple):

@@ -38,8 +38,7 @@ class Muon(torch.optim.Optimizer):
     processor without units for it."""
 
     def __init__(self, groups: Iterable[dict[str, Any]], *, weight_decay: float, precision: torch.dtype) -> None:
-        """precision: that of the orthogonalisation. weight_decay: times the learning rate, the share of a weight that
-        each step takes off."""
+        """precision: of the orthogonalisation. weight_decay: of each step, times the learning rate."""
         super().__init__(groups, {"lr": 1e-3, "weight_decay": weight_decay})
         self.precision = precision
 

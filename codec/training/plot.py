@@ -1,5 +1,4 @@
-"""Plots of a training run: the loss over its steps, its rate-distortion curve beside JPEG's and others, the health of
-its units."""
+"""Plots of a training run: its loss, its rate-distortion curve beside JPEG's and others, the health of its units."""
 
 from __future__ import annotations
 

@@ -210,8 +210,7 @@ def load_recipe(path: Path, base: ModelConfig) -> tuple[Recipe, ModelConfig]:
 
 
 def parse(values: Mapping[str, Any]) -> Recipe:
-    """A recipe from values of `Recipe.to_dict`. Raises InputError for unknown keys, missing ones and values out of
-    range."""
+    """A recipe from `Recipe.to_dict`. Raises InputError for unknown or missing keys and values out of range."""
     stages = values.get("stages", ())
     if not isinstance(stages, list | tuple):
         raise InputError("stages must be a list of tables, each headed [[stages]]")

@@ -35,8 +35,7 @@ class Means:
             self._losses.append((t, loss))
 
     def row(self) -> Row:
-        """The means as columns of the log. Rate and PSNR are over all rates; where all steps were skipped, there are
-        none."""
+        """The means, over all rates, as columns of the log; none where all steps were skipped."""
         row: Row = {"skipped": self.steps - len(self._losses)}
         if not self._losses:
             return row

@@ -123,8 +123,7 @@ def pack_moments(optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str]) 
 def unpack_moments(
     optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str], tensors: Mapping[str, Tensor], step: int
 ) -> None:
-    """Restores second moments, and how many steps made them, in an optimiser of the Adam family; first moments are
-    0."""
+    """Restores second moments, of so many steps, in an optimiser of the Adam family; first moments are 0."""
     for parameter, name in names.items():
         moment = tensors.get("moment." + name)
         if moment is not None:

@@ -1,5 +1,4 @@
-"""Validation of a model in training on whole images, with rounded latents and estimated bits, and the choice of the
-best weights by it."""
+"""Validation of a model in training on whole images, by rounded latents and estimated bits; the best weights."""
 
 from __future__ import annotations
 
@@ -31,8 +30,7 @@ RATES = tuple(float(t) for t in np.linspace(0, 1, 8))
 
 
 class Validation:
-    """Images to choose weights by, cut to multiples of 64 pixels, and JPEG's curve on them. Raises InputError where
-    there are none."""
+    """Images, cut to multiples of 64 pixels, and JPEG's curve on them. Raises InputError where there are none."""
 
     def __init__(self, folder: Path) -> None:
         self._images: list[Pixels] = []
