@@ -9,7 +9,7 @@ import click
 
 from ..codec.machine.files import write_file
 from .columns import columns
-from .extras import check_evaluation
+from .extras import check_extra
 from .failures import BAD_CAE_FILE, BAD_IMAGE, NO_OUTPUT, about
 from .files import check_output, utf8
 from .options import FILE, check_suffix
@@ -32,7 +32,7 @@ def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
     """Measure what each FILE (.cae or any image) has lost against the image ORIGINAL, and where most of it was lost.
 
     Transparent images are measured on white."""
-    check_evaluation("compare")
+    check_extra("compare", "eval")
     from ..codec.evaluation.blocks import ERROR
     from ..codec.evaluation.comparison import check_sizes, make_page, table, worst_blocks
 

@@ -17,7 +17,7 @@ import click
 
 from ..codec.machine.files import write_file
 from . import options
-from .extras import check_evaluation
+from .extras import check_extra
 from .failures import NO_OUTPUT, UNEXPECTED, Failure, about
 from .files import check_output, utf8
 from .rd_options import check_targets, choose_images, choose_metrics, list_codecs, load_codecs, pairs
@@ -70,7 +70,7 @@ def rd_curve(
     """Measure codecs on IMAGES, files and folders: file sizes, distortion, times, BD-rates.
 
     Without IMAGES, five synthetic ones are taken: enough to see that it works, not to conclude anything from."""
-    check_evaluation("rd-curve")
+    check_extra("rd-curve", "eval")
     _check_outputs(report, plot, csv_file, json_file)
     if group and (anchors is not None or not images):
         raise click.UsageError("--group takes images of your own, and no --anchors: those are of all images together")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .columns import wrapped
-from .extras import check_evaluation
+from .extras import check_extra
 
 if TYPE_CHECKING:
     from ..codec.evaluation.images import TestImage
@@ -22,7 +22,7 @@ def list_codecs(ctx: click.Context, option: click.Parameter, value: bool) -> Non
     """Callback of --list-codecs: prints all codecs, with what is missing for them, and ends the command."""
     if not value or ctx.resilient_parsing:
         return
-    check_evaluation("rd-curve")
+    check_extra("rd-curve", "eval")
     from ..bitstream.errors import CaeError
     from ..codec.evaluation.codecs import CODECS, DEFAULT, make_codec
 

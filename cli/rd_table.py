@@ -83,7 +83,8 @@ def _delta_lines(summary: Summary) -> Iterator[str]:
                 else [f"{found.low:.1f}-{found.high:.1f}", _number(found.gain, 2, "+")]
             )
         worst = summary.worst(codec)
-        row += [_times(worst.errors.ratio) if worst else "none", *map(_milliseconds, summary.times(codec))]
+        row.append(_times(worst.errors.ratio) if worst else "none")
+        row += [f"{1000 * seconds:,.{0 if seconds >= 0.01 else 1}f} ms" for seconds in summary.times(codec)]
         rows.append(row)
     yield from columns([*heads, "worst", "encode", "decode"], rows)
 
@@ -94,7 +95,3 @@ def _number(value: float, digits: int, sign: str = "") -> str:
 
 def _times(ratio: float) -> str:
     return "-" if math.isnan(ratio) else f"{ratio:.1f}x"
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{1000 * seconds:,.0f} ms" if seconds >= 0.01 else f"{1000 * seconds:.1f} ms"

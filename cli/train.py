@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
-from .extras import check_training
+from .extras import check_extra
 from .progress import clock
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def train(
     """Train a model on DATA: images, folders of images, tar archives of images, also ones that come later.
 
     Ctrl-C saves the run; the same command continues it. Start it by torchrun to use several GPUs or machines."""
-    check_training("train")
+    check_extra("train", "train")
     import torch
 
     from ..codec.machine.device import resolve_device

@@ -11,8 +11,6 @@ from importlib import resources
 from ...bitstream.errors import InputError
 from .curve import Curve, Point
 
-NAMES = ("kodak",)
-
 
 @dataclass(frozen=True)
 class Anchor:
