@@ -20,14 +20,14 @@ from ..tile.coder import TileCoder
 Mask = npt.NDArray[np.bool_]
 """bool [B, h, w], one for each block."""
 
-ALWAYS = 16.0
+BASE_ERROR = 16.0
 """The part of the bound that is the same at any rate: a mean squared error in levels of 8 bits, of four levels."""
 
-OF_RATE = 1 / 16
+RATE_SHARE = 1 / 16
 """The share of 3 / (2 ln 2 lambda) that is added to the bound: the mean squared error that is optimal at high rates
 where the slope of D(R) is -1 / lambda. At low rates blocks have less, since most of what they could show is skipped."""
 
-OF_VARIANCE = 4.0
+VARIANCE_FACTOR = 4.0
 """How many times a block's variance is added to the bound: an error of twice the amplitude of what there is to see."""
 
 PUTTING_RIGHT = ((0.0, 64.0), (3.0, 1.0), (8.0, 1.0), (3.0, 64.0), (8.0, 64.0))
@@ -38,7 +38,7 @@ errors count against bits."""
 ROUNDS_OF_EACH = 5
 """Rounds of each trial, in which blocks that it broke join the others: features reach beyond a hyper-latent's area."""
 
-STRONGEST = 4
+STRONGEST_CHANNELS = 4
 """How many latent channels, those that weigh most in pixels, are looked at where pixels are not."""
 
 FRACTION = 256
@@ -49,7 +49,7 @@ SAMPLES = 3 * PATCH**2
 
 def floor(networks: Networks, rate_index: int) -> float:
     """The bound of a block of one colour: mean squared error over its samples, in levels of 8 bits."""
-    return ALWAYS + OF_RATE * 3 / (2 * math.log(2) * float(networks.rate_weight[rate_index]))
+    return BASE_ERROR + RATE_SHARE * 3 / (2 * math.log(2) * float(networks.rate_weight[rate_index]))
 
 
 def bound(original: Pixels, least: float) -> npt.NDArray[np.float64]:
@@ -60,7 +60,7 @@ def bound(original: Pixels, least: float) -> npt.NDArray[np.float64]:
     # Sums of 256 squares of 8 bits are below 2^24, so exact in float32.
     squares = np.square(levels, out=levels).sum(axis=1).astype(np.float64)
     variance: npt.NDArray[np.float64] = (PATCH**2 * squares - np.square(sums)).sum(axis=1) / (3 * PATCH**4)
-    return least + OF_VARIANCE * variance
+    return least + VARIANCE_FACTOR * variance
 
 
 def excess(networks: Networks, rate_index: int, original: Pixels, shown: Pixels) -> npt.NDArray[np.float64]:
@@ -76,12 +76,12 @@ def excess(networks: Networks, rate_index: int, original: Pixels, shown: Pixels)
 
 
 def suspected(networks: Networks, rate_index: int, original: Pixels, y: Floats, decoded: Latents) -> Mask:
-    """Blocks that the errors of their STRONGEST latents, brightness and colours, alone put beyond their bound. The
+    """Blocks that the errors of their strongest latents, brightness and colours, alone put beyond their bound. The
     linear transform is nearly orthonormal, so that errors of latents are those of pixels; to decode and look at pixels
     would take half as long again as the fastest encoding does. original: uint8 [B, 16h, 16w, 3]; y: float32
     [B, h, w, M] in standard deviations; decoded: int32 [B, h, w, M] in sixteenths of a step."""
     in_steps, weights = networks.sigma_in_steps[rate_index], networks.rd_weight[rate_index]
-    strongest = np.argsort(-weights * np.square(in_steps), kind="stable")[:STRONGEST]
+    strongest = np.argsort(-weights * np.square(in_steps), kind="stable")[:STRONGEST_CHANNELS]
     cost = y[..., strongest] * in_steps[strongest]
     cost -= decoded[..., strongest] * np.float32(1 / LATENT_FRACTION)
     cost = np.square(cost) * (weights[strongest] * np.float32(FRACTION))
