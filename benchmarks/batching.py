@@ -1,4 +1,4 @@
-"""Images of equal size through the networks together, against one after the other: how much time that takes.
+"""Time to code images of equal size together, against one after the other.
 
     python benchmarks/batching.py IMAGE [--device cuda] [--threads 2]
 
@@ -45,13 +45,13 @@ def main(image: Path, device: str, threads: int, rounds: int) -> None:
 
 
 def cut(pixels: Any, side: int, count: int) -> list[Picture]:
-    """Squares from all over an image."""
+    """So many random squares of an image."""
     places = np.random.default_rng(1).random((count, 2)) * (np.array(pixels.shape[:2]) - side + 1)
     return [Picture(np.ascontiguousarray(pixels[y : y + side, x : x + side])) for y, x in places.astype(int)]
 
 
 def compare(codec: FileCoder, pictures: list[Picture], rounds: int) -> None:
-    """Prints a line for each part."""
+    """Times encoding at two efforts and decoding, one by one and together; prints a line for each."""
     files = codec.encode_many(pictures, QUALITY)
     parts: dict[str, tuple[Callable[[], list[Any]], Callable[[], list[Any]]]] = {
         f"encode, effort {effort}": (
@@ -65,14 +65,14 @@ def compare(codec: FileCoder, pictures: list[Picture], rounds: int) -> None:
         lambda: [picture.pixels.tobytes() for picture in codec.decode_many(files)],
     )
     side, count = pictures[0].width, len(pictures)
-    for name, ways in parts.items():
-        if ways[0]() != ways[1]():
+    for name, (singly, jointly) in parts.items():
+        if singly() != jointly():
             raise click.ClickException(f"{name}: not what it is alone")
         times: tuple[list[float], list[float]] = ([], [])
         for _ in range(rounds):
-            for way, found in zip(ways, times, strict=True):
+            for call, found in zip((singly, jointly), times, strict=True):
                 start = time.perf_counter()
-                way()
+                call()
                 found.append((time.perf_counter() - start) / count * 1000)
         alone, together = map(statistics.median, times)
         print(f"{side:6} {count:7}  {name:16}{alone:7.1f} ms {together:9.1f} ms {together / alone:7.2f}", flush=True)

@@ -23,7 +23,7 @@ from PIL import Image
 
 
 def mosaic(folder: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """uint8 [height, width, 3]: the images side by side, each row of them beginning with another one."""
+    """The PNG images of a folder side by side, each row beginning with another one: uint8 [height, width, 3]."""
     paths = sorted(folder.glob("*.png"))
     out = np.empty((height, width, 3), np.uint8)
     top = index = 0
@@ -42,7 +42,7 @@ def mosaic(folder: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
 
 
 def run(*arguments: object) -> tuple[float, float, float]:
-    """Seconds, and the peaks in MB of the resident set and of its anonymous part, of a command."""
+    """Runs `cae` with some arguments: seconds, and the peaks in MB of the resident set and of its anonymous part."""
     begin = time.perf_counter()
     child = subprocess.Popen([sys.executable, "-m", "cae", *map(str, arguments)])
     anonymous = 0
@@ -69,7 +69,7 @@ def main(folder: Path, side: int, threads: int, suffix: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         small, big = Path(name) / "small.png", Path(name) / f"big.{suffix}"
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(small)
-        child = os.fork()  # so that the memory of this process, which children begin with, stays small
+        child = os.fork()  # the mosaic's memory is the child's, so that later children do not begin with it
         if not child:
             Image.fromarray(mosaic(folder, side, side)).save(big)
             os._exit(0)

@@ -1,4 +1,4 @@
-"""Where the time goes by torch on a device: the networks alone, all of coding, and coding in several threads.
+"""Times of coding by torch on a device: of the networks alone, of all of coding, and of coding in several threads.
 
     python benchmarks/device.py IMAGE [--device cuda]
 
@@ -36,14 +36,14 @@ THREADS = (1, 2, 4)
 
 
 def by_clock(work: Callable[[], Any]) -> float:
-    """Seconds of a call."""
+    """The seconds of a call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def by_events(work: Callable[[], Any]) -> float:
-    """Seconds that a GPU is at it, not those in which it is told to."""
+    """The seconds that a GPU works on a call, without those in which the CPU launches its kernels."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record()
     work()
@@ -53,13 +53,13 @@ def by_events(work: Callable[[], Any]) -> float:
 
 
 def seconds(work: Callable[[], Any], rounds: int, timed: Callable[[Callable[[], Any]], float] = by_clock) -> float:
-    """The median of calls after one that warms up."""
+    """The median seconds of so many calls, after one that warms up. timed: measures one."""
     work()
     return statistics.median(timed(work) for _ in range(rounds))
 
 
 class OnDevice(TorchLayers):
-    """Layers whose networks are given tensors of the device, and return them."""
+    """Layers for networks that take and return tensors of the device, without transfers."""
 
     def array(self, array: Any) -> Tensor:
         return array if isinstance(array, Tensor) else super().array(array)
@@ -69,11 +69,11 @@ class OnDevice(TorchLayers):
 
 
 def networks(pictures: Sequence[Picture], row: int, rounds: int, device: str) -> dict[str, float]:
-    """Seconds of each network for all pictures together, without transfers."""
+    """The seconds of each network for all pictures together, at a rate index, without transfers."""
     weights, _ = load_integers()
     networks: IntegerNetworks[Tensor] = IntegerNetworks(weights, OnDevice(weights, device))
     height, width = (size // 64 * 64 for size in pictures[0].pixels.shape[:2])
-    # Of tensors, as nowhere else.
+    # A tensor, which `OnDevice` takes where other layers take arrays.
     pixels: Any = torch.from_numpy(np.stack([picture.pixels[:height, :width] for picture in pictures])).to(device)
 
     def nothing(step: int, means: Any, rows: Any) -> Any:
@@ -94,7 +94,7 @@ def networks(pictures: Sequence[Picture], row: int, rounds: int, device: str) ->
 
 
 def in_threads(codec: Codec, groups: Sequence[Sequence[bytes]], threads: int) -> list[bytes]:
-    """The pixels of groups of files, each decoded by one thread at a time."""
+    """Decodes groups of files, each in one of several threads; the bytes of each file's pixels."""
     with ThreadPoolExecutor(threads) as pool:
         shown = list(pool.map(codec.decode_many, groups))
     return [picture.pixels.tobytes() for group in shown for picture in group]

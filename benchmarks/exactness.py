@@ -1,5 +1,5 @@
-"""The same files decode to the same latents and pixels, and the same images become the same files, whatever the machine
-does: threads, instruction sets, libraries.
+"""Exactness across settings of a machine, namely threads, instruction sets and libraries: the same files decode to the
+same latents and pixels, and the same images become the same files.
 
     python benchmarks/exactness.py FOLDER
 
@@ -32,17 +32,17 @@ from cae.codec.torch_codec import load_codec
 QUALITIES = (10, 50, 90)
 
 CAPABILITIES = ("default", "avx2", "avx512")
-"""Of torch, from the least to the most."""
+"""Instruction sets of torch, from the least to the most."""
 
 ONEDNN = ("SSE41", "AVX2", "ALL")
-"""Of oneDNN; those beyond AVX-512 are for other types than float32."""
+"""Instruction sets of oneDNN; those beyond AVX-512 are for other types than float32."""
 
 BEST = torch.backends.cpu.get_cpu_capability().lower()
 
 SETTINGS = [
     {"OMP_NUM_THREADS": threads, "ATEN_CPU_CAPABILITY": aten, "ONEDNN_MAX_CPU_ISA": onednn}
     for threads, aten, onednn in itertools.product(("1", "2"), CAPABILITIES, ONEDNN)
-    # torch takes the variable at its word, and would run instructions that the processor does not have.
+    # torch does not check the variable, and would run instructions that the processor does not have.
     if aten == "default" or (BEST in CAPABILITIES and CAPABILITIES.index(aten) <= CAPABILITIES.index(BEST))
 ]
 
@@ -50,46 +50,46 @@ CPU_SETTINGS = [
     {"OPENBLAS_NUM_THREADS": threads, "OPENBLAS_CORETYPE": kernels}
     for threads, kernels in itertools.product(("1", "2"), ("Prescott", "Haswell", ""))
 ]
-"""Of the BLAS that numpy's wheels have: kernels for SSE3, for AVX2, and those it chooses itself."""
+"""Settings of the BLAS in numpy's wheels: kernels for SSE3, for AVX2, and those it chooses itself."""
 
 
 def decoded(codec: FileCoder, path: Path) -> str:
-    """SHA-256 of a file's decoded latents and pixels."""
+    """The SHA-256 of a file's decoded latents and pixels."""
     data = path.read_bytes()
     latents = codec.decode_latents(unpack(data))
     return hashlib.sha256(latents.tobytes() + codec.decode(data).pixels.tobytes()).hexdigest()
 
 
 def encoded(codec: FileCoder, path: Path, quality: float) -> str:
-    """SHA-256 of the file that an image becomes, with the latents refined once."""
+    """The SHA-256 of the file that an image becomes at a quality, at effort 2."""
     return hashlib.sha256(codec.encode(read_picture(path), quality, effort=2)).hexdigest()
 
 
-def digests(files: Sequence[Path], images: Sequence[Path], way: str = "cpu") -> list[str]:
-    """Those of .cae files that are decoded and of images that are encoded, in this process: by torch on a device, by
-    numpy, or by a level of the compiled kernels."""
-    codec = load_codec(way) if way in ("cpu", "cuda") else load_on_cpu(level=way)
+def digests(files: Sequence[Path], images: Sequence[Path], backend: str = "cpu") -> list[str]:
+    """Decodes .cae files and encodes images in this process: the digests of `decoded` and `encoded`. backend: "cpu" or
+    "cuda" is torch on that device; "numpy", or a level of the compiled kernels, is what does it otherwise."""
+    codec = load_codec(backend) if backend in ("cpu", "cuda") else load_on_cpu(level=backend)
     found = [decoded(codec, file) for file in files]
     return found + [encoded(codec, *pair) for pair in zip(images, itertools.cycle(QUALITIES), strict=False)]
 
 
 def digests_elsewhere(
-    files: Sequence[Path], images: Sequence[Path], setting: dict[str, str], way: str = "cpu"
+    files: Sequence[Path], images: Sequence[Path], setting: dict[str, str], backend: str = "cpu"
 ) -> list[str]:
-    """The same in a process of its own, with environment variables that choose threads and instruction sets."""
-    command = [sys.executable, "-W", "ignore", __file__, "--digests", way, *map(str, (*files, *images))]
+    """The digests of `digests` in a process of its own, whose environment chooses threads and instruction sets."""
+    command = [sys.executable, "-W", "ignore", __file__, "--digests", backend, *map(str, (*files, *images))]
     result = subprocess.run(command, env=os.environ | setting, capture_output=True, text=True, check=True)
     return result.stdout.split()
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--digests", "way", metavar="WAY", help="Print the digests of .cae files and images, and nothing else.")
-def main(paths: tuple[Path, ...], way: str | None) -> None:
+@click.option("--digests", "backend", metavar="BACKEND", help="Print the digests of .cae files and images only.")
+def main(paths: tuple[Path, ...], backend: str | None) -> None:
     """Compare all settings on the PNG images of a folder."""
-    if way:
+    if backend:
         files = [path for path in paths if path.suffix == ".cae"]
-        print("\n".join(digests(files, [path for path in paths if path not in files], way)))
+        print("\n".join(digests(files, [path for path in paths if path not in files], backend)))
         return
     images = sorted(image for folder in paths for image in folder.glob("*.png"))
     codec = load_codec("cpu")
@@ -115,7 +115,7 @@ def main(paths: tuple[Path, ...], way: str | None) -> None:
 
 
 def differing(expected: list[str], found: list[str], name: str) -> int:
-    """How many digests differ, with a line that says so."""
+    """The number of digests that differ; prints a line about them."""
     count = sum(a != b for a, b in zip(expected, found, strict=True))
     print(f"{name}: {len(expected) - count} of {len(expected)} identical", flush=True)
     return count

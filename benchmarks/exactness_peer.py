@@ -36,7 +36,7 @@ SETTINGS = [
 
 
 def model() -> MeanScaleHyperprior:
-    """Random weights from a seed, and the coder's tables."""
+    """A model with random weights from a seed, and its coder's tables."""
     torch.manual_seed(0)  # the layers that keep their own initial values
     net = MeanScaleHyperprior(128, 192)
     random = np.random.default_rng(0)
@@ -53,7 +53,7 @@ def model() -> MeanScaleHyperprior:
 
 
 def symbols(net: Any, strings: list[list[bytes]], shape: tuple[int, int]) -> np.ndarray[Any, Any]:
-    """The decoder's own steps up to the latents: int64, the latents without their means."""
+    """The symbols of the latents, without their means, by the decoder's own steps: int64."""
     z = net.entropy_bottleneck.decompress(strings[1], shape)
     scales, means = net.h_s(z).chunk(2, 1)
     indexes = net.gaussian_conditional.build_indexes(scales)
@@ -86,7 +86,7 @@ def main(folder: Path, count: int, role: str) -> None:
     if role == "encode":
         net = model()
         torch.save(net.state_dict(), place / "net.pt")
-    else:  # the encoder's weights and tables, none of them computed again
+    else:  # the encoder's weights and tables are loaded: none is computed again
         net = MeanScaleHyperprior.from_state_dict(torch.load(place / "net.pt", weights_only=True)).eval()
     with torch.inference_mode():
         for path in sorted(folder.glob("*.png"))[:count]:

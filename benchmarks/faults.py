@@ -37,14 +37,14 @@ DISK = 16 * 1024
 """Bytes of the small disk: less than the output."""
 
 FILES = 12
-"""Of a command with several processes."""
+"""Files of a command with several processes."""
 
 LONGEST_END = 20.0
-"""Seconds that its processes may take to end."""
+"""Seconds that the processes of such a command may take to end."""
 
 
 def start(arguments: list[str], errors: Path, prepare: Callable[[], None] = lambda: None) -> int:
-    """A child that runs the command, its stderr in a file; its process id."""
+    """Starts a child that runs the command, its stderr in a file; returns its process id."""
     child = os.fork()
     if child:
         return child
@@ -62,7 +62,7 @@ def start(arguments: list[str], errors: Path, prepare: Callable[[], None] = lamb
 
 
 def finish(child: int) -> int:
-    """The exit code; negative for a signal."""
+    """Waits for a child to end; its exit code, negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -95,7 +95,7 @@ class Trials:
         return data, seconds
 
     def signalled(self, number: signal.Signals, count: int) -> None:
-        """Send a signal at a random moment: a half anywhere, a half near the end, where the file is written."""
+        """Sends a signal at a random moment: half of them anywhere, half near the end, where the file is written."""
         ends: Counter[str] = Counter()
         leftovers = 0
         for trial in range(count):
@@ -116,7 +116,7 @@ class Trials:
         print(f"{number.name} x {count}: {dict(ends)}, temporary files left: {leftovers}", flush=True)
 
     def refused(self, name: str, folder: Path, prepare: Callable[[], None] = lambda: None) -> None:
-        """An output that cannot be written: one line, exit code 6, nothing left."""
+        """Encodes to an output that cannot be written: one line, exit code 6 and nothing left are right."""
         before = sorted(folder.iterdir())
         code = finish(start(self.arguments(output=folder / "out.cae"), self.errors, prepare))
         lines = self.errors.read_text().splitlines()
@@ -125,7 +125,7 @@ class Trials:
         print(f"{name}: exit code {code}, {lines}{'' if good else ' WRONG'}", flush=True)
 
     def two_writers(self, count: int) -> None:
-        """Two processes, two qualities, one output: one of the two files, whole."""
+        """Encodes in two processes, at two qualities, to one output, which must be one of the two files, whole."""
         ends: Counter[str] = Counter()
         for _ in range(count):
             children = [start(self.arguments(quality), self.folder / f"stderr{quality}") for quality in ("90", "60")]
@@ -138,8 +138,8 @@ class Trials:
         print(f"two writers x {count}: {dict(ends)}", flush=True)
 
     def shared_out(self, number: signal.Signals, count: int) -> None:
-        """Send a signal at a random moment to a command that works with two more processes: all end soon, and each
-        output is whole or not there."""
+        """Sends a signal at a random moment to a command with two more processes: all must end soon, each output must
+        be whole or not there."""
         images = self.folder / "images"
         images.mkdir(exist_ok=True)
         for index in range(FILES):
@@ -179,7 +179,7 @@ class Trials:
 
 
 def is_there(group: int) -> bool:
-    """Whether any process of a group is."""
+    """Whether any process of a group is running."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -189,7 +189,7 @@ def is_there(group: int) -> bool:
 
 @contextmanager
 def mounted(folder: Path, options: str) -> Iterator[bool]:
-    """A small tmpfs; False where we may not mount."""
+    """Mounts a small tmpfs on a folder; gives False where we may not."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     done = os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -201,7 +201,7 @@ def mounted(folder: Path, options: str) -> Iterator[bool]:
 
 
 def limit_file_size() -> None:
-    """In place of a full disk."""
+    """Limits the size of files, which stands in for a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK))
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/hyper_latents.py FOLDER
 
-The hyper-latents of half of the images fit the bottleneck, those of the other half are costed under both. The codec
-names one table row a channel and rate, from the same family as the latents' tables. Needs the extra `eval`.
+The bottleneck is fitted to the hyper-latents of half of the images; those of the other half are costed by both. The
+codec takes a row of the latents' tables for each channel and rate. Needs the extra `eval`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIT_STEPS = 1500
 
 
 def costs(codec: Codec, pixels: Pixels, row: int) -> tuple[Tensor, float, float]:
-    """(hyper-latents float32 [n, Z], their bits, all bits of the image)."""
+    """The hyper-latents of an image, float32 [n, Z], their bits, and all bits of the image, at a rate index."""
     (steps,), _ = codec.coder.quantise(analyse(codec.coder.networks, [pixels], row), row)
     bits = [codec.coder.tables.cost_in_bits(*step) for step in steps]
     z = torch.from_numpy(steps[0][0]).float().reshape(-1, codec.coder.networks.hyper_scale_indices.shape[1])
@@ -33,7 +33,7 @@ def costs(codec: Codec, pixels: Pixels, row: int) -> tuple[Tensor, float, float]
 
 
 def fitted_bits(train: Tensor, test: Tensor) -> float:
-    """Bits of `test` under a bottleneck fitted to `train`, both float32 [n, Z]."""
+    """The bits of `test` by a bottleneck fitted to `train`, both float32 [n, Z]."""
     from compressai.entropy_models import EntropyBottleneck
 
     torch.manual_seed(0)

@@ -1,5 +1,5 @@
-"""What integer networks cost: the rate under the integer prior, the error of the integer synthesis, and both of the
-integer analysis, against the same networks in floating point.
+"""The loss by integer networks, against the same networks in floating point: of rate by the prior, of PSNR by the
+synthesis, and of both by the analysis.
 
     python benchmarks/integer_networks.py FOLDER
 
@@ -41,7 +41,7 @@ ROWS = (0, 64, 128, 192, 255)
 
 
 class FloatPrior(IntegerNetworks[Any]):
-    """Integer networks with the trained prior in place of theirs: its outputs as the format has them."""
+    """Integer networks with the trained floating-point prior, whose outputs are rounded as in the format."""
 
     def __init__(self, weights: IntegerWeights, trained: CompressionModel) -> None:
         super().__init__(weights, host_layers(weights))
@@ -61,7 +61,7 @@ class FloatPrior(IntegerNetworks[Any]):
             for name in ("inverse_unit", "unit", "log_unit")
         )
         known = ((torch.from_numpy(latents) * inverse).round() / INPUT_ONE).clamp(-CONTEXT_CLAMP, CONTEXT_CLAMP)
-        # The first step works in place.
+        # A copy, as the first step works in place.
         mean, log_scale = self._prior.context_steps[step](torch.from_numpy(features.copy()), known if step else None)
         sigmas, log_sigmas = (select_step(table.expand(4, 1, 1, 1, -1), step) for table in (sigmas, log_sigmas))
         means = (mean * sigmas * LATENT_FRACTION).round().clamp(-MEAN_LIMIT, MEAN_LIMIT)
@@ -71,8 +71,8 @@ class FloatPrior(IntegerNetworks[Any]):
 
 @torch.inference_mode()
 def loss(codec: FileCoder, trained: CompressionModel, deviations: Floats, image: Pixels, row: int) -> float:
-    """How many dB the floating-point synthesis would be nearer to an image, uint8 [H, W, 3]. deviations: [256, M], of
-    the table."""
+    """How many dB higher the PSNR of an image, uint8 [H, W, 3], is by the floating-point synthesis. deviations: the
+    weights' table pixels.deviations, [256, M]."""
     latents = torch.from_numpy(codec.coder.quantise(analyse(codec.coder.networks, [image], row), row)[1])
     rate = torch.tensor([rate_of(row)])
     floating = (
@@ -86,8 +86,8 @@ def loss(codec: FileCoder, trained: CompressionModel, deviations: Floats, image:
 
 @torch.inference_mode()
 def analysed(codec: FileCoder, trained: CompressionModel, image: Pixels, row: int) -> tuple[float, float]:
-    """By what share the file would be smaller with both analyses in floating point, and how many dB nearer to an image,
-    uint8 [H, W, 3] with sides that are multiples of 64."""
+    """The relative change in bytes, and the change in dB, of an image, uint8 [H, W, 3] with sides that are multiples of
+    64, if both analyses are in floating point."""
     rate = torch.tensor([rate_of(row)])
     y = analyse(codec.coder.networks, [image], row)
     floating = trained.analysis(torch.from_numpy(image)[None].float() / 255 - 0.5, rate, trained.sigma)

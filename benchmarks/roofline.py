@@ -1,12 +1,12 @@
-"""How near to this machine's own limit the codec runs: multiply-adds of each part, and the time they need.
+"""The codec's speed as a share of the machine's own limit: multiply-adds of each part, and the time they take.
 
     python benchmarks/roofline.py IMAGE [--threads 2] [--level avx2] [--check]
 
 The limit is measured in the same run: the rate of oneDNN's 1x1 convolutions on matrices of the codec's sizes, with the
-instructions of the level, in 8 bits, or in float32 for levels without products of bytes. What is timed are the
-compiled kernels; what there is to do is counted as torch does the same. What is timed is checked: the decoded latents
-are the encoder's, by the file's own checksum, and the pixels torch's. With --check the exit code is 1 where a ratio has
-become worse than `BOUNDS`, which no other load on the machine should bring about.
+instructions of the level, in 8 bits, or in float32 for levels without products of bytes. The compiled kernels are
+timed; multiply-adds are counted as torch does the same. Results are checked: decoded latents by the file's own
+checksum, and pixels against torch's. With --check the exit code is 1 where a ratio has become worse than `BOUNDS`,
+which no other load on the machine should bring about.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from cae.codec.select import load_on_cpu
 from cae.codec.torch_codec import load_codec
 
 BOUNDS = {"synthesis": 0.2, "decode": 0.15, "analysis": 0.2, "encode, effort 1": 0.15}
-"""Least part of the limit that each part may reach, for an image of 768x512 pixels."""
+"""The least share of the limit that each part must reach, for an image of 768x512 pixels."""
 
 ONEDNN = {
     "avx512_amx": "ALL",
@@ -44,14 +44,14 @@ ONEDNN = {
     "avx2_vnni": "AVX2_VNNI",
     "avx2": "AVX2",
 }
-"""What oneDNN may use at most, for a level of instructions."""
+"""The instruction set that oneDNN is held to, for a level of instructions."""
 
 SIZES = ((128, 512, 6144), (256, 128, 6144), (192, 768, 1536), (192, 192, 1536))
-"""(inputs, outputs, positions) of the most frequent matrices, for such an image."""
+"""(inputs, outputs, positions) of the most frequent matrices, for an image of 768x512 pixels."""
 
 
 def seconds(function: Callable[[], Any], rounds: int) -> float:
-    """The median time of a call, after one to warm up."""
+    """The median seconds of so many calls, after one to warm up."""
     function()
     times = []
     for _ in range(rounds):
@@ -62,7 +62,7 @@ def seconds(function: Callable[[], Any], rounds: int) -> float:
 
 
 def convolution_rate(rounds: int, *, narrow: bool = False) -> float:
-    """Multiply-adds a second of 1x1 convolutions in float32, or in 8 bits, a mean over `SIZES`."""
+    """The multiply-adds a second of 1x1 convolutions over all SIZES, in float32, or `narrow`, in 8 bits."""
     work = spent = 0.0
     for inputs, outputs, positions in SIZES:
         x, weight = torch.rand(1, 1, positions, inputs), torch.rand(outputs, inputs)
@@ -73,7 +73,7 @@ def convolution_rate(rounds: int, *, narrow: bool = False) -> float:
 
 
 def by_bytes(positions: int, inputs: int, outputs: int) -> Callable[[], torch.Tensor]:
-    """oneDNN's product of uint8 [positions, inputs] and int8 [outputs, inputs], to float32."""
+    """A call of oneDNN's product of uint8 [positions, inputs] and int8 [outputs, inputs], to float32."""
     u = torch.randint(0, 256, (positions, inputs), dtype=torch.uint8)
     packed = torch.ops.onednn.qlinear_prepack(torch.randint(-127, 128, (outputs, inputs), dtype=torch.int8), None)
     zeros, ones = torch.zeros(outputs, dtype=torch.int32), torch.ones(outputs)
@@ -82,7 +82,7 @@ def by_bytes(positions: int, inputs: int, outputs: int) -> Callable[[], torch.Te
 
 
 class Work(TorchDispatchMode):
-    """Adds up multiply-adds."""
+    """Adds up the multiply-adds of convolutions that torch does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,14 +97,14 @@ class Work(TorchDispatchMode):
 
 
 def counted(function: Callable[[], Any]) -> int:
-    """How many multiply-adds a call does by torch."""
+    """The multiply-adds of a call, as far as torch does it."""
     with torch.no_grad(), Work() as work:
         function()
     return work.products
 
 
 def parts_of(codec: FileCoder, picture: Picture, quality: float) -> dict[str, Callable[[], Any]]:
-    """The parts of decoding and encoding a picture of one tile."""
+    """Calls of the parts of decoding and encoding a picture of one tile, by name."""
     data = codec.encode(picture, quality, effort=1)
     container, coder = unpack(data), codec.coder
     row, rectangle = container.header.rate_index, tile_rectangles(container.header)[0]
@@ -148,7 +148,7 @@ def main(
     """Measure the codec on IMAGE, of one tile."""
     if level is None:
         raise click.UsageError("no kernels were compiled")
-    os.environ["ONEDNN_MAX_CPU_ISA"] = ONEDNN.get(level, "ALL")  # it looks when it is first called
+    os.environ["ONEDNN_MAX_CPU_ISA"] = ONEDNN.get(level, "ALL")  # oneDNN reads it in its first call
     set_threads(threads)
     torch.set_num_threads(threads)
     picture = read_picture(image)

@@ -1,4 +1,4 @@
-"""What the most expensive file of a hundred bytes costs beyond loading the model: seconds, and memory at the peak.
+"""The cost of the most expensive files of a hundred bytes beyond loading the model: seconds, and memory at the peak.
 
     python benchmarks/small_files.py [--threads 2]
 
@@ -22,7 +22,8 @@ BYTES = 100
 
 
 def hostile(fingerprint: bytes, row: int, size: tuple[int, int], tile: int, payloads: int) -> bytes:
-    """A file with `payloads` tiles that share what BYTES leaves."""
+    """A file of about BYTES with `payloads` tiles of random bytes. size: width and height; tile: in units of 64
+    pixels."""
     header = Header(*size, False, row, fingerprint, tile)
     length = max((BYTES - 20) // payloads - 9, 0)
     random = np.random.default_rng(0)

@@ -30,11 +30,11 @@ from cae.codec.machine.threads import set_threads
 from cae.codec.select import load_on_cpu
 
 WITHOUT_BYTES = ("avx512", "avx2", "plain")
-"""Levels of the kernels that have no products of four bytes at a time, the best one first."""
+"""Levels of the kernels without products of four bytes at a time, the best first."""
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds and result of a call."""
+    """The seconds and the result of a call."""
     start = time.perf_counter()
     result = function()
     return time.perf_counter() - start, result
@@ -63,7 +63,7 @@ def main(image: Path, threads: int, rounds: int, quality: int, lesser: str | Non
     times: dict[str, list[float]] = {}
 
     def measure(name: str, function: Callable[[], Any]) -> Any:
-        function()  # what ran before has left its data in the caches and given its memory back
+        function()  # warms the caches, which hold the data of what ran before
         seconds, result = timed(function)
         times.setdefault(name, []).append(seconds)
         return result
@@ -76,7 +76,7 @@ def main(image: Path, threads: int, rounds: int, quality: int, lesser: str | Non
             same = measure(f"decode, {lesser}", lambda: without_bytes.decode(data))  # noqa: B023
             coded = measure("mbt2018-mean encode", lambda: peer.compress(x))
             other = measure("mbt2018-mean decode", lambda: peer.decompress(coded["strings"], coded["shape"]))  # noqa: B023
-            # Latents are checked against the file's checksum by decode itself; here, that it is the image.
+            # decode checks the latents by the file's checksum; the pixels must be near the image's.
             assert np.abs(decoded.pixels.astype(int) - picture.pixels).mean() < 10
             assert np.array_equal(decoded.pixels, same.pixels)
             assert other["x_hat"].shape == x.shape

@@ -1,9 +1,9 @@
-"""`cae encode` and `cae decode` as whole processes: by the compiled kernels, by numpy, and what importing torch alone
-takes.
+"""Time and memory of `cae encode` and `cae decode` as whole processes, by the compiled kernels and by numpy, against
+importing torch alone.
 
     python benchmarks/start_up.py IMAGE [--rounds 7]
 
-Medians of seconds, and the most memory that a process took. What both ways write is compared.
+Prints medians of seconds, and of the most memory that a process took. The files and pixels of both are compared.
 """
 
 from __future__ import annotations
@@ -25,16 +25,13 @@ instructions.levels = dict
 from cae.cli.main import main
 main()
 """
-"""As if there were no kernels."""
+"""A program that runs the command as if there were no kernels."""
 
-WAYS = {
-    "": ("-m", "cae"),
-    ", by numpy": ("-c", UNCOMPILED),
-}
+COMMANDS = {"": ("-m", "cae"), ", by numpy": ("-c", UNCOMPILED)}
 
 
 def process(words: Sequence[object]) -> tuple[float, float]:
-    """Seconds and MB of a process that has to succeed."""
+    """Runs a process, which has to succeed: seconds, and MB of memory at its peak."""
     start = time.perf_counter()
     child = subprocess.Popen([sys.executable, *map(str, words)])
     _, status, usage = os.wait4(child.pid, 0)
@@ -63,16 +60,16 @@ def main(image: Path, rounds: int) -> None:
                 ("encode", image, folder / "out.cae"),
                 ("decode", folder / "out.cae", folder / "out.ppm"),
             ):
-                for way, words in WAYS.items():
+                for suffix, words in COMMANDS.items():
                     out.unlink(missing_ok=True)
-                    measure(f"cae {verb}{way}", (*words, verb, source, out, "--quiet"))
+                    measure(f"cae {verb}{suffix}", (*words, verb, source, out, "--quiet"))
                     written[verb].add(out.read_bytes())
         if any(len(contents) > 1 for contents in written.values()):
             raise SystemExit("not all code the same files and pixels")
     base = median(seconds for seconds, _ in measured["import torch"])
-    for way, results in measured.items():
+    for label, results in measured.items():
         seconds, memory = (median(values) for values in zip(*results, strict=True))
-        print(f"{way:21} {seconds:5.2f} s, {seconds / base:4.2f} of importing torch, {memory:4.0f} MB")
+        print(f"{label:21} {seconds:5.2f} s, {seconds / base:4.2f} of importing torch, {memory:4.0f} MB")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Many files by the command, against the same work in one process: how much of the rate is left.
+"""The throughput of the command on many files, against the same work in one process.
 
     python benchmarks/throughput.py FOLDER [--threads 2] [--jobs N]
 
 The images of FOLDER (PNG) are encoded and decoded to PNG by `cae encode` and `cae decode`, start-up included, and by
 calls in this process that read, code and write the same files. What the command writes is compared with what the calls
-write, to the byte. With --times, each image is there so many times: what start-up costs is shared by more of them.
+write, to the byte. With --times, each image is there so many times, so that start-up counts less.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cae.codec.select import load_on_cpu
 
 
 def command(*words: object) -> float:
-    """Seconds of a command that has to succeed."""
+    """Runs `cae` with some arguments, which has to succeed: seconds."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "cae", *map(str, words), "--quiet"], check=True)
     return time.perf_counter() - start
@@ -46,7 +46,7 @@ def main(folder: Path, threads: int, jobs: int | None, effort: int, times: int) 
 
 
 def compare(images: list[Path], folder: Path, threads: int, jobs: int | None, effort: int, times: int) -> None:
-    """Works in an empty folder."""
+    """Codes images, each so many times, by calls and by the command, in an empty folder; prints times and results."""
     codec = load_on_cpu()
     codec.decode(codec.encode(read_picture(images[0]), 50, effort=effort))  # warm
     source, coded, out = (folder / part for part in ("source", "coded", "out"))

@@ -1,4 +1,4 @@
-"""What tiles cost on images of 12 megapixels: bytes, and how far pixels are from an untiled synthesis.
+"""The cost of tiles on images of 12 megapixels: bytes, and differences of pixels from those of an untiled synthesis.
 
     python benchmarks/tiles.py FOLDER [--count 3] [--quality 50] [--threads 2]
 
@@ -27,13 +27,13 @@ WIDTH, HEIGHT = 4032, 3024
 
 
 def compare(codec: Codec, name: str, pixels: Pixels, quality: float) -> float:
-    """Prints a line; the excess of the rate."""
+    """Codes an image with and without tiles, and prints a line about it; returns the relative excess in bytes."""
     data = codec.encode(read_picture(pixels), quality, effort=1)
     container = unpack(data)
     row = rate_index_of(quality)
     (untiled_tile,) = codec.coder.encode(*codec.coder.quantise(analyse(codec.coder.networks, [pixels], row), row))
     untiled = len(untiled_tile.payload) + len(data) - sum(len(tile.payload) for tile in container.tiles)
-    untiled -= 9 * (len(container.tiles) - 1)  # the records of the other tiles
+    untiled -= 9 * (len(container.tiles) - 1)  # lengths and checksums of the other tiles
     tiled = codec.decode(data).pixels.astype(int)
     whole = codec.coder.pixels(codec.decode_latents(container), row)
     whole = whole[: pixels.shape[0], : pixels.shape[1]].astype(int)

@@ -1,9 +1,9 @@
-"""Every block against its bound (docs/reliability.md): pictures of flat cells, drawn ones, and blocks of images in any
-order, at all qualities.
+"""A check of every block's error against its bound (docs/reliability.md), on pictures of flat cells, synthetic ones,
+blocks of images in any order and augmented images, at all qualities.
 
     python benchmarks/worst_blocks.py --blocks 100000 [FOLDER ...]
 
-Says how many blocks were beyond their bound, and the worst. Exit code 1 if any was.
+Prints how many blocks are beyond their bound, and the worst. The exit code is 1 if any is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Random = np.random.Generator
 
 
 def flats(random: Random) -> Pixels:
-    """Cells of 64x64 pixels in any colour, often a pure one, with slopes and noise."""
+    """A picture of cells of 64x64 pixels in any colour, often a pure one, with slopes and noise."""
     y, x = np.mgrid[0:64, 0:64] / 63.0 - 0.5
     out = np.empty((SIDE, SIDE, 3))
     for top, left in np.ndindex(SIDE // 64, SIDE // 64):
@@ -44,7 +44,7 @@ def flats(random: Random) -> Pixels:
 
 
 def recombined(images: Sequence[Pixels], random: Random) -> Pixels:
-    """Blocks of 16, 32 or 64 pixels from anywhere in some images, changed or not, beside each other."""
+    """A picture of squares of 16, 32 or 64 pixels from anywhere in some images, some of them augmented."""
     side = int(random.choice([16, 32, 64]))
     out = np.empty((SIDE, SIDE, 3), np.uint8)
     for top, left in np.ndindex(SIDE // side, SIDE // side):
@@ -58,7 +58,7 @@ def recombined(images: Sequence[Pixels], random: Random) -> Pixels:
 
 
 def pictures(images: Sequence[Pixels], random: Random) -> Iterator[tuple[str, Pixels]]:
-    """Without end: what it is, and the picture."""
+    """Gives (kind, picture, uint8 [SIDE, SIDE, 3]) without end."""
     while True:
         yield "flat cells", flats(random)
         yield "drawn", content.draw(SIDE, random)
@@ -73,7 +73,7 @@ def crop(image: Pixels, random: Random) -> Pixels:
 
 
 def load(folders: Sequence[Path]) -> list[Pixels]:
-    """The images of folders, or what scikit-image comes with."""
+    """The PNG images of folders, or some of scikit-image's, of at least SIDE pixels a side."""
     found = [to_rgb(read_picture(path).pixels) for folder in folders for path in sorted(folder.glob("*.png"))]
     images = found or [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea()]
     return [np.asarray(Image.fromarray(image)) for image in images if min(image.shape[:2]) >= SIDE]

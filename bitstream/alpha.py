@@ -12,7 +12,7 @@ _RAW_DEFLATE = -15  # no zlib wrapper: the chunk has a checksum of its own
 
 
 def compress_plane(plane: NDArray[np.uint8]) -> bytes:
-    """plane: uint8 [H, W], neither empty. Raises InputError for anything else."""
+    """The chunk of a plane, uint8 [H, W], with H and W at least 1. Raises InputError for anything else."""
     if plane.dtype != np.uint8 or plane.ndim != 2 or not plane.size:
         raise InputError(f"a plane must be uint8 [H, W], not {plane.dtype} {list(plane.shape)}")
     height, width = plane.shape

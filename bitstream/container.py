@@ -22,15 +22,7 @@ from .errors import (
     UnknownChunkError,
     UnsupportedVersionError,
 )
-from .limits import (
-    FREE_CELLS,
-    MAX_CHUNK_BYTES,
-    MAX_CHUNKS,
-    MAX_PAYLOAD_BYTES,
-    MAX_PIXELS,
-    MAX_SIDE,
-    MAX_TILE,
-)
+from .limits import FREE_CELLS, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_PAYLOAD_BYTES, MAX_PIXELS, MAX_SIDE, MAX_TILE
 from .rectangle import Rectangle
 from .wire import Reader, sealed, varint
 
@@ -62,7 +54,7 @@ class Header:
 
     width, height: pixels, 1 .. MAX_SIDE, at most MAX_PIXELS together.
     grey: the decoded image has one colour channel instead of three.
-    rate_index: index of the quality, 0 .. 255; of the rate tables in the weights it is a row.
+    rate_index: index of the quality, 0 .. 255: a row of the rate tables in the weights.
     fingerprint: the first FINGERPRINT_BYTES bytes of the SHA-256 that identifies the weights.
     tile: side of a tile in units of TILE_UNIT pixels, 1 .. MAX_TILE.
     """
@@ -77,7 +69,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Tile:
-    """payload: what the entropy coder wrote; latents_checksum: `latents_checksum` of what it decodes to."""
+    """A coded tile. payload: what the entropy coder wrote; latents_checksum: `latents_checksum` of its latents."""
 
     payload: bytes
     latents_checksum: int
@@ -85,7 +77,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Chunk:
-    """kind: 4 ASCII letters, mandatory if the first is upper case; data: any bytes."""
+    """Data that goes with the pixels. kind: 4 ASCII letters, mandatory if the first is upper case; data: any bytes."""
 
     kind: bytes
     data: bytes
@@ -219,6 +211,7 @@ def _pack_chunks(chunks: tuple[Chunk, ...]) -> bytes:
 
 
 def unpack_chunks(reader: Reader) -> tuple[Chunk, ...]:
+    """All chunks of a file, which follow its header, with every checksum verified."""
     start = reader.position
     count = reader.varint()
     reader.check_seal(start, "number of chunks")
@@ -248,7 +241,7 @@ def _pack_tile(tile: Tile, rectangle: Rectangle) -> bytes:
 
 
 def unpack_tile(reader: Reader, rectangle: Rectangle) -> Tile:
-    """The next record, that of a tile of this size."""
+    """The next tile, of this size, its checksum verified."""
     start = reader.position
     length = reader.length("payload", MAX_PAYLOAD_BYTES)
     if not is_enough(length, rectangle):
@@ -265,7 +258,7 @@ def _too_short(payload_bytes: int, rectangle: Rectangle) -> str:
 
 
 def _check_header(header: Header, *, rule: type[CaeError], limit: type[CaeError]) -> None:
-    # One list of rules for both directions; only the error differs: the call is wrong or the file is.
+    # `pack` and `unpack` have the same rules, but other errors: either the call is wrong, or the file is.
     if header.width < 1 or header.height < 1:
         raise rule(f"an image of {header.width} x {header.height} pixels")
     if max(header.width, header.height) > MAX_SIDE or header.width * header.height > MAX_PIXELS:
@@ -279,11 +272,7 @@ def _check_header(header: Header, *, rule: type[CaeError], limit: type[CaeError]
 
 
 def _check_chunks(
-    chunks: Sequence[Chunk],
-    *,
-    rule: type[CaeError],
-    limit: type[CaeError],
-    unknown: type[CaeError],
+    chunks: Sequence[Chunk], *, rule: type[CaeError], limit: type[CaeError], unknown: type[CaeError]
 ) -> None:
     if len(chunks) > MAX_CHUNKS:
         raise limit(f"{len(chunks)} chunks, at most {MAX_CHUNKS} are allowed")

@@ -2,15 +2,7 @@
 
 from dataclasses import dataclass
 
-from .container import (
-    KNOWN_KINDS,
-    Chunk,
-    Container,
-    Tile,
-    tile_rectangles,
-    unpack_header,
-    unpack_tile,
-)
+from .container import KNOWN_KINDS, Chunk, Container, Tile, tile_rectangles, unpack_header, unpack_tile
 from .errors import BitstreamError, UnknownChunkError
 from .limits import MAX_CHUNK_BYTES, MAX_CHUNKS
 from .wire import Reader
@@ -18,8 +10,8 @@ from .wire import Reader
 
 @dataclass(frozen=True)
 class Salvage:
-    """container: with an empty tile for each of `damaged_tiles`, indices in the order of the file, and without
-    `damaged_chunks`, a number of them."""
+    """What could be read of a damaged file. damaged_tiles: their indices in the order of the file; in the container
+    they are empty. damaged_chunks: how many chunks the container lacks."""
 
     container: Container
     damaged_tiles: frozenset[int]

@@ -14,7 +14,7 @@ from .errors import InputError, WeightsError
 TOTAL = 1 << 16  # the counts of a row sum to this
 MAX_ROWS = 256  # the index of a row is a byte
 
-# What an escaped symbol exceeds K by is coded as its number of bits, one of these classes, and the bits.
+# The excess of an escaped symbol over K is coded as its number of bits, one of these classes, and the bits.
 EXCESS_CLASSES = 20
 MAX_EXCESS = 2**EXCESS_CLASSES - 1
 
@@ -96,7 +96,7 @@ class ProbabilityTables:
     def split(
         self, symbols: NDArray[np.int32], rows: NDArray[np.uint8]
     ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
-        """What of the symbols is coded.
+        """Splits symbols into what is coded of them.
 
         Returns (coded, indices, excess): the positions outside skip rows, intp [m]; the index into its row's
         counts for each of them, int32 [m]; and for each escape among them, in the same order, the symbol
@@ -122,9 +122,8 @@ class ProbabilityTables:
         return coded, indices, excess.astype(np.int32)
 
     def coded(self, rows: NDArray[np.uint8]) -> NDArray[np.intp]:
-        """The positions outside skip rows, in order. rows: uint8, any shape, of which the positions are those of the
-        flattened array; all below len(self)."""
-        # Of most files a minority. Clipping is faster than checking.
+        """The positions outside skip rows in the flattened array. rows: uint8, any shape, all below len(self)."""
+        # mode="clip" is faster than the check of the indices.
         return np.flatnonzero(np.take(self.are_coded, rows, mode="clip"))
 
     def check_rows(self, rows: NDArray[np.uint8]) -> None:

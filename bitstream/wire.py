@@ -19,7 +19,7 @@ def varint(value: int) -> bytes:
 
 
 def sealed(record: bytes) -> bytes:
-    """The record and its CRC-32."""
+    """A record followed by its CRC-32."""
     return record + zlib.crc32(record).to_bytes(4, "little")
 
 
@@ -47,11 +47,11 @@ class Reader:
         return self.data[start : self.position]
 
     def u32(self) -> int:
-        """4 bytes, the lowest first."""
+        """The next 4 bytes as an integer, the lowest first."""
         return int.from_bytes(self.take(4), "little")
 
     def varint(self) -> int:
-        """The inverse of `varint`. Raises CorruptError for a form that `varint` does not write."""
+        """The next integer that `varint` wrote. Raises CorruptError for a form that it does not write."""
         value = 0
         for shift in range(0, 35, 7):
             byte = self.take(1)[0]
@@ -65,7 +65,7 @@ class Reader:
         raise CorruptError("an integer has more than 32 bits")
 
     def length(self, name: str, limit: int) -> int:
-        """A varint that counts bytes of what follows. Raises LimitError beyond `limit`."""
+        """The next integer, a number of bytes that follow it. Raises LimitError beyond `limit`."""
         value = self.varint()
         if value > limit:
             raise LimitError(f"a {name} of {value} bytes, at most {limit} are allowed")

@@ -1,4 +1,4 @@
-"""The same work on many files by actors of a Ray cluster; docs/archive.md says what is promised."""
+"""Encoding and decoding of many files by actors of a Ray cluster; docs/archive.md says what is promised."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-# What Ray says of workers that die goes to standard output, which is ours. Read when it is imported.
+# Ray reads this when it is imported. It keeps its messages about dead workers off standard output, which is ours.
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 
 import ray
@@ -26,23 +26,23 @@ from .remote import Place
 from .work import Job, Outcome, Work, attempt
 
 ATTEMPTS = 3
-"""How many times a file is begun at most: again if its worker died."""
+"""How many times a file is begun at most, where its worker dies."""
 
 PATIENCE = 60
-"""Seconds without any worker after which a line says what we wait for."""
+"""Seconds without any worker after which a line says that the cluster has no room."""
 
 OBJECT_STORE = 80 * 2**20
-"""Bytes of shared memory of a cluster of our own: next to the least that Ray allows, as no pixels go through it."""
+"""Bytes of shared memory of a cluster of our own: nearly the least that Ray allows, as no pixels go through it."""
 
 
 def outcomes(
     jobs: Sequence[Job], work: Work, actors: int | None = None, threads: int | None = None, gpu: bool = False
 ) -> Generator[Outcome, None, None]:
-    """Does all jobs on the cluster at RAY_ADDRESS, or on one of this machine's that lasts as long. Order: as they end.
+    """Does all jobs on the cluster at RAY_ADDRESS, or on one of this machine's that is started for them. The outcomes
+    come as the jobs end.
 
-    actors: as many as there are CPUs by default; threads: CPUs of each, 1 by default; gpu: whether each has a GPU to
-    itself, and by default as many as there are GPUs. Raises Failure where no worker can be started.
-    """
+    actors: how many; by default as many as there are CPUs for, or with `gpu` as many as there are GPUs. threads: CPUs
+    of each, 1 by default. gpu: whether each has a GPU to itself. Raises Failure where no worker can be started."""
     threads = threads or 1
     with _connected(actors * threads if actors else None):
         if not actors:
@@ -59,16 +59,16 @@ class _Worker:
 
     def __init__(self, work: Work, threads: int, gpu: bool) -> None:
         if not gpu:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # or each would take a GPU that it has not been given
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # so that it takes no GPU that Ray has not given it
         use_threads(threads)
         self._work = work
 
     def start(self) -> str:
-        """Shows that it could be started. The version of this package there."""
+        """The version of this package where the worker runs; an answer shows that it could be started."""
         return version("cae-codec")
 
     def do(self, job: Job) -> Outcome:
-        """What became of the job; it raises nothing."""
+        """The outcome of a job. Raises nothing."""
         return attempt(self._work, job)
 
 
@@ -76,8 +76,8 @@ def _share(jobs: Sequence[Job], workers: int, new: Callable[[], Any]) -> Iterato
     """Gives each of so many workers that has started one job after the other, until all are done."""
     todo = iter([replace(job, source=_absolute(job.source), output=_absolute(job.output)) for job in jobs])
     left = len(jobs)
-    # A worker for which the cluster has no room waits for it, so it gets no job before it has started. One that has
-    # nothing to do is let go, and gives its room to those that wait, maybe for a second start.
+    # What runs on each worker: its start, or a job. A worker gets no job before it has started, as the cluster may have
+    # no room for it yet. A worker without a job is let go: its room is for those that wait for theirs.
     running: dict[Any, tuple[Any, Job | None]] = {}
 
     def start() -> None:
@@ -103,7 +103,7 @@ def _share(jobs: Sequence[Job], workers: int, new: Callable[[], Any]) -> Iterato
                 reason = str(error).strip().splitlines()[-1]
                 if job is None:
                     continue
-                if isinstance(error, ActorDiedError):  # for good: Ray could not start it again
+                if isinstance(error, ActorDiedError):  # Ray could not start it again
                     start()
                     worker = None
                 ended = f"its worker died {ATTEMPTS} times" if isinstance(error, ActorUnavailableError) else reason
@@ -127,8 +127,8 @@ def _absolute(place: Place) -> Place:
 
 @contextmanager
 def _connected(cpus: int | None) -> Iterator[None]:
-    """A connection to a cluster, as this process has it already or for as long as it is needed. cpus: of a cluster of
-    this machine's own, by default as many as there are."""
+    """Connects to the cluster at RAY_ADDRESS, or starts one on this machine with so many CPUs (None: all), for as long
+    as the context lasts; a connection that this process has already is used and kept. Raises Failure."""
     if ray.is_initialized():
         yield
         return
@@ -136,14 +136,14 @@ def _connected(cpus: int | None) -> Iterator[None]:
     own: dict[str, Any] = {}
     if address == "local":
         own = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody has agreed to a report
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports statistics unless told not to
     terminate = signal.getsignal(signal.SIGTERM)
     try:
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
         except (OSError, RuntimeError, ValueError) as error:
             raise Failure(f"Ray at {address}: {str(error).strip().splitlines()[-1]}", UNEXPECTED) from error
-        signal.signal(signal.SIGTERM, terminate)  # Ray has put its own in place
+        signal.signal(signal.SIGTERM, terminate)  # in place of the handler that Ray has set
         yield
     finally:
         ray.shutdown()

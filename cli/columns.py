@@ -15,7 +15,7 @@ _GAP = 2
 
 
 def shorten(text: str, width: int) -> str:
-    """The text, or its beginning and its end with an ellipsis between, in so many characters."""
+    """The text in at most so many characters: of a longer one the beginning and the end, with an ellipsis between."""
     if len(text) <= width:
         return text
     end = (width - 1) // 2
@@ -23,18 +23,18 @@ def shorten(text: str, width: int) -> str:
 
 
 def wrapped(text: str, indent: int = 0) -> list[str]:
-    """Prose as lines of WIDTH characters at most, but for longer words; indent: of all but the first."""
+    """Prose in lines of at most WIDTH characters, longer words aside. indent: spaces before all lines but the first."""
     spaces = " " * indent
     return textwrap.wrap(text, WIDTH, subsequent_indent=spaces, break_long_words=False, break_on_hyphens=False)
 
 
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of a table: the first column to the left, the others to the right. Where they do not fit into WIDTH they
-    are shared out among several such tables, with an empty line between and the first column in each."""
+    """The lines of a table, the first column aligned to the left, the others to the right. Columns that do not fit into
+    WIDTH go to further tables, each with the first column, after an empty line."""
     table = [[shorten(line[0], NAME), *line[1:]] for line in (heads, *rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(heads))]
     count = len(_split(widths, WIDTH))
-    # About as wide as each other, so that the last one is no single column.
+    # The narrowest limit that gives so many tables: their widths are similar then, and none is of a single column.
     limit = next(limit for limit in range(WIDTH + 1) if len(_split(widths, limit)) == count)
     for index, (start, end) in enumerate(_split(widths, limit)):
         if index:
@@ -45,7 +45,7 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
 
 
 def _split(widths: Sequence[int], limit: int) -> list[tuple[int, int]]:
-    """From which column to which each part goes: as many as fit into `limit` beside the first, one at least."""
+    """Splits columns into parts (start, end): as many as fit into `limit` beside the first column, one at least."""
     parts = []
     start = 1
     while start < len(widths):

@@ -1,4 +1,4 @@
-"""`cae compare`: an image beside what became of it."""
+"""`cae compare`: what files of an image have lost against it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from ..codec.machine.files import write_file
 from .columns import columns
-from .extras import check_evaluation
+from .extras import check_extra
 from .failures import BAD_CAE_FILE, BAD_IMAGE, NO_OUTPUT, about
 from .files import check_output, utf8
 from .options import FILE, check_suffix
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
     """Measure what each FILE (.cae or any image) has lost against the image ORIGINAL, and where most of it was lost.
 
-    Transparent images are measured on white.
-    """
-    check_evaluation("compare")
+    Transparent images are measured on white."""
+    check_extra("compare", "eval")
     from ..codec.evaluation.blocks import ERROR
     from ..codec.evaluation.comparison import check_sizes, make_page, table, worst_blocks
 
@@ -60,7 +59,7 @@ def compare(original: Path, files: tuple[Path, ...], page: Path | None) -> None:
 
 
 def _open(path: Path, maps: bool) -> Version:
-    """Reads a file, and says what was converted. Raises Failure."""
+    """Reads an image or .cae file; writes what was converted to stderr. Raises Failure."""
     from ..codec.evaluation.comparison import open_version
 
     with about(path, BAD_CAE_FILE if path.suffix.lower() == ".cae" else BAD_IMAGE):

@@ -1,4 +1,4 @@
-"""`cae completion`: what makes a shell complete the command's words."""
+"""`cae completion`: scripts for shells that complete the command's words."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ def completion(shell: str) -> None:
     """Print the script that lets SHELL (bash, zsh or fish) complete cae's commands and options.
 
     Put it where the shell reads it: `cae completion bash > ~/.local/share/bash-completion/completions/cae`, `cae
-    completion zsh > ~/.zfunc/_cae`, `cae completion fish > ~/.config/fish/completions/cae.fish`.
-    """
+    completion zsh > ~/.zfunc/_cae`, `cae completion fish > ~/.config/fish/completions/cae.fish`."""
     program = click.get_current_context().find_root()
     found = get_completion_class(shell)
     assert found is not None  # click has these three

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,8 +34,8 @@ SCALE_WORDS = {f"1/{scale}": scale for scale in SCALES}
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked of each decoding. format: of the output, None for what its suffix says; region: x, y, width, height
-    in pixels; scale: how many pixels to a side become one; files: how many a process is to decode."""
+    """The options of each decoding. format: suffix of the output's format, None for that of its name; region: x, y,
+    width, height in pixels; scale: by which sides are divided; files: how many a process is to decode."""
 
     format: str | None
     region: tuple[int, int, int, int] | None
@@ -49,7 +49,7 @@ class Settings:
 
 
 def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int, int, int] | None:
-    """X,Y,WIDTH,HEIGHT in pixels."""
+    """Callback of --region: parses X,Y,WIDTH,HEIGHT in pixels. Raises BadParameter."""
     if value is None:
         return None
     parts = value.split(",")
@@ -60,7 +60,7 @@ def _region(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 
 
 def _format(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """The suffix of a format."""
+    """Callback of --format: the suffix of a format. Raises BadParameter for an unknown one."""
     if value is None:
         return None
     from ..bitstream.errors import ImageError
@@ -87,6 +87,7 @@ def _format(ctx: click.Context, param: click.Parameter, value: str | None) -> st
     type=click.Choice(list(SCALE_WORDS)),
     default="1/1",
     show_default=True,
+    callback=lambda _, __, value: SCALE_WORDS[value],
     help="Reduce the image while it is decoded.",
 )
 @click.option(
@@ -104,32 +105,24 @@ def decode(
     sources: tuple[Place, ...],
     folder: Place | None,
     recursive: bool,
-    format: str | None,
-    region: tuple[int, int, int, int] | None,
-    scale: str,
-    compression: int,
-    allow_damaged: bool,
     engine: str,
     processes: int | None,
     skip_existing: bool,
-    device: str,
     threads: int | None,
-    max_pixels: int,
-    quiet: bool,
+    **asked: Any,
 ) -> None:
     """Decode the file IN (.cae) to the image OUT, or many files and folders of them into the folder of --out.
 
-    "-" is standard input or output; a URL such as s3://bucket/x.cae is what fsspec takes it for.
-    """
-    settings = Settings(format, region, SCALE_WORDS[scale], compression, allow_damaged, device, max_pixels, quiet)
-    chosen = options.choose_engine(engine, processes, threads, device)
-    planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{format or 'png'}")
-    jobs.run(planned, skip_existing, Decoding(settings), chosen, processes, quiet)
+    "-" is standard input or output; a URL such as s3://bucket/x.cae is what fsspec takes it for."""
+    settings = Settings(**asked)
+    chosen = options.choose_engine(engine, processes, threads, settings.device)
+    planned = jobs.plan(sources, folder, recursive, {".cae"}, f".{settings.format or 'png'}")
+    jobs.run(planned, skip_existing, Decoding(settings), chosen, processes, settings.quiet)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file to decode. format: of its output."""
+    """A file to decode, as an Input of `work`. format: that of its output."""
 
     job: Job
     data: bytes
@@ -140,7 +133,7 @@ class Source:
 
     @property
     def is_streamed(self) -> bool:
-        """Whether its rows are written as they come, so that memory does not grow with its height."""
+        """Whether rows are written as they are decoded, so that memory does not grow with the image's height."""
         job = self.job
         is_file = isinstance(job.output, Path) and job.output != STREAM and not is_stream(job.output)
         return is_file and self.format in ("ppm", "pgm")
@@ -148,7 +141,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture, the seconds it took, and the size of its file, if that is written already."""
+    """A decoded picture, the seconds that took, and the bytes of its file, None if that is still to be written."""
 
     picture: Picture
     seconds: float
@@ -157,7 +150,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Decoding:
-    """`work.Work`."""
+    """Decodes files with some settings: a `work.Work`."""
 
     settings: Settings
 
@@ -165,7 +158,7 @@ class Decoding:
         return Decoding(replace(self.settings, quiet=True, files=files))
 
     def read(self, job: Job) -> Source:
-        """The file. Raises Failure, as does what follows."""
+        """Reads a .cae file, and loads what decodes it. Raises Failure, UsageError."""
         from ..bitstream.container import read_header
         from ..codec.image.save import output_format
         from ..codec.select import load_decoder
@@ -187,7 +180,7 @@ class Decoding:
         return replace(source, share=decoder.share(header.width, header.height))
 
     def code(self, sources: Sequence[Source]) -> list[Decoded]:
-        """The pictures; written already where their rows are."""
+        """Decodes files, several of equal size together. Raises Failure, CaeError."""
         if len(sources) == 1:
             return [self._decode_one(sources[0])]
         settings = self.settings
@@ -213,7 +206,7 @@ class Decoding:
         return Decoded(picture, time.perf_counter() - start)
 
     def _decode_rows(self, source: Source) -> tuple[Picture, int]:
-        """Decodes to a file whose rows are written as they come. Its size, too."""
+        """Decodes to a file, row by row; returns the picture, without pixels, and the bytes of the file."""
         from ..codec.image.netpbm import file_header
         from ..codec.image.save import check_holds
 
@@ -247,7 +240,7 @@ class Decoding:
         )
 
     def write(self, job: Job, source: Source, decoded: Decoded) -> Outcome:
-        """Writes the image, unless it is."""
+        """Writes the image, unless its rows have been written already. Raises Failure."""
         from ..codec.image.save import save_picture
 
         picture, written = decoded.picture, decoded.written

@@ -35,7 +35,7 @@ _UNITS = {"": 1, "k": 1000, "m": 1000**2, "ki": 1024, "mi": 1024**2}
 
 
 def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """A number of bytes: 50000, 50k, 1.5M, 48Ki."""
+    """Callback of --target-size: parses a number of bytes, as 50000, 50k, 1.5M, 48Ki. Raises BadParameter."""
     if value is None:
         return None
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)(k|m|ki|mi|)b?", value.strip().lower())
@@ -63,7 +63,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     type=click.FloatRange(0, 1e9, min_open=True),  # far above any file, and below what overflows
     callback=options.finite,
     metavar="BPP",
-    help="The same in bits per pixel, every byte counted.",
+    help="The best file of at most so many bits per pixel, every byte counted.",
 )
 @click.option(
     "--target-psnr",
@@ -99,8 +99,7 @@ def encode(
 ) -> None:
     """Encode the image IN to the file OUT (.cae), or many images and folders of images into the folder of --out.
 
-    "-" is standard input or output; a URL such as s3://bucket/x.png is what fsspec takes it for.
-    """
+    "-" is standard input or output; a URL such as s3://bucket/x.png is what fsspec takes it for."""
     given = click.get_current_context().get_parameter_source("quality") != ParameterSource.DEFAULT
     if given + sum(asked[name] is not None for name in TARGETS) > 1:
         raise click.UsageError("give one of --quality, --target-size, --target-bpp and --target-psnr")
@@ -114,7 +113,7 @@ def encode(
 
 @dataclass(frozen=True)
 class Source:
-    """A picture to encode. size: of its file, in bytes."""
+    """A picture to encode, as an Input of `work`. size: bytes of its file."""
 
     job: Job
     picture: Picture
@@ -125,18 +124,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Encoding:
-    """`work.Work`. quiet: show no progress; files: how many a process is to encode."""
+    """Encodes files, as `work.Work`. quiet: show no progress; files: how many a process is to encode."""
 
     options: EncodeOptions
     quiet: bool
     files: int = 1
 
     def as_one_of(self, files: int) -> Encoding:
-        # The progress of tiles would disturb that of files.
+        # Quiet, as the progress of tiles would disturb that of files.
         return replace(self, quiet=True, files=files)
 
     def read(self, job: Job) -> Source:
-        """The picture. Raises Failure, as does what follows."""
+        """Reads a picture, and loads what encodes it. Raises Failure, CaeError."""
         with about(job.output, NO_OUTPUT):
             check_output(job.output, job.source)
             _check_replaced(job.output)
@@ -151,7 +150,7 @@ class Encoding:
         return Source(job, picture, size, codec, share)
 
     def code(self, sources: Sequence[Source]) -> list[tuple[Coded, float]]:
-        """Each one's file, and the seconds it took."""
+        """Encodes pictures, those of equal size together; for each the file and seconds. Raises Failure, CaeError."""
         from ..codec.encode.rate_control import Coded, encode
 
         start = time.perf_counter()
@@ -160,14 +159,14 @@ class Encoding:
             with about(source.job.source), progress(self.quiet) as report:
                 coded = [encode(source.codec, source.picture, self.options, report)]
         else:
-            # Of the last: from some picture on it is torch that codes.
+            # The codec of the last picture: after enough of them torch may have been chosen.
             files = sources[-1].codec.encode_pictures([source.picture for source in sources], self.options)
             coded = [Coded(data, self.options.quality, 1) for data in files]
         seconds = (time.perf_counter() - start) / len(sources)
         return [(own, seconds) for own in coded]
 
     def write(self, job: Job, source: Source, timed: tuple[Coded, float]) -> Outcome:
-        """Writes the file."""
+        """Writes the file. Raises Failure."""
         (coded, seconds), picture = timed, source.picture
         with about(job.output, NO_OUTPUT):
             write_output(job.output, coded.data)
@@ -184,7 +183,7 @@ class Encoding:
 
 
 def _check_replaced(output: Place) -> None:
-    """Raises OSError where the output is a file of another kind: a shell's * may stand for two images."""
+    """Raises OSError for an output that exists and is no .cae file: a shell's * may have named a second image."""
     from ..bitstream.container import MAGIC
 
     if isinstance(output, Path) and output.is_file() and not is_stream(output):
@@ -195,7 +194,7 @@ def _check_replaced(output: Place) -> None:
 
 
 def _read(source: Place, max_pixels: int) -> tuple[Picture, int]:
-    """A picture, and the size of its file."""
+    """Reads a picture; returns it with the size of its file in bytes. Raises ImageError, OSError."""
     from ..codec.image.netpbm import map_pixels
     from ..codec.image.picture import Picture, read_picture
 

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
 
 from .failures import UNEXPECTED, Failure
 
-EVALUATION = ("bjontegaard", "matplotlib", "pytorch_msssim", "scipy", "ssimulacra2")
-"""Modules of the extra `eval` without which nothing is measured."""
-
-TRAINING = ("bjontegaard", "matplotlib", "pytorch_msssim", "safetensors", "scipy")
-"""Modules of the extra `train`."""
-
-
-def check_evaluation(command: str) -> None:
-    """Raises Failure with what to install, unless all of EVALUATION are there."""
-    _check(command, "eval", EVALUATION)
+MODULES = {
+    "eval": ("bjontegaard", "matplotlib", "pytorch_msssim", "scipy", "ssimulacra2"),
+    "train": ("bjontegaard", "matplotlib", "pytorch_msssim", "safetensors", "scipy"),
+}
+"""Modules of an extra that the commands which need it cannot do without."""
 
 
-def check_training(command: str) -> None:
-    """Raises Failure with what to install, unless all of TRAINING are there."""
-    _check(command, "train", TRAINING)
-
-
-def _check(command: str, extra: str, modules: Iterable[str]) -> None:
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+def check_extra(command: str, extra: str) -> None:
+    """Raises Failure, which says what to install, unless all MODULES of an extra are there."""
+    missing = [name for name in MODULES[extra] if importlib.util.find_spec(name) is None]
     if missing:
         line = (
             f'{command} needs the extra "{extra}", to be installed as the package was: pip install ".[{extra}]" '

@@ -1,4 +1,4 @@
-"""From errors to one line on stderr and an exit code."""
+"""Errors as one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ OUT_OF_REACH = 9
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 TERMINATED = 143  # 128 + SIGTERM
 
+_CODES: dict[type[CaeError], int] = {
+    **dict.fromkeys((ImageSizeError, LimitError, MemoryLimitError), TOO_LARGE),
+    **{TargetError: OUT_OF_REACH, ImageError: BAD_IMAGE, BitstreamError: BAD_CAE_FILE},
+    **{WeightsError: NO_WEIGHTS, CaeError: USAGE},
+}
+"""Exit codes by class of error; the first class that fits holds."""
+
 EXPLANATION = (
     "Exit codes: 0 done, 2 wrong usage, 3 the input image cannot be read, 4 the .cae file is bad, "
     "5 the weights are missing or others, 6 the output cannot be written, 7 more than --max-pixels, the format or the "
@@ -37,11 +44,11 @@ EXPLANATION = (
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a command as Ctrl-C does, cleaning up on the way."""
+    """SIGTERM has come. Like Ctrl-C it ends a command by way of what cleans up."""
 
 
 class Failure(Exception):
-    """What the command ends with: one line, without the leading "cae:", and the exit code."""
+    """The end of a command that failed: a line for the user, without the leading "cae:", and an exit code."""
 
     def __init__(self, line: str, code: int) -> None:
         super().__init__(line)
@@ -50,7 +57,8 @@ class Failure(Exception):
 
 @contextmanager
 def about(place: object, code: int | None = None) -> Iterator[None]:
-    """Errors raised inside concern this file, path or URL, and have this exit code, or the one of their kind."""
+    """Turns a CaeError or OSError that is raised inside into a Failure that names `place`, a file, path or URL. code:
+    its exit code, unless the error is TOO_LARGE; by default that of the error's kind."""
     try:
         yield
     except BrokenPipeError:
@@ -61,7 +69,7 @@ def about(place: object, code: int | None = None) -> Iterator[None]:
 
 
 def failure(exc: BaseException) -> Failure:
-    """The failure that an error amounts to which no file is known for."""
+    """The Failure for any error, without the name of a file unless the error has one."""
     if isinstance(exc, Failure):
         return exc
     if isinstance(exc, Terminated):
@@ -77,20 +85,8 @@ def failure(exc: BaseException) -> Failure:
 
 
 def exit_code(exc: BaseException) -> int:
-    """The exit code that the kind of an error stands for."""
-    if isinstance(exc, ImageSizeError | LimitError | MemoryLimitError):
-        return TOO_LARGE
-    if isinstance(exc, TargetError):
-        return OUT_OF_REACH
-    if isinstance(exc, ImageError):
-        return BAD_IMAGE
-    if isinstance(exc, BitstreamError):
-        return BAD_CAE_FILE
-    if isinstance(exc, WeightsError):
-        return NO_WEIGHTS
-    if isinstance(exc, CaeError):
-        return USAGE
-    return UNEXPECTED
+    """The exit code for an error's class."""
+    return next((code for kind, code in _CODES.items() if isinstance(exc, kind)), UNEXPECTED)
 
 
 def _cause(exc: BaseException) -> str:

@@ -14,16 +14,16 @@ from ..codec.machine.files import is_stream, link_target, write_file
 from .remote import Place, Remote
 
 STREAM = Path("-")
-"""Standard input or output."""
+"""The path that stands for standard input or output."""
 
 
 def read_input(source: Place) -> bytes:
-    """All of a file, or of standard input. Raises OSError."""
+    """Reads all of a file, or of standard input. Raises OSError."""
     return _open(sys.stdin).read() if source == STREAM else source.read_bytes()
 
 
 def write_output(output: Place, data: bytes) -> None:
-    """To a file, whole or not at all, or to standard output. Raises OSError."""
+    """Writes a file, whole or not at all, or to standard output. Raises OSError."""
     if output == STREAM:
         stream = _open(sys.stdout)
         stream.write(data)
@@ -35,7 +35,7 @@ def write_output(output: Place, data: bytes) -> None:
 
 
 def existing(outputs: Iterable[Place]) -> set[Place]:
-    """Those that exist already. Raises OSError."""
+    """The outputs that exist already. Raises OSError."""
     places = list(outputs)
     there: set[Place] = {place for place in places if isinstance(place, Path) and place.exists()}
     # One listing of each folder instead of a question about each of a million files.
@@ -65,12 +65,12 @@ def check_output(output: Place, source: Place) -> None:
 
 
 def utf8(text: str) -> bytes:
-    """What a file of text holds. Names of files need not be text: their other bytes are written as "\\udcff"."""
+    """Text as UTF-8. Bytes of a file's name that are no text become escapes such as "\\udcff"."""
     return text.encode("utf-8", "backslashreplace")
 
 
 def _open(stream: TextIO | None) -> BinaryIO:
-    """Raises OSError for a standard stream that is closed, for which Python has nothing."""
+    """The binary stream of a standard stream. Raises OSError for a closed one, for which Python has None."""
     if stream is None:
         raise OSError(errno.EBADF, "the standard stream is closed")
     return stream.buffer

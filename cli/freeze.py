@@ -1,4 +1,4 @@
-"""`cae freeze`: a training run to the weights that the codec uses."""
+"""`cae freeze`: makes the weights that the codec uses from a training run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
-from .extras import check_training
+from .extras import check_extra
 from .failures import NO_OUTPUT, about
 from .files import check_output
 
@@ -28,12 +28,12 @@ from .files import check_output
 )
 def freeze(run: Path, path: Path, data: tuple[Path, ...]) -> None:
     """Make a weights file of the training run RUN: the best weights evaluated, or else the last."""
-    check_training("freeze")
+    check_extra("freeze", "train")
     if path.suffix != ".safetensors":
         raise click.UsageError(f"the weights file must end in .safetensors, not {path.name!r}")
     from ..codec.training.release import release
 
-    if path.parent.exists():  # it is made where it is missing
+    if path.parent.exists():  # a missing one will be made
         with about(path, NO_OUTPUT):
             check_output(path, run)
     for line in release(run, path, data):

@@ -26,11 +26,7 @@ _PARTS = {"hyper": "hyper-latents, by the probabilities they had"}
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--sections", is_flag=True, help="Also decode the latents and show what each part of them takes.")
 @click.option(
-    "--map",
-    "bits",
-    metavar="IMAGE",
-    type=FILE,
-    help="Write an image of where the bits went, dark where few did.",
+    "--map", "bits", metavar="IMAGE", type=FILE, help="Write an image of where the bits went, dark where few did."
 )
 @max_pixels
 def info(source: Path, as_json: bool, sections: bool, bits: Path | None, max_pixels: int) -> None:

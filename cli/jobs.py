@@ -1,4 +1,4 @@
-"""The same work on many files: which files, and what is said of it."""
+"""Runs over one or many files: which inputs go to which outputs, and the lines about them on stdout and stderr."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from .remote import Place, Remote
 from .work import Job, Outcome, Work, do
 
 Engine = Callable[[Sequence[Job], Work], Generator[Outcome, None, None]]
-"""Does all jobs, and gives the outcome of each as it ends, in any order. When it is closed it ends what it is at."""
+"""Does all jobs, and gives the outcome of each as it ends, in any order. Closing it ends the jobs that are running."""
 
 
 def plan(
     sources: Sequence[Place], folder: Place | None, recursive: bool, suffixes: Collection[str], suffix: str
 ) -> list[Job]:
-    """The jobs that a command is asked for: IN OUT, or any number of inputs with a folder for the outputs.
+    """The jobs of a command's arguments: IN OUT, or any number of inputs with a folder for the outputs.
 
     Folders among the inputs stand for the files in them with one of `suffixes`, and with `recursive` for those of
     their subfolders too, whose paths are kept. Outputs in a folder get `suffix`.
-    Raises UsageError, also where two inputs would have the same output, or OUT the name of an input.
-    """
+    Raises UsageError, also where two inputs would have the same output, or OUT the name of an input."""
     if folder is None:
         if len(sources) != 2:
             raise click.UsageError("give IN and OUT, or any number of inputs and --out FOLDER")
         if _is_folder(sources[0]):
             raise click.UsageError(f"{sources[0]} is a folder: say where its files go by --out FOLDER")
-        if sources[1].suffix.lower() in suffixes:  # a shell's * stands for two files as well
+        if sources[1].suffix.lower() in suffixes:  # a shell's * may have named two inputs
             raise click.UsageError(
                 f"{sources[1]} is named as an input: name OUT otherwise, or say where the outputs go by --out FOLDER"
             )
@@ -44,7 +43,7 @@ def plan(
     jobs: dict[Place, Job] = {}
     for source in sources:
         for path, name in _files(source, recursive, suffixes):
-            if ".." in name.parts:  # as archives can have it
+            if ".." in name.parts:  # archives may have such names
                 raise click.UsageError(f"{path} would leave {folder}")
             output = folder / name.with_suffix(suffix)
             if output in jobs and jobs[output].source != path:
@@ -80,7 +79,8 @@ def _files(source: Place, recursive: bool, suffixes: Collection[str]) -> Iterato
 
 
 def _is_folder(source: Place) -> bool:
-    """Not where that cannot be seen: as a file it will fail by itself. Raises Failure for a URL."""
+    """Whether a source is a folder. A path where that cannot be seen counts as a file, which will fail when it is read;
+    for a URL raises Failure."""
     if isinstance(source, Remote):
         with about(source):
             return source.is_dir()
@@ -93,11 +93,11 @@ def _is_folder(source: Place) -> bool:
 def run(
     planned: Sequence[Job], skip_existing: bool, work: Work, engine: Engine, processes: int | None, quiet: bool
 ) -> None:
-    """Does all jobs, says what became of them, and ends the command: with exit code 1 if some of several failed.
+    """Does all jobs, prints what became of them, and ends the command: with exit code 1 if some of several failed.
 
-    skip_existing: leaves out those whose output is there already. engine, processes: of `options.choose_engine`.
-    """
-    jobs = _missing(planned) if skip_existing else planned
+    skip_existing: whether to leave out jobs whose output exists. engine, processes: of `options.choose_engine`."""
+    there = existing(job.output for job in planned) if skip_existing else ()
+    jobs = [job for job in planned if job.output not in there]
     skipped = len(planned) - len(jobs)
     if len(planned) == 1 and jobs:
         outcome = do(work, jobs[0])
@@ -126,14 +126,8 @@ def run(
     click.get_current_context().exit(1 if failed else max((outcome.code for outcome in done), default=0))
 
 
-def _missing(jobs: Sequence[Job]) -> list[Job]:
-    """Those whose output is not there yet."""
-    there = existing(job.output for job in jobs)
-    return [job for job in jobs if job.output not in there]
-
-
 def _tell_notes(outcome: Outcome, quiet: bool) -> None:
-    """Notes are for those who want to know, but for what was lost."""
+    """Prints the notes of an outcome to stderr, with `quiet` only where something was lost."""
     if not quiet or outcome.code:
         for line in outcome.notes:
             click.echo(f"cae: {line}", err=True)

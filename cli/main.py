@@ -1,4 +1,4 @@
-"""The command `cae`. The commands import torch, numpy and Pillow only when run, so help comes at once."""
+"""The command `cae`. Its commands import torch, numpy and Pillow only when run, so that help comes at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .train import train
 
 
 class _Commands(click.Group):
-    """A group that ends with one line and an exit code where a command fails."""
+    """A group of commands; one that fails ends with a line on stderr and an exit code."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -33,7 +33,7 @@ class _Commands(click.Group):
             raise
         except (Exception, KeyboardInterrupt) as exc:
             if isinstance(exc, OSError) and exc.errno == errno.EPIPE:
-                raise  # the reader of our output is gone; click ends without a word
+                raise  # the reader of our output is gone: click ends without a message
             end = failure(exc)
             click.echo(f"cae: {end}", err=True)
             ctx.exit(end.code)
@@ -43,9 +43,9 @@ class _Commands(click.Group):
 @click.version_option(package_name="cae-codec", prog_name="cae", message="%(prog)s %(version)s")
 def main() -> None:
     """cae, a learned image codec: photographs in fewer bytes, decoded alike on every machine."""
-    # Pillow logs some damages besides raising an error; one line is enough.
+    # Pillow logs some damages and raises an error, too: one line is enough.
     logging.getLogger("PIL").addHandler(logging.NullHandler())
-    # Names of files need not be text in the encoding of the terminal; stderr takes them as they are already.
+    # Names of files may not be text in the terminal's encoding. stderr escapes them by default, stdout does not.
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)

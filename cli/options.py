@@ -1,4 +1,4 @@
-"""The options that several commands share, and what they amount to."""
+"""The arguments and options that several commands share, and the engine that they choose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .remote import Place, place
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# Nothing is checked here: whether a file can be read shows when it is, and has an exit code of its own.
+# click must not check whether a file can be read: reading it does, with an exit code of its own.
 FILE = click.Path(path_type=Path, readable=False)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -38,14 +38,14 @@ def _places(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
 
 
 def finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    """The callback of fractional numbers: "nan" is read as one, and is in every range. Raises BadParameter."""
+    """Callback of fractional numbers, which click reads "nan" as, in any range. Raises BadParameter for it."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a finite number", ctx, param)
     return value
 
 
 def _set_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
-    """Before numpy and torch are imported, which look then."""
+    """Callback of --threads: sets their number before numpy and torch are imported, which look then."""
     if value is not None:
         use_threads(value)
     return value
@@ -58,12 +58,7 @@ def check_suffix(path: Path, *suffixes: str) -> None:
 
 
 sources = click.argument(
-    "sources",
-    metavar="IN... [OUT]",
-    nargs=-1,
-    required=True,
-    type=click.Path(readable=False),
-    callback=_places,
+    "sources", metavar="IN... [OUT]", nargs=-1, required=True, type=click.Path(readable=False), callback=_places
 )
 _device = functools.partial(
     click.option, "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
@@ -93,7 +88,7 @@ folder = click.option(
 
 
 def output(name: str, type: click.Path, help: str, metavar: str | None = None) -> Callable[[Command], Command]:
-    """--out, without which the command does nothing."""
+    """A required option --out."""
     return click.option("--out", "-o", name, metavar=metavar, required=True, type=type, help=help)
 
 
@@ -129,11 +124,11 @@ max_pixels = click.option(
 
 
 def choose_engine(name: str, processes: int | None, threads: int | None, device: str) -> jobs.Engine:
-    """What does many jobs, for the options --engine, --jobs, --threads and --device. Raises UsageError without ray."""
+    """The engine for the values of --engine, --jobs, --threads and --device. Raises UsageError where ray is missing."""
     if name == "local":
         from ..codec.select import may_take_gpu  # not above: it imports numpy
 
-        # A GPU would have to be shared.
+        # One process where there may be a GPU, which several would have to share.
         return functools.partial(on_this_machine, processes=processes or (1 if may_take_gpu(device) else None))
     if find_spec("ray") is None:
         raise click.UsageError(
@@ -145,7 +140,7 @@ def choose_engine(name: str, processes: int | None, threads: int | None, device:
 
 
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """One decorator for several options, which help lists in this order."""
+    """A decorator that adds several options to a command; help lists them in this order."""
 
     def decorate(command: Command) -> Command:
         for option in reversed(options):

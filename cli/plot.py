@@ -1,4 +1,4 @@
-"""`cae plot`: a training run as a picture."""
+"""`cae plot`: plots of a training run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
-from .extras import check_training
+from .extras import check_extra
 from .failures import NO_OUTPUT, about
 from .files import check_output
 
@@ -23,7 +23,7 @@ from .files import check_output
 )
 def plot(run: Path, path: Path, anchors: Path | None) -> None:
     """Draw the loss of the training run RUN, and what its evaluations reached."""
-    check_training("plot")
+    check_extra("plot", "train")
     options.check_suffix(path, ".png", ".svg", ".pdf")
     with about(path, NO_OUTPUT):
         check_output(path, run)

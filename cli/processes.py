@@ -1,4 +1,4 @@
-"""Many files in this machine's processes."""
+"""Jobs on many files, in one or several processes of this machine."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from .remote import Place
 from .work import Job, Outcome, Work, attempt_all
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Where torch, numpy and the kernels find how many threads they may have, when they are imported or first used."""
+"""Variables of the environment in which torch, numpy and the kernels look for their number of threads."""
 
 MOST_TOGETHER, SMALL = 16, 2**20
-"""How many files a process of several is given at a time, if they have no more bytes than that in all: the more, the
-better the networks are used where images are small, and the longer it takes until something is said of them."""
-
+"""How many files, of how many bytes in all, one of several processes is given at a time at most. The more, the better
+networks are used where images are small, and the longer it takes until something is reported."""
 
 TRIAL, WORTH = 1.0, 5.0
-"""Seconds after which it is seen how long all files will take, and how long that must be for other processes to be
-started: to be ready takes each of them 0.3, and on two cores they save a fifth."""
+"""Seconds of work after which it is estimated how long the rest takes, and how long that must be for other processes to
+be started: each takes 0.3 to be ready, and on two cores they save a fifth."""
 
 MEMORY = 2**31
-"""Bytes for each process, where nobody says how many they are to be: an image of 100 megapixels takes 1.2 GB."""
+"""Bytes that a process is taken to need at most: an image of 100 megapixels takes 1.2 GB."""
 
 
 def on_this_machine(jobs: Sequence[Job], work: Work, processes: int | None) -> Generator[Outcome, None, None]:
-    """The Engine of this machine. Raises nothing: a job has failed if one of several processes dies of it.
+    """Does all jobs on this machine, as an Engine. Raises nothing: where one of several processes dies, its job has
+    failed.
 
-    processes: by default one for each thread, as far as the memory goes, once it is clear that there is work for them.
-    """
+    processes: how many; by default one for each thread, as far as the memory goes, but only one as long as the work
+    does not seem worth more."""
     most = default_processes() if processes is None else processes
     waiting = deque(jobs)
     left = 0.0 if processes is None else WORTH
@@ -57,17 +57,17 @@ def on_this_machine(jobs: Sequence[Job], work: Work, processes: int | None) -> G
 
 
 def _for_a_while(jobs: deque[Job]) -> Iterator[Job]:
-    """Takes them away one by one, for TRIAL seconds."""
+    """Takes jobs off the left one by one, for TRIAL seconds."""
     begin = time.perf_counter()
     while jobs and time.perf_counter() - begin < TRIAL:
         yield jobs.popleft()
 
 
 def default_processes() -> int:
-    """How many processes there may be: each has MEMORY, and as many threads as the others."""
+    """The number of processes where none is asked for: each has MEMORY bytes, and an equal share of the threads."""
     try:
         multiprocessing.get_context("spawn").Lock()
-    except (ImportError, OSError):  # the system has nothing by which processes could share work
+    except (ImportError, OSError):  # the system has no locks that processes could share work by
         return 1
     threads = thread_count()
     share = -(-threads // max(1, min(threads, machine_memory() // MEMORY)))
@@ -75,7 +75,7 @@ def default_processes() -> int:
 
 
 def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Generator[Outcome, None, None]:
-    """The outcomes of jobs by so many processes."""
+    """Does all jobs in so many processes; the outcomes come as parts of the jobs end."""
     processes = min(processes, len(jobs))
     waiting = _parts(jobs, processes)
     running: dict[Future[list[Outcome]], list[Job]] = {}
@@ -84,7 +84,7 @@ def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Generator[O
     try:
         while True:
             interrupted: list[Job] = []
-            # No more than keeps all busy: what is with the executor when a process dies is interrupted.
+            # No more than keeps all busy: when a process dies, all that the executor has is interrupted.
             for part in itertools.islice(waiting, 2 * processes - len(running)):
                 try:
                     running[executor.submit(_attempt_part, work, part)] = part
@@ -100,12 +100,12 @@ def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Generator[O
                     interrupted += part
             if interrupted:
                 executor.shutdown()
-                # Which of them it was is not known.
+                # It is not known which job killed the process: each is done again, in a process of its own.
                 for job in itertools.chain(interrupted, *running.values()):
                     yield _alone(job, work, processes)
                 running.clear()
                 executor = _executor(processes, processes)
-    except BaseException:  # an interrupt, or nobody wants the rest
+    except BaseException:  # an interrupt, or the generator is closed
         end_workers(others)
         raise
     finally:
@@ -113,15 +113,15 @@ def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Generator[O
 
 
 def _attempt_part(work: Work, jobs: Sequence[Job]) -> list[Outcome]:
-    """In a process of the executor's."""
+    """The outcomes of a part of the jobs; runs in a process of the executor's."""
     try:
         return list(attempt_all(work, jobs))
-    except SystemExit:  # the executor would go on to the next part
+    except SystemExit:  # raised by `_exit`; the executor would go on to the next part
         os._exit(TERMINATED)
 
 
 def _parts(jobs: Sequence[Job], processes: int) -> Iterator[list[Job]]:
-    """What a process is given at a time: one file, or some small ones."""
+    """Splits jobs into what a process is given at a time: one file, or several small ones."""
     most = min(MOST_TOGETHER, -(-len(jobs) // (4 * processes)))
     part: list[Job] = []
     size = 0
@@ -135,7 +135,7 @@ def _parts(jobs: Sequence[Job], processes: int) -> Iterator[list[Job]]:
 
 
 def _size(source: Place) -> int:
-    """Bytes of a file; of one that does not say so, more than a small one has."""
+    """The bytes of a file, or where they are unknown, more than SMALL."""
     try:
         return source.stat().st_size if isinstance(source, Path) else SMALL + 1
     except OSError:
@@ -143,7 +143,7 @@ def _size(source: Place) -> int:
 
 
 def _alone(job: Job, work: Work, share: int) -> Outcome:
-    """Of a job in a process of its own."""
+    """The outcome of a job in a process of its own, with one share of the threads."""
     others = multiprocessing.active_children()
     executor = _executor(1, share)
     try:
@@ -163,7 +163,7 @@ def _executor(processes: int, share: int) -> ProcessPoolExecutor:
 
 
 def use_threads(count: int) -> None:
-    """Tells all that may be there already, what comes later, and processes, which share them."""
+    """Sets the number of threads of torch, numpy and kernels, loaded or not, and of new processes together."""
     os.environ.update(dict.fromkeys(THREADS, str(count)))
     set_threads(count)
     torch = sys.modules.get("torch")
@@ -172,15 +172,16 @@ def use_threads(count: int) -> None:
 
 
 def _start_worker(share: int) -> None:
-    """One of so many, which share the threads that one process would take."""
+    """Prepares a process that is one of `share`, which divide the threads that one process would take."""
     begin_worker()
     signal.signal(signal.SIGTERM, _exit)
     for name in THREADS:
-        own = os.environ.get(name, "").split(",")[0]  # as thread_count has it
+        own = os.environ.get(name, "").split(",")[0]  # the first of a list, as `thread_count` reads it
         os.environ[name] = str(max(1, (int(own) if own.isdecimal() else cores()) // share))
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
-    """Ends a worker by way of what cleans up; once, since the executor may tell all again when one has ended."""
+    """Handles SIGTERM: ends a process by way of what cleans up. Further signals are ignored, as the executor may send
+    them to all when one process has ended."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(TERMINATED)

@@ -1,4 +1,4 @@
-"""How far a command has come, on a terminal: one line on stderr that goes away at the end."""
+"""Progress of a command on a terminal: one line on stderr that goes away at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import click
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A function to be called with the number of tiles done and of all; it writes where there is more than one tile."""
+    """Gives a function to be called with the number of tiles done and of all. It writes if there are several tiles,
+    stderr is a terminal, and not `quiet`."""
     shown = False
 
     def report(done: int, total: int) -> None:
@@ -30,7 +31,7 @@ def progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 class FilesBar:
-    """How many of several files are done."""
+    """A bar for how many of several files are done, if stderr is a terminal and not `quiet`."""
 
     def __init__(self, total: int, quiet: bool) -> None:
         self._total = total
@@ -38,7 +39,7 @@ class FilesBar:
         self._begin = time.perf_counter()
 
     def show(self, done: int, read: int) -> None:
-        """Draws the line for so many files, read: their bytes."""
+        """Draws the bar. done: files; read: bytes of them."""
         if not self._active:
             return
         share = done / self._total
@@ -49,13 +50,13 @@ class FilesBar:
         click.echo(line[: shutil.get_terminal_size().columns - 1], nl=False, err=True)
 
     def clear(self) -> None:
-        """Takes it away."""
+        """Removes the bar."""
         if self._active:
             _clear()
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds."""
+    """Seconds as hours, minutes and seconds, "01:02:03"."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
 

@@ -17,7 +17,7 @@ import click
 
 from ..codec.machine.files import write_file
 from . import options
-from .extras import check_evaluation
+from .extras import check_extra
 from .failures import NO_OUTPUT, UNEXPECTED, Failure, about
 from .files import check_output, utf8
 from .rd_options import check_targets, choose_images, choose_metrics, list_codecs, load_codecs, pairs
@@ -29,9 +29,9 @@ from .rd_options import check_targets, choose_images, choose_metrics, list_codec
 @click.option("--csv", "csv_file", metavar="F.csv", type=options.FILE, help="Every measured point, as a table.")
 @click.option("--json", "json_file", metavar="F.json", type=options.FILE, help="Every point, means and deltas.")
 @click.option("--plot", metavar="F.png|svg", type=options.FILE, help="The curves as a picture.")
-@click.option("--codecs", metavar="A,B,...", help="Which to measure, with their options; see --list-codecs.")
+@click.option("--codecs", metavar="A,B,...", help="Codecs to measure, with their options; see --list-codecs.")
 @click.option(
-    "--list-codecs", is_flag=True, is_eager=True, expose_value=False, callback=list_codecs, help="Show them and exit."
+    "--list-codecs", is_flag=True, is_eager=True, expose_value=False, callback=list_codecs, help="List codecs and exit."
 )
 @click.option("--metrics", metavar="A,B,...", help="psnr, psnr-y, ms-ssim, ssimulacra2 (the default: these), ssim.")
 @click.option("--reference", metavar="CODEC", help="All are compared with this one.  [default: jpeg, if measured]")
@@ -69,14 +69,14 @@ def rd_curve(
 ) -> None:
     """Measure codecs on IMAGES, files and folders: file sizes, distortion, times, BD-rates.
 
-    Without IMAGES, five synthetic ones are taken: enough to see that it works, not to conclude anything from.
-    """
-    check_evaluation("rd-curve")
+    Without IMAGES, five synthetic ones are taken: enough to see that it works, not to conclude anything from."""
+    check_extra("rd-curve", "eval")
     _check_outputs(report, plot, csv_file, json_file)
     if group and (anchors is not None or not images):
         raise click.UsageError("--group takes images of your own, and no --anchors: those are of all images together")
     from ..codec.evaluation import anchors as published
     from ..codec.evaluation.cache import default_folder
+    from ..codec.evaluation.demo import write_demo
     from ..codec.evaluation.export import to_csv, to_json
     from ..codec.evaluation.images import find_images, open_images
     from ..codec.evaluation.measure import MeasurementError, measure, threads_of
@@ -87,7 +87,7 @@ def rd_curve(
     targets = check_targets(at, chosen)
     cache, threads = None if no_cache else default_folder(), threads_of(jobs)
     with tempfile.TemporaryDirectory(prefix="cae-") as scratch:
-        found, failures = open_images(find_images(images, group) if images else _demonstration(Path(scratch)), group)
+        found, failures = open_images(find_images(images, group) if images else write_demo(Path(scratch)), group)
         for line in failures:
             click.echo(f"cae: {line}; skipped", err=True)
         if not found:
@@ -136,7 +136,7 @@ def rd_curve(
 
 
 def _check_outputs(report: Path | None, plot: Path | None, points: Path | None, summary: Path | None) -> None:
-    """Before anything is measured: can it be written, and is it what its name says?"""
+    """Checks that outputs can be written and have the suffix of their kind. Raises Failure, UsageError."""
     kinds = (report, (".html", ".htm")), (plot, (".png", ".svg")), (points, (".csv",)), (summary, (".json",))
     for path, suffixes in kinds:
         if path is not None:
@@ -145,15 +145,9 @@ def _check_outputs(report: Path | None, plot: Path | None, points: Path | None, 
                 check_output(path, path.parent)
 
 
-def _demonstration(folder: Path) -> list[Path]:
-    from ..codec.evaluation.demo import write_demo
-
-    return write_demo(folder)
-
-
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr where that is a terminal."""
+    """Gives a function that draws a bar on a terminal's stderr, of the points measured and of all."""
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -167,7 +161,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 def _facts(jobs: int, threads: int) -> dict[str, Any]:
-    """What a reader needs to judge the times."""
+    """The facts that a reader needs to judge the times."""
     return {
         "cae": version("cae-codec"),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from ..codec.evaluation.equal import NO_CURVE, Size, Target, sizes, values_at
+from ..codec.evaluation.equal import NO_CURVE, Size, sizes, values_at
 from ..codec.evaluation.metrics import METRICS
 from ..codec.evaluation.summary import Summary
+from ..codec.evaluation.target import Target
 from .columns import columns, wrapped
 
 NONE = "\u2014"
-"""Where nothing was measured, or nothing to compare with."""
+"""The cell of a table where nothing was measured, or there is nothing to compare with."""
 
 
 def equal_lines(summary: Summary) -> Iterator[str]:
-    """The sizes of all codecs at each value of a metric that was asked for, then their metrics at each rate."""
+    """The lines of a summary's targets: sizes of all codecs at values of metrics, then their metrics at rates."""
     targets = [target for target in summary.at if target.name != "bpp"]
     if targets:
         yield ""
@@ -55,12 +56,8 @@ def _size(size: Size, compared: bool) -> str:
 
 def _value_lines(summary: Summary, bpp: float) -> Iterator[str]:
     yield f"Quality at {bpp:g} bits per pixel, interpolated on the curves of the means."
-    rows = [
-        [summary.label(codec), *(_value(value, METRICS[name].digits) for name, value in values.items())]
-        for codec, values in values_at(summary, bpp).items()
-    ]
+    rows = []
+    for codec, values in values_at(summary, bpp).items():
+        cells = (NONE if math.isnan(value) else f"{value:.{METRICS[name].digits}f}" for name, value in values.items())
+        rows.append([summary.label(codec), *cells])
     yield from columns(["codec", *(METRICS[name].label for name in summary.metrics)], rows)
-
-
-def _value(value: float, digits: int) -> str:
-    return NONE if math.isnan(value) else f"{value:.{digits}f}"

@@ -1,4 +1,4 @@
-"""What the options of `cae rd-curve` ask for: codecs, metrics, targets, images."""
+"""Values of the options of `cae rd-curve`: codecs, metrics, targets, images."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import click
 
 from .columns import wrapped
-from .extras import check_evaluation
+from .extras import check_extra
 
 if TYPE_CHECKING:
-    from ..codec.evaluation.equal import Target
     from ..codec.evaluation.images import TestImage
     from ..codec.evaluation.protocol import ImageCodec
+    from ..codec.evaluation.target import Target
 
 
 def list_codecs(ctx: click.Context, option: click.Parameter, value: bool) -> None:
-    """Callback of --list-codecs: shows them, with what is missing here, and ends."""
+    """Callback of --list-codecs: prints all codecs, with what is missing for them, and ends the command."""
     if not value or ctx.resilient_parsing:
         return
-    check_evaluation("rd-curve")
+    check_extra("rd-curve", "eval")
     from ..bitstream.errors import CaeError
     from ..codec.evaluation.codecs import CODECS, DEFAULT, make_codec
 
@@ -38,7 +38,7 @@ def list_codecs(ctx: click.Context, option: click.Parameter, value: bool) -> Non
 
 
 def pairs(ctx: click.Context, option: click.Parameter, words: tuple[str, ...]) -> list[tuple[str, float]]:
-    """Callback of --at: names and finite values, each once. Raises click.BadParameter for what is not name=number."""
+    """Callback of --at: (name, finite value) of each word, once. Raises click.BadParameter unless it is name=number."""
     found = []
     for word in words:
         name, _, number = word.partition("=")
@@ -53,7 +53,7 @@ def pairs(ctx: click.Context, option: click.Parameter, words: tuple[str, ...]) -
 
 
 def choose_metrics(words: str | None) -> list[str]:
-    """Metrics by name, the usual ones without a word. Raises click.UsageError for an unknown one."""
+    """The metrics of a list of names, by default the usual ones. Raises click.UsageError for an unknown one."""
     from ..codec.evaluation.metrics import DEFAULT, METRICS
 
     chosen = list(dict.fromkeys(words.split(","))) if words else list(DEFAULT)
@@ -64,9 +64,9 @@ def choose_metrics(words: str | None) -> list[str]:
 
 
 def check_targets(at: Sequence[tuple[str, float]], metrics: Sequence[str]) -> list[Target]:
-    """What --at asks for, if `metrics`, which are measured, allow it. Raises click.UsageError."""
+    """The targets of --at. metrics: those that are measured. Raises click.UsageError for one that they do not allow."""
     from ..bitstream.errors import InputError
-    from ..codec.evaluation.equal import Target, check_target
+    from ..codec.evaluation.target import Target, check_target
 
     targets = [Target(*pair) for pair in at]
     for target in targets:
@@ -78,7 +78,8 @@ def check_targets(at: Sequence[tuple[str, float]], metrics: Sequence[str]) -> li
 
 
 def choose_images(words: str | None, found: Sequence[TestImage]) -> list[TestImage]:
-    """Those of the report: asked for by name, or three spread over the set, or one of each group."""
+    """The images that the report compares: asked for by name, or by default one of each group, or without groups three
+    spread over the set. Raises click.UsageError for an unknown name."""
     if words is None:
         groups = [
             [image for image in found if image.group == name] for name in dict.fromkeys(image.group for image in found)
@@ -96,7 +97,8 @@ def choose_images(words: str | None, found: Sequence[TestImage]) -> list[TestIma
 
 
 def load_codecs(words: str | None, threads: int) -> dict[str, ImageCodec]:
-    """Asked for by name: each must be here. By default: those that are, with a line about others."""
+    """The codecs that words ask for, by word. By default the usual ones that are installed, with a line on stderr about
+    others. threads: of each. Raises UnavailableCodecError, InputError, WeightsError."""
     from ..codec.evaluation.codecs import DEFAULT
     from ..codec.evaluation.measure import load
     from ..codec.evaluation.protocol import UnavailableCodecError

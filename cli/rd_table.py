@@ -1,4 +1,4 @@
-"""A summary as lines for a terminal."""
+"""Summaries of measurements as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .columns import WIDTH, columns, shorten, wrapped
 from .rd_equal import equal_lines
 
 _IMAGE = 20
-"""Characters that the name of an image takes in a table at most."""
+"""Characters of an image's name in a table, at most."""
 
 
 def table_lines(summaries: Sequence[Summary]) -> Iterator[str]:
-    """What was measured, and how; then for each summary its tables."""
+    """The lines of a report: what was measured and how, then the tables of each summary."""
     title = title_of(summaries)
     yield from wrapped(f"{title[0].upper()}{title[1:]}. {WEIGHTING}")
     yield from wrapped(f"{BLOCKS} {TAIL}")
@@ -28,7 +28,7 @@ def table_lines(summaries: Sequence[Summary]) -> Iterator[str]:
 
 
 def _lines(summary: Summary) -> Iterator[str]:
-    """The means of each codec, then deltas and times."""
+    """The tables of a summary: the means of each codec, then deltas and times."""
     yield from summary.too_small()
     yield ""
     for codec in summary.codecs:
@@ -83,7 +83,8 @@ def _delta_lines(summary: Summary) -> Iterator[str]:
                 else [f"{found.low:.1f}-{found.high:.1f}", _number(found.gain, 2, "+")]
             )
         worst = summary.worst(codec)
-        row += [_times(worst.errors.ratio) if worst else "none", *map(_milliseconds, summary.times(codec))]
+        row.append(_times(worst.errors.ratio) if worst else "none")
+        row += [f"{1000 * seconds:,.{0 if seconds >= 0.01 else 1}f} ms" for seconds in summary.times(codec)]
         rows.append(row)
     yield from columns([*heads, "worst", "encode", "decode"], rows)
 
@@ -94,7 +95,3 @@ def _number(value: float, digits: int, sign: str = "") -> str:
 
 def _times(ratio: float) -> str:
     return "-" if math.isnan(ratio) else f"{ratio:.1f}x"
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{1000 * seconds:,.0f} ms" if seconds >= 0.01 else f"{1000 * seconds:.1f} ms"

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Remote:
-    """A file or folder of a file system, with the part of pathlib.Path's interface that the commands need.
+    """A file or folder of an fsspec file system, with the part of pathlib.Path's interface that the commands need.
 
-    It goes to other processes as the words that the file system was made from. Methods raise OSError, whatever the
-    file system raises.
-    """
+    It can be pickled. Methods raise OSError, whatever the file system raises."""
 
     system: AbstractFileSystem
     path: str
@@ -45,11 +43,11 @@ class Remote:
 
     @property
     def parent(self) -> Remote:
-        """The folder it is in."""
+        """The folder that this is in."""
         return Remote(self.system, posixpath.dirname(self.path))
 
     def is_dir(self) -> bool:
-        """Whether it is a folder, or for a store that knows none, whether files are below it."""
+        """Whether this is a folder, or in a store that has none, the beginning of the names of files."""
         with self._errors():
             return bool(self.system.isdir(self.path))
 
@@ -59,23 +57,23 @@ class Remote:
             return [Remote(self.system, path) for path in self.system.find(self.path, None if recursive else 1)]
 
     def relative_to(self, folder: Remote) -> PurePosixPath:
-        """The path below a folder that it is in."""
+        """The part of the path below a folder that this is in."""
         return PurePosixPath(self.path.removeprefix(folder.path).lstrip("/"))
 
     def read_bytes(self) -> bytes:
-        """All of the file."""
+        """Reads all of the file."""
         with self._errors():
             return bytes(self.system.cat_file(self.path))
 
     def write_bytes(self, data: bytes) -> None:
-        """Writes under another name beside it, and moves that: the file never holds a part of the data."""
+        """Writes the file under another name and moves it: it never holds a part of the data."""
         folder = self.parent.path
         temporary = posixpath.join(folder, f".cae-{secrets.token_hex(8)}.tmp")
         with self._errors():
             try:
                 try:
                     self.system.pipe_file(temporary, data)
-                except FileNotFoundError:  # stores without folders never say this, and save us the question
+                except FileNotFoundError:  # only of systems with folders: others are spared the call
                     self.system.makedirs(folder, exist_ok=True)
                     self.system.pipe_file(temporary, data)
                 self.system.mv(temporary, self.path)
@@ -88,7 +86,7 @@ class Remote:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError as error:  # many file systems say nothing but the name
+        except FileNotFoundError as error:  # the message of many file systems is the name alone
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self)) from error
         except OSError:
             raise
@@ -97,12 +95,12 @@ class Remote:
 
 
 Place = Path | Remote
-"""Where an input or output is."""
+"""The place of an input or output: a file of this machine, or one elsewhere."""
 
 
 def place(word: str) -> Place:
-    """What a user's word means: a URL that fsspec knows, chained ones such as zip://a::s3://bucket/b.zip included, or
-    a path. Raises ValueError where the URL's kind is unknown or needs a package that is not installed."""
+    """The place that a user's word names: a URL that fsspec knows, chained ones such as zip://a::s3://bucket/b.zip
+    included, or a path. Raises ValueError for a URL of an unknown kind, or of one whose package is not installed."""
     if "://" not in word:
         return Path(word)
     try:

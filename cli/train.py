@@ -1,4 +1,4 @@
-"""`cae train`: images to a model."""
+"""`cae train`: trains a model on images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
-from .extras import check_training
+from .extras import check_extra
 from .progress import clock
 
 if TYPE_CHECKING:
@@ -40,15 +40,16 @@ DECAY_MINUTES = 60.0
     metavar="SHARE",
     type=click.FloatRange(0, 1),
     callback=options.finite,
-    help="Of the distortion, beside the mean squared error; instead of the recipe's.",
+    help="Share of MS-SSIM in the distortion, beside the mean squared error; instead of the recipe's.",
 )
-@click.option("--seed", type=int, help="Instead of the recipe's.")
+@click.option("--seed", type=int, help="Seed of all that is random; instead of the recipe's.")
 @click.option(
     "--from",
     "weights",
     metavar="WEIGHTS",
     type=click.Path(exists=True, path_type=Path),
-    help="Weights to begin with: a weights folder or a file in one. Latent channels that the recipe has more grow.",
+    help="Weights to begin with: a weights folder or a file in one. Those with fewer latent channels than the recipe "
+    "wants get more.",
 )
 @click.option(
     "--decay-from",
@@ -62,13 +63,18 @@ DECAY_MINUTES = 60.0
     metavar="N",
     type=click.FloatRange(min=0, min_open=True),
     callback=options.finite,
-    help="How long --decay-from takes; 60 by default.",
+    help="Minutes that --decay-from takes; 60 by default.",
 )
 @click.option(
     "--eval", "images", metavar="DIR", type=options.FOLDER, help="Images to evaluate on and choose the best weights by."
 )
 @click.option(
-    "--eval-every", metavar="STEPS", type=click.IntRange(min=1), default=2000, show_default=True, help="How often."
+    "--eval-every",
+    metavar="STEPS",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="Steps between two evaluations.",
 )
 @click.option(
     "--patience", metavar="N", type=click.IntRange(min=1), help="Stop after N evaluations without a better one."
@@ -82,7 +88,7 @@ DECAY_MINUTES = 60.0
 @click.option(
     "--precision",
     type=click.Choice(["bfloat16", "float32"]),
-    help="Of the networks; by default the one that the processor is faster in.",
+    help="Precision of the networks; by default the one that the processor is faster in.",
 )
 @click.option("--overfit-check", is_flag=True, help="Only see whether the model can learn a single batch by heart.")
 @options.training_device
@@ -108,9 +114,8 @@ def train(
 ) -> None:
     """Train a model on DATA: images, folders of images, tar archives of images, also ones that come later.
 
-    Ctrl-C saves the run; the same command continues it. Start it by torchrun to use several GPUs or machines.
-    """
-    check_training("train")
+    Ctrl-C saves the run; the same command continues it. Start it by torchrun to use several GPUs or machines."""
+    check_extra("train", "train")
     import torch
 
     from ..codec.machine.device import resolve_device
@@ -177,7 +182,7 @@ def train(
 
 
 class _Display:
-    """Rows of the log as lines, or on a terminal as one line that is written again and again."""
+    """Prints reports of a run: rows of the log as lines, or on a terminal as one line that is overwritten."""
 
     def __init__(self) -> None:
         self._terminal = sys.stdout.isatty()

@@ -1,4 +1,4 @@
-"""What is done to one file after another: read it, code it, maybe with others, write what became of it."""
+"""Jobs on files, and how each is done: read, coded, together with others where they are small, written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .remote import Place
 
 @dataclass(frozen=True)
 class Job:
-    """One input and its output; make_folder: whether the output's folder is to be made where it is missing."""
+    """An input and its output. make_folder: whether a missing folder of the output is to be made."""
 
     source: Place
     output: Place
@@ -22,8 +22,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job. line: for the user; notes: further lines, for stderr; bytes_cae: of the .cae file,
-    whichever side it is on; error: the line that says why there is no output, and code: its exit code."""
+    """The result of a job. line: for the user; notes: further lines, for stderr; bytes_in, bytes_out, bytes_cae: sizes
+    of input, output and the .cae file, which is one of them; pixels: their number; error: why there is no output, ""
+    if there is one; code: the exit code."""
 
     job: Job
     line: str = ""
@@ -37,38 +38,37 @@ class Outcome:
 
 
 class Input(Protocol):
-    """What has been read of a job. share: how much of what the networks can take at once."""
+    """The data that was read for a job. share: how much it fills of what goes through the networks together."""
 
     @property
     def share(self) -> float: ...
 
 
 class Work(Protocol):
-    """What is done to each file: read, coded with others that share the networks, and written."""
+    """The steps of a job, encoding or decoding: read, coded, maybe together with others, and written."""
 
     def as_one_of(self, files: int) -> Work:
-        """The same for as many files as a process has to do. None of them shows progress of its own, which would
-        disturb that of all."""
+        """The work for a process that does so many files, which show no progress of their own beside that of all."""
 
     def read(self, job: Job) -> Any:
-        """An Input. Raises Failure, as does what follows."""
+        """Reads the Input of a job. Raises Failure or other errors, as `code` and `write` do."""
 
     def code(self, inputs: Sequence[Any]) -> Sequence[Any]:
-        """What becomes of each input."""
+        """Encodes or decodes each input."""
 
     def write(self, job: Job, input: Any, coded: Any) -> Outcome:
-        """Writes the output."""
+        """Writes the output of an input and what `code` gave for it."""
 
 
 def do(work: Work, job: Job) -> Outcome:
-    """The outcome of one job by itself. Raises Failure."""
+    """Does one job by itself. Raises Failure or other errors."""
     input = _read(work, job)
     (coded,) = work.code([input])
     return work.write(job, input, coded)
 
 
 def attempt(work: Work, job: Job) -> Outcome:
-    """The same, whatever goes wrong in it: errors cross processes as lines."""
+    """Does one job by itself; an error becomes its outcome, a line that can cross processes. Raises nothing."""
     try:
         return do(work, job)
     except Exception as error:
@@ -76,7 +76,7 @@ def attempt(work: Work, job: Job) -> Outcome:
 
 
 def attempt_all(work: Work, jobs: Iterable[Job]) -> Iterator[Outcome]:
-    """The outcomes of jobs in one process, of which the networks take as many at once as have room."""
+    """Does jobs in this process, as many together as the networks have room for. Errors become outcomes."""
     waiting: list[tuple[Job, Any]] = []
     share = 0.0
     for job in jobs:
@@ -107,7 +107,7 @@ def _finish(work: Work, waiting: Sequence[tuple[Job, Input]]) -> Iterator[Outcom
     except Exception as error:
         if len(waiting) == 1:
             yield _failed(waiting[0][0], error)
-        else:  # which of them it was is not known
+        else:  # it is not known which of them failed
             for pair in waiting:
                 yield from _finish(work, [pair])
         return

@@ -14,14 +14,14 @@ from .model.constants import CLASSES, STEPS
 
 STOPS = (0.0, 0.4, 0.75, 1.0)
 COLOURS = ((0, 0, 20), (130, 20, 110), (245, 125, 20), (255, 255, 180))
-"""Colours of a map at these shares of the most bits."""
+"""RGB colours of the map of bits at the shares STOPS of its largest value; those between are interpolated."""
 
 
 class BitUsage(NamedTuple):
-    """Ideal code lengths under the file's own tables; the payloads are a few bytes longer.
+    """Bits that a file's symbols take by the probability tables that code them; the payloads are a few bytes longer.
 
-    hyper: bits for the hyper-latents; steps: bits for the latents of each of the four steps.
-    positions: float64 [h, w], bits for each 16x16 pixels, its share of the hyper-latents included.
+    hyper: of the hyper-latents; steps: of the latents, for each of the four context steps.
+    positions: float64 [h, w], of each block of 16x16 pixels, its share of the hyper-latents included.
     """
 
     hyper: float
@@ -30,7 +30,8 @@ class BitUsage(NamedTuple):
 
 
 def bit_usage(codec: FileCoder, container: Container) -> BitUsage:
-    """Decodes the latents of a file and counts. Raises BitstreamError or WeightsError."""
+    """Decodes a file's latents and adds up the ideal code length of each symbol. Raises BitstreamError for a damaged
+    file, WrongWeightsError for one of other weights than the codec's."""
     header = container.header
     codec.check_weights(header)
     totals = np.zeros(1 + STEPS)
@@ -58,8 +59,8 @@ def bit_usage(codec: FileCoder, container: Container) -> BitUsage:
 
 
 def bits_map(usage: BitUsage, width: int, height: int) -> tuple[Image.Image, float]:
-    """The positions as an image of the size of the picture, dark where few bits went, and what the brightest colour
-    stands for, in bits per pixel: 99.5 % of the positions have less.
+    """A map of where the bits went, an RGB image of width x height pixels that is dark where there are few, and the
+    bits per pixel that its brightest colour stands for: 99.5 % of the blocks have less.
     """
     per_pixel = usage.positions / LATENT_SIDE**2
     most = max(float(np.quantile(per_pixel, 0.995)), 1e-6)

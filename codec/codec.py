@@ -35,7 +35,8 @@ from .tile.coder import TileCoder
 
 
 class FileCoder(Decoder):
-    """Networks that code whole files: of `torch_codec.load_codec`, or of `select.load_on_cpu`."""
+    """Encodes pictures to whole files and decodes them, with one back end's networks: `torch_codec.load_codec` and
+    `select.load_on_cpu` make one of installed weights."""
 
     coder: TileCoder
 
@@ -44,13 +45,15 @@ class FileCoder(Decoder):
         self.room = ROOM[device]
 
     def share(self, width: int, height: int) -> float:
-        """How much an image takes of what the networks can take together."""
+        """The share of a batch that an image of this size fills: images whose shares sum to at most 1 go through the
+        networks together."""
         return padded_pixels(width, height) / self.room
 
     def encode(
         self, picture: Picture, quality: float, *, effort: int = DEFAULT_EFFORT, progress: Progress = silent
     ) -> bytes:
-        """A whole file. effort: 1 (fastest) to 9 (smallest file for what it shows).
+        """The .cae file of a picture. quality: 0 (smallest file) to 100 (best picture). effort: 1 (fastest) to 9
+        (fewest bits for a picture as good).
 
         Raises InputError for a quality outside 0..100 or an effort outside 1..9, ImageSizeError, MemoryLimitError.
         """
@@ -64,8 +67,8 @@ class FileCoder(Decoder):
     def encode_pictures(
         self, pictures: Sequence[Picture], options: EncodeOptions, progress: Progress = silent
     ) -> list[bytes]:
-        """The file of each picture, as `encode_many`, at the quality of the options. What they ask beyond the coding is
-        done before: `rate_control.encode` reaches targets. Raises ImageSizeError, MemoryLimitError."""
+        """The file of each picture, at the quality and effort of the options. Targets, `strip` and `exact` are not
+        looked at: `rate_control` sees to them and calls this. Raises ImageSizeError, MemoryLimitError."""
         files: dict[int, bytes] = {}
         shapes = [picture.pixels.shape for picture in pictures]
         for group in groups(shapes, [int(1 / self.share(width, height)) for height, width, *_ in shapes]):
@@ -81,8 +84,8 @@ class FileCoder(Decoder):
         region: tuple[int, int, int, int] | None = None,
         scale: int = 1,
     ) -> list[Picture]:
-        """The picture in each file, the same as `decode` gives, which says what the options are. Files of equal size
-        and quality go through the networks together. Raises as `decode`, for any of them."""
+        """The picture in each file, the same as `decode` gives with these options. Files of equal size and quality go
+        through the networks together. Raises as `decode`, for any of them."""
         pictures: dict[int, Picture] = {}
         headers = [read_header(data) for data in files]
         for group in groups(headers, [int(1 / self.share(h.width, h.height)) if _is_small(h) else 1 for h in headers]):
@@ -92,7 +95,8 @@ class FileCoder(Decoder):
         return [pictures[index] for index in range(len(files))]
 
     def _decoders(self, files: Sequence[bytes], max_pixels: int) -> list[Decoder]:
-        """For each of some files with one header, a decoder whose networks have run for all."""
+        """A decoder for each of several files with equal headers. The networks run here, once for all the files; each
+        decoder hands out what they gave for its own."""
         if len(files) == 1:
             return [self]
         header, coder = read_header(files[0]), self.coder
@@ -106,7 +110,7 @@ class FileCoder(Decoder):
         return [Decoder(Done(coder.halo, coder.channels, *own), self.fingerprint) for own in together]
 
     def _encode(self, pictures: Sequence[Picture], options: EncodeOptions, progress: Progress) -> list[bytes]:
-        """Of pictures of one shape."""
+        """The files of pictures of one shape, which go through the networks together."""
         rate_index = rate_index_of(options.quality)
         width, height, grey = pictures[0].width, pictures[0].height, pictures[0].grey
         if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
@@ -118,7 +122,8 @@ class FileCoder(Decoder):
             for picture, tiles in zip(pictures, tiles_of_each, strict=True):
                 own = header
                 if not all(map(is_enough, (len(tile.payload) for tile in tiles), tile_rectangles(header))):
-                    # So flat that a decoder would suspect a bomb: tiles of this size are always allowed.
+                    # The payloads of so flat a picture are shorter than the format allows for tiles of this size: a
+                    # decoder would suspect a decompression bomb. Tiles of SAFE_TILE may be empty.
                     own = replace(header, tile=SAFE_TILE)
                     (tiles,) = self._encode_tiles([picture.pixels], own, options, progress)
                 files.append(pack(Container(own, to_chunks(picture), tiles)))
@@ -127,7 +132,7 @@ class FileCoder(Decoder):
     def _encode_tiles(
         self, images: Sequence[Pixels], header: Header, options: EncodeOptions, progress: Progress
     ) -> list[tuple[Tile, ...]]:
-        """All tiles of each image."""
+        """The coded tiles of each image, in the order of the file."""
         done: list[list[Tile]] = []
         rectangles = tile_rectangles(header)
         for rectangle in rectangles:
@@ -137,5 +142,5 @@ class FileCoder(Decoder):
 
 
 def _is_small(header: Header) -> bool:
-    """Whether an image has one tile and one window."""
+    """Whether an image is a single tile that fits into one window of the networks."""
     return tile_grid(header) == (1, 1) and max(latent_size(header)) <= WINDOW

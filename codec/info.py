@@ -14,11 +14,11 @@ _NAMES = {ALPHA: "alpha"} | {kind.chunk: kind.name for kind in KINDS}
 
 @dataclass(frozen=True)
 class Info:
-    """Sizes in bytes, lengths in pixels.
+    """Properties of a .cae file. Sizes are in bytes, lengths in pixels.
 
-    mode: what it decodes to, L, LA, RGB or RGBA. row: the rate index, 0..255.
-    tile_bytes: the coded pixels. chunk_bytes: alpha, the names of `metadata.KINDS`, or an unknown chunk's four letters.
-    What is left of file_bytes is overhead_bytes: the header, lengths and checksums.
+    mode: what it decodes to, L, LA, RGB or RGBA. row: the rate index, 0..255. tile_bytes: the coded pixels.
+    chunk_bytes: sizes of the chunks, under alpha, the names of `metadata.KINDS`, or an unknown chunk's four letters.
+    overhead_bytes: what is left of file_bytes, namely the header, lengths and checksums.
     """
 
     version: int
@@ -37,7 +37,7 @@ class Info:
 
     @property
     def quality(self) -> float:
-        """A quality, 0..100, that gives this row: a whole one if there is one."""
+        """A quality, 0..100, that gives the file's rate index: a whole number if there is one."""
         whole = round(quality_of(self.row))
         return whole if rate_index_of(whole) == self.row else quality_of(self.row)
 
@@ -48,7 +48,7 @@ class Info:
 
     @property
     def ratio(self) -> float:
-        """Bytes of the 8-bit pixels, alpha among them, for each byte of the file."""
+        """How many times smaller the file is than its decoded 8-bit pixels, alpha among them."""
         return self.width * self.height * len(self.mode) / self.file_bytes
 
 
@@ -58,7 +58,7 @@ def info(data: bytes) -> Info:
 
 
 def describe(container: Container, file_bytes: int) -> Info:
-    """The same of a file that is parsed already."""
+    """The properties of a parsed file that has this many bytes."""
     header = container.header
     chunks: dict[str, int] = {}
     for chunk in container.chunks:  # unknown kinds may occur more than once

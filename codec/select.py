@@ -1,4 +1,5 @@
-"""The ways to code a file, and which of them takes least time."""
+"""Selects what codes a file, the kernels or numpy on a CPU or torch on a GPU, by which takes least time, its start
+included."""
 
 from __future__ import annotations
 
@@ -22,35 +23,36 @@ from .model.weights import find_weights
 from .options import ROUNDS
 
 ARRAY_PIXELS, KERNEL_PIXELS = 2**21, 2**24
-"""numpy by itself, or with the compiled kernels, takes as long to decode so many pixels as torch for its import and a
-GPU's start."""
+"""Pixels that numpy alone, or the compiled kernels, decode in the time that torch's import and a GPU's start take."""
 
 _pixels_on_cpu = 0
-"""How many pixels have been decoded on the CPU in this process, or what took as long."""
+"""Pixels coded on the CPU in this process, those of an encoder once for each of its passes over the picture."""
 
 
 def load_decoder(device: str, header: Header, files: int = 1) -> FileCoder:
-    """What decodes a file on a device: on a CPU by the compiled kernels, or by numpy where there are none, by CUDA with
-    torch. "auto" takes a GPU where there is one, torch is installed, and its import and the start of the GPU take less
-    time than the CPU would in all. The pixels are the same. files: how many of about that size there are.
+    """A decoder for a file. All give the same pixels.
 
-    Raises as `torch_codec.load_codec`, and InputError for CUDA without torch.
+    device: "cpu" is the compiled kernels, or numpy where there are none; "cuda" is torch on a GPU; "auto" takes a GPU
+    where there is one, torch is installed, and its import and the GPU's start take less time than the CPU would in all.
+    files: how many files of about this size are to be decoded. Raises InputError for another device, for one that is
+    not there, and for CUDA without torch; WeightsError.
     """
     check_device(device)
     return _load(device, header.width * header.height, files, header.fingerprint)
 
 
 def load_encoder(picture: Picture, options: EncodeOptions, files: int = 1) -> FileCoder:
-    """What encodes a picture, likewise."""
-    # Encoding at once takes about as long as decoding; a round takes prior, synthesis and analysis again.
+    """An encoder for a picture on the options' device, which is chosen as `load_decoder` does. files: how many pictures
+    of about this size are to be encoded. Raises as `load_decoder`."""
+    # Encoding once takes about as long as decoding; each of its iterations runs prior, synthesis and analysis again.
     passes = (1 + 2 * ROUNDS[options.effort - 1]) * (MAX_CODINGS if options.has_target else 1)
     return _load(options.device, picture.width * picture.height * passes, files, None)
 
 
 def load_on_cpu(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
-    """What codes files without torch, with the installed weights of this fingerprint, or those for new files if None;
-    loaded once. level: what multiplies, "numpy" or one of `instructions.levels`; by default the fastest. Raises
-    WeightsError."""
+    """A codec without torch, loaded once. fingerprint: that of installed weights; None takes those for new files.
+    level: "numpy", or the instructions of the kernels, one of `instructions.levels`; by default the fastest there is.
+    Raises WeightsError."""
     return _load_on_cpu(fingerprint or find_weights().fingerprint, level or fastest())
 
 
@@ -61,7 +63,7 @@ def _load_on_cpu(fingerprint: bytes, level: str) -> FileCoder:
 
 
 def may_take_gpu(device: str) -> bool:
-    """Whether it is asked for, or there may be one that is worth its start."""
+    """Whether "cpu", "cuda" or "auto" asks for a GPU or may find one, as far as can be told without importing torch."""
     return device == "cuda" or (device == "auto" and _has_torch() and _may_have_gpu())
 
 
@@ -90,7 +92,7 @@ def _has_torch() -> bool:
 
 
 def _may_have_gpu() -> bool:
-    """Whether there is a device of NVIDIA's or AMD's driver, or Windows' under its Linux, or NVIDIA's driver under
-    Windows itself; to know more takes torch."""
+    """Whether there is a device of NVIDIA's or AMD's driver, of Windows' under its Linux, or NVIDIA's library under
+    Windows itself. Only torch knows whether it works."""
     library = Path(os.environ.get("SYSTEMROOT", "")) / "System32" / "nvcuda.dll"
     return any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", library))

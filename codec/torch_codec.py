@@ -1,4 +1,4 @@
-"""The codec by torch, on a CPU or by CUDA."""
+"""The codec with torch as its back end, on a CPU or a CUDA device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from .model.weights import find_weights
 
 
 class Codec(FileCoder):
-    """Integer networks on a device, which code whole files. `load_codec` makes it of the installed ones."""
+    """Codes whole files with integer networks that torch calculates on "cpu" or "cuda". `load_codec` makes one of
+    installed weights."""
 
     def __init__(self, weights: IntegerWeights, fingerprint: bytes, device: str = "cpu") -> None:
         check_sums(device)
@@ -22,8 +23,8 @@ class Codec(FileCoder):
 
 
 def load_codec(device: str = "auto", fingerprint: bytes | None = None) -> Codec:
-    """An installed model on a device, loaded once for each: the one with this fingerprint, or the one for new files if
-    None. Raises as `resolve_device`, InputError, WeightsError."""
+    """A codec on a device, "auto", "cpu" or "cuda", loaded once for each. fingerprint: that of installed weights; None
+    takes those for new files. Raises InputError for another device or one that is not there, WeightsError."""
     return _load_codec(resolve_device(device), fingerprint or find_weights().fingerprint)
 
 

@@ -22,12 +22,12 @@ import pdoc
 import cae
 
 LEFT_OUT = {"__main__", "cli", "_kernels"}
-"""Parts of names: what would run when it is imported, the commands, and a library that is no module."""
+"""Parts of the names of modules without a page: one that runs when it is imported, the commands, a library."""
 
 ARRAY = re.compile(
     r"numpy\.ndarray\[(?:tuple\[)?typing\.Any(?:, \.\.\.\])?, numpy\.dtype\[(?:numpy\.)?([~\w.]+(?:\[[\w.]+\])?)\]\]"
 )
-"""What numpy.typing.NDArray[...] stands for."""
+"""The type that numpy.typing.NDArray[...] stands for, as text."""
 
 
 def modules() -> list[str]:
@@ -37,8 +37,8 @@ def modules() -> list[str]:
 
 
 def make(folder: Path) -> None:
-    """Write the pages into a folder. Raises the first warning."""
-    # pdoc looks at what a module has, not at what it gives when it is asked.
+    """Writes the pages into a folder. Raises the first warning."""
+    # pdoc sees only what is in a module, not what its __getattr__ gives.
     for name in cae.__all__:
         setattr(cae, name, getattr(cae, name))
     for name in modules():
@@ -51,23 +51,23 @@ def make(folder: Path) -> None:
         template_directory=Path(__file__).parent / "templates",
     )
     pdoc.render.env.filters["name_parameters"] = name_parameters
-    # What a package names in __all__ comes with it.
+    # Modules that a package names in __all__ come with it.
     rooms = [name for name in modules() if name.count(".") < 2 and name.removeprefix("cae.") not in cae.__all__]
     with (
         warnings.catch_warnings(),
-        # Types go through the one, the values of aliases through the other.
+        # pdoc passes types through the first of these functions, the values of aliases through the second.
         patch("pdoc.doc._remove_collections_abc", shortened(pdoc.doc._remove_collections_abc)),
         patch("pdoc.doc._remove_memory_addresses", shortened(pdoc.doc._remove_memory_addresses)),
     ):
         warnings.simplefilter("error")
-        # Pillow's classes, which the plugin's inherits from, name types that are not there at run time.
+        # Pillow's base classes of the plugin name types that are not there at run time.
         warnings.filterwarnings("ignore", message=".*(PIL|ImagingCore)")
         pdoc.pdoc(*rooms, *(rf"!.*\.{name}$" for name in LEFT_OUT), output_directory=folder)
 
 
 def mend_named_tuple(kind: Any) -> None:
-    """Its constructor says that it is of a module of its own, where nothing that its types name is known; and what
-    Python says of it and of the fields by itself explains nothing."""
+    """Corrects a named tuple for pdoc. Its constructor names a module in which its types are unknown; the docstrings
+    that Python gives it and its fields explain nothing."""
     kind.__new__.__module__ = kind.__module__
     kind.__new__.__doc__ = ""
     for field in kind._fields:
@@ -75,13 +75,12 @@ def mend_named_tuple(kind: Any) -> None:
 
 
 def shortened(function: Callable[[str], str]) -> Callable[[str], str]:
-    """The same, with arrays as they were written."""
+    """A function of text that returns what `function` does, with types of arrays as NDArray[...]."""
     return lambda text: ARRAY.sub(r"NDArray[\1]", function(text))
 
 
 def name_parameters(docstring: str, subject: pdoc.doc.Doc[Any]) -> str:
-    """Each parameter that is explained, or field of a class, in a line of its own, its name in bold type; and what is
-    raised in one."""
+    """A docstring with each parameter or field that it explains, and what is raised, in a line of its own."""
     if isinstance(subject, pdoc.doc.Function):
         names = list(subject.signature.parameters)
     elif isinstance(subject, pdoc.doc.Class):

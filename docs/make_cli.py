@@ -1,4 +1,4 @@
-"""Makes cli.md from the commands themselves. Run it after changing one; a test compares.
+"""Makes cli.md from the commands. Run it after changing one; a test compares.
 
 Usage: python docs/make_cli.py
 """
@@ -14,7 +14,7 @@ from cae.cli.main import main as cae
 
 
 def document() -> str:
-    """All of cli.md."""
+    """The text of cli.md."""
     parts = [
         "# Commands",
         "Made from the commands by `docs/make_cli.py`; `cae COMMAND --help` says the same, with the ranges of numbers.",

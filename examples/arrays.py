@@ -1,4 +1,4 @@
-"""A numpy array in as few bytes as are allowed, or as are needed for a PSNR.
+"""Encodes a numpy array to at most so many bytes, or to at least some PSNR.
 
     python examples/arrays.py
 
@@ -18,7 +18,7 @@ def psnr(first: np.ndarray, second: np.ndarray) -> float:
 
 pixels = skimage.data.chelsea()  # uint8 [300, 451, 3]; grey is [H, W], alpha is a fourth channel
 
-# Searches the qualities, with up to eight codings; an aim out of reach is an error that names the nearest.
+# This searches the qualities, with up to eight codings. A size out of reach is an error that names the nearest.
 small = cae.encode(pixels, target_size=8000)
 print(f"at most 8000 bytes: {len(small)}, {psnr(pixels, np.asarray(cae.decode(small))):.2f} dB")
 

@@ -1,9 +1,9 @@
-"""Codecs compared on a folder of pictures by `cae rd-curve`: the bytes that equal quality takes, against JPEG.
+"""Compares codecs on a folder of pictures by `cae rd-curve`: the bytes that equal quality takes, against JPEG.
 
     pip install ".[eval]" scikit-image && python examples/compare.py
 
-Takes photos/ in the current folder, makes it first where there is none, and writes points.json. With `--output F.html`
-the same command writes a report to look at.
+Takes the pictures in photos/ in the current folder, or makes some there first, and writes points.json. With
+`--output F.html` the command writes a report to look at.
 """
 
 import json
@@ -25,7 +25,7 @@ if not folder.exists():
 options = ["--codecs", "jpeg,webp,cae", "--metrics", "psnr,psnr-y", "--json", "points.json"]
 subprocess.run([sys.executable, "-m", "cae", "rd-curve", str(folder), *options], check=True)
 
-# The same figures for programs. For a conclusion take as many pictures of your own as you can.
+# The figures for programs. For a conclusion take as many pictures of your own as you can.
 for delta in json.loads(Path("points.json").read_text())["deltas"]:
     if "bd_rate" in delta and delta["codec"] != "jpeg":
         print(f"{delta['codec']}, {delta['metric']}: {delta['bd_rate']:+.1f} % of the bytes of JPEG")

@@ -1,4 +1,4 @@
-"""A photograph as a .cae file and back, by paths.
+"""Encodes a photograph to a .cae file and decodes it, by paths.
 
     python examples/files.py
 
@@ -22,5 +22,5 @@ print(f"{about.width}x{about.height} {about.mode}, {about.file_bytes} bytes, {ab
 
 try:
     cae.decode(file.read_bytes()).save("decoded.png")
-except cae.CaeError as error:  # whatever is wrong with a file, it is said by one of these
+except cae.CaeError as error:  # the base of all errors for bad files
     raise SystemExit(f"{file}: {error}") from error

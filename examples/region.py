@@ -1,4 +1,4 @@
-"""A part of a large picture, and a small view of all of it, without decoding the rest.
+"""Decodes a part of a large picture without the rest, and a small view of all of it.
 
     python examples/region.py
 

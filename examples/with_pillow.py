@@ -1,4 +1,4 @@
-"""Pillow opens and saves .cae files as any others, metadata included.
+"""Opens and saves .cae files by Pillow as any others, metadata included.
 
     python examples/with_pillow.py
 
@@ -19,7 +19,7 @@ with Image.open("photo.jpg") as photo:
     photo.save("photo.cae", quality=55)
 
 with Image.open("photo.cae") as image:
-    # Known before any pixel is decoded.
+    # No pixel is decoded yet.
     print(image.format, image.size, image.mode, "quality", image.info["quality"])
     print("by", image.getexif()[ExifTags.Base.Artist])
     image.convert("RGB").save("copy.jpg", exif=image.getexif())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cae.codec.codec import FileCoder
 from cae.codec.encode import refine
-from cae.codec.encode.block_bound import OF_VARIANCE, bound, excess, floor
+from cae.codec.encode.block_bound import VARIANCE_FACTOR, bound, excess, floor
 from cae.codec.image.picture import Picture
 from cae.codec.model.arrays import Pixels
 from cae.codec.model.rate import rate_index_of
@@ -43,7 +43,7 @@ def test_the_bound_is_that_of_the_documentation(codec: FileCoder) -> None:
     pixels = random.integers(0, 256, (5, 16, 16, 3), np.uint8)
     pixels[0] = 200
     variance = pixels.reshape(5, 256, 3).astype(float).var(axis=1).mean(axis=-1)
-    assert bound(pixels, 20.0) == pytest.approx(20 + OF_VARIANCE * variance)
+    assert bound(pixels, 20.0) == pytest.approx(20 + VARIANCE_FACTOR * variance)
     weights = codec.coder.networks.rate_weight
     floors = [floor(codec.coder.networks, rate_index) for rate_index in (0, 100, 255)]
     assert floors == pytest.approx([16 + 3 / (32 * np.log(2) * weights[index]) for index in (0, 100, 255)])

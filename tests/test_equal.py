@@ -19,11 +19,12 @@ from scipy.interpolate import PchipInterpolator
 from cae.bitstream.errors import InputError
 from cae.cli.columns import WIDTH, columns, shorten
 from cae.cli.rd_equal import equal_lines
-from cae.codec.evaluation.equal import NO_CURVE, OUTSIDE, Target, check_target, sizes, sizes_of_image, values_at
+from cae.codec.evaluation.equal import NO_CURVE, OUTSIDE, sizes, sizes_of_image, values_at
 from cae.codec.evaluation.images import TestImage
 from cae.codec.evaluation.measure import Measurement
 from cae.codec.evaluation.metrics import decibels
 from cae.codec.evaluation.summary import Summary
+from cae.codec.evaluation.target import Target, check_target
 
 Run = Callable[..., "CompletedProcess[str]"]
 Bytes = npt.NDArray[np.uint8]

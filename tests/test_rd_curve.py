@@ -350,7 +350,7 @@ def test_grey_and_alpha_are_said(cae: Run, photo: Bytes, tmp_path: Path) -> None
 
 
 def test_without_the_extra(cae: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extras, "EVALUATION", ("scipy", "no_such_package"))
+    monkeypatch.setitem(extras.MODULES, "eval", ("scipy", "no_such_package"))
     for arguments in ([], ["--list-codecs"]):
         run = cae("rd-curve", *arguments)
         assert run.returncode == 1

@@ -1,10 +1,10 @@
-"""What is published: the source, and wheels for all systems, with the kernels compiled. One machine makes them all:
-zig's C compiler knows the libraries of each.
+"""Makes what is published: the source, and wheels with compiled kernels for all systems, on one machine, as zig's C
+compiler knows the libraries of each.
 
     pip install ".[wheels]" && python tools/wheels.py dist
 
-The kernels need nothing of Python, so that one wheel serves all its versions. What pip compiles itself, from the
-source, has the same kernels; but it needs a C compiler that the user has, and Microsoft's will not do.
+The kernels need nothing of Python, so that one wheel serves all its versions. Where pip compiles them from the source,
+they are the same; but that takes a C compiler, and Microsoft's will not do.
 """
 
 from __future__ import annotations
@@ -30,12 +30,11 @@ PLATFORMS = {
     "macosx_11_0_x86_64": ("x86_64-macos.11.0", "_kernels.so"),
     "win_amd64": ("x86_64-windows-gnu", "_kernels.pyd"),
 }
-"""What zig compiles for, and a name under which Python finds the library there, by the platform in a wheel's name."""
+"""For each platform, by its name in a wheel's: zig's name of it, and a name under which Python finds the library."""
 
 
 def compile_kernels(source: Path, platform: str, path: Path) -> None:
-    """The shared library for a platform, with the sources and options of pyproject.toml. zig may leave more beside
-    it."""
+    """Compiles a platform's shared library by pyproject.toml. zig may leave further files beside it."""
     with (source / "pyproject.toml").open("rb") as file:
         (library,) = tomllib.load(file)["tool"]["setuptools"]["ext-modules"]
     target, _ = PLATFORMS[platform]
@@ -44,20 +43,20 @@ def compile_kernels(source: Path, platform: str, path: Path) -> None:
 
 
 def run(folder: Path, words: Sequence[str], **environment: str) -> None:
-    """A command that prints nothing unless it fails, which ends this one."""
+    """Runs a command in a folder. Where it fails, prints its output and ends this one."""
     done = subprocess.run(words, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{done.stdout}{done.stderr}\n{' '.join(words)} failed")
 
 
 def make(folder: Path, platforms: Sequence[str]) -> None:
-    """The source, and a wheel for each platform, in a folder."""
+    """Writes the source, and a wheel for each platform, to a folder."""
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         source, content = work / "source", work / "content"
-        # What git knows of, as it is staged.
+        # The files that git knows, as they are staged.
         run(ROOT, ["git", "checkout-index", "--all", f"--prefix={source}/"])
-        # An archive of it, and of that a wheel, which has no kernels, for want of a compiler.
+        # The source archive, and a wheel from it without kernels, for want of a compiler.
         run(source, [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(work)], CC="false")
         (archive,), (wheel,) = work.glob("*.tar.gz"), work.glob("*.whl")
         report(archive, folder)
@@ -82,7 +81,7 @@ def make(folder: Path, platforms: Sequence[str]) -> None:
 
 
 def report(made: Path, folder: Path) -> None:
-    """Puts a file into the folder and says so."""
+    """Copies a file to the folder and prints its name and size."""
     path = Path(shutil.copy(made, folder))
     print(f"{path}: {path.stat().st_size:,} bytes", flush=True)
 

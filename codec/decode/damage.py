@@ -14,12 +14,12 @@ GREY = 128
 """The value of pixels that are lost."""
 
 MOST_PLACES = 20
-"""Of so many damaged tiles the rows and columns are named."""
+"""Up to so many damaged tiles are named one by one, with their rows and columns of pixels."""
 
 
 class Damage:
-    """The lost tiles of an image. What they cost is little more than the grey pixels that are shown for them, however
-    many pixels a damaged file claims to have."""
+    """The lost tiles of an image, shown as grey. They take little more memory and time than those grey pixels do,
+    however many pixels a damaged file claims to have."""
 
     def __init__(self, header: Header, tiles: Iterable[int]) -> None:
         """tiles: indices in the order of the file."""
@@ -32,21 +32,21 @@ class Damage:
         return bool(self._lost.flat[tile])
 
     def add(self, tile: int) -> None:
-        """Loses another tile."""
+        """Marks another tile as lost."""
         self._lost.flat[tile] = True
 
     def is_total(self) -> bool:
-        """Whether nothing of the image is intact."""
+        """Whether all tiles are lost."""
         return bool(self._lost.all())
 
     def covers(self, area: Rectangle) -> bool:
-        """Whether nothing in an area of latents is intact."""
+        """Whether all tiles are lost that an area, in latent positions, touches."""
         tiles = area.covering(self._side)
         return bool(self._lost[tiles.top : tiles.bottom, tiles.left : tiles.right].all())
 
     def blank(self, pixels: Pixels, top: int, left: int) -> None:
-        """Makes lost pixels grey, in place, in a part of the padded image, uint8 [h, w, 3]; where that begins is in
-        pixels too."""
+        """Makes lost pixels grey, in place. pixels: uint8 [h, w, 3], the part of the padded image whose first row and
+        column are `top` and `left`."""
         side = LATENT_SIDE * self._side
         for row in range(top // side, (top + len(pixels) - 1) // side + 1):
             rows = pixels[max(row * side - top, 0) : (row + 1) * side - top]
@@ -59,7 +59,7 @@ class Damage:
                     rows[:, max(column * side - left, 0) : end] = GREY
 
     def notes(self) -> tuple[str, ...]:
-        """Which tiles are lost: a line for each, or where they are many, for each row of them without a gap."""
+        """Which tiles are lost: a line for each, or of more than MOST_PLACES, for each run in the order of the file."""
         lost = np.flatnonzero(self._lost)
         if len(lost) <= MOST_PLACES:
             return tuple(self._note(int(tile)) for tile in lost)

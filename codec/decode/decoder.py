@@ -1,4 +1,4 @@
-"""Files to pictures: what decoding is beyond the networks."""
+"""Files to pictures: limits, damage, regions and scales, and the tiles one by one through a coder."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ Progress = Callable[[int, int], None]
 
 
 def silent(done: int, total: int) -> None:
-    """No report of progress."""
+    """Reports no progress."""
 
 
 class Decoder:
-    """What decodes whole files, tile by tile."""
+    """Decodes whole files, tile by tile: those that were made with the weights that `fingerprint` names."""
 
     def __init__(self, coder: TileDecoder, fingerprint: bytes) -> None:
         self.coder = coder
@@ -85,7 +85,7 @@ class Decoder:
         return Picture(pixels, alpha, metadata, (*damage.notes(), *missing))
 
     def decode_latents(self, container: Container) -> Latents:
-        """The exact part of decoding: the latents of the whole image, the same on every machine."""
+        """The latents of the whole image, int32 [h, w, M] in sixteenths of a quantisation step. Raises as `decode`."""
         self.check_weights(container.header)
         tiles = Rectangle(0, 0, *tile_grid(container.header))
         return np.concatenate(list(self._decode_bands(container, tiles, None, silent)))
@@ -102,8 +102,8 @@ class Decoder:
     ) -> Iterator[Latents]:
         """The latents of one row of tiles after the other.
 
-        tiles: those that are wanted, in the grid of tiles. damage: tiles to be left 0, to which those are added that
-        do not decode; with None they raise.
+        tiles: those that are wanted, in the grid of tiles. damage: lost tiles, whose latents are 0; tiles that do not
+        decode are added to it. None raises CorruptError or DecodeMismatchError for them.
         """
         header = container.header
         rectangles = tile_rectangles(header)

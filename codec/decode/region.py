@@ -15,7 +15,7 @@ from ..model.arrays import Pixels
 from ..options import SCALES
 
 AT_ORIGIN = Rectangle(0, 0, 0, 0)
-"""Of what `show` takes an area for: where it begins."""
+"""An area that begins where the image does, for `show`, which does not look at an area's size."""
 
 
 Write = Callable[[Pixels], None]
@@ -56,15 +56,15 @@ def needed_tiles(header: Header, region: Region, halo: int) -> Rectangle:
 
 
 def tiles_area(header: Header, tiles: Rectangle) -> Rectangle:
-    """The latents of tiles, a rectangle of their grid."""
+    """The latent positions of a rectangle of tiles, which is given in the grid of tiles."""
     return tiles.scaled(tile_side(header)).clipped(all_latents(header))
 
 
 def show(parts: Iterable[Pixels], area: Rectangle, region: Region, scale: int, write: Write | None = None) -> Pixels:
-    """The region, reduced: uint8 [ceil(H / scale), ceil(W / scale), ...].
+    """The pixels of a region, reduced by a scale: uint8 [ceil(H / scale), ceil(W / scale), ...].
 
-    parts: the pixels of an area of latents, in rows from the top. write: takes what is shown, likewise, and a blank
-    image of its shape that needs no memory is returned.
+    parts: the pixels of an area, in latent positions, in rows from the top. write: takes the result in rows as they
+    come; what is returned then is a blank image of that shape, which needs no memory.
     """
     height = -(-region.height // scale)
     shown: Pixels | None = None
@@ -83,6 +83,7 @@ def show(parts: Iterable[Pixels], area: Rectangle, region: Region, scale: int, w
 
 
 def _crop_parts(parts: Iterable[Pixels], area: Rectangle, region: Region) -> Iterator[Pixels]:
+    """The pixels of a region, in rows from the top, out of those of an area in latent positions around it."""
     top = LATENT_SIDE * area.top
     left = region.x - LATENT_SIDE * area.left
     for part in parts:

@@ -18,22 +18,22 @@ from ..model.config import PATCH
 
 
 class TileDecoder(Protocol):
-    """Records of tiles to latents, and latents to pixels."""
+    """Decodes tiles to latents, and latents to pixels."""
 
     halo: int
     """Latent positions beyond a window that its pixels can depend on."""
     channels: int
-    """Of latents."""
+    """Channels of the latents, M."""
 
     def latents(self, tile: Tile, height: int, width: int, rate_index: int) -> Latents:
-        """A tile's, [height, width, M]. Raises CorruptError, DecodeMismatchError."""
+        """The latents of a tile, int32 [height, width, M]. Raises CorruptError, DecodeMismatchError."""
 
     def pixels(self, latents: Latents, rate_index: int) -> Pixels:
-        """uint8 [16h, 16w, 3]."""
+        """The pixels of latents, int32 [h, w, M] -> uint8 [16h, 16w, 3]."""
 
 
 def _kept(area: Rectangle) -> bool:
-    """Nothing is lost."""
+    """Says of every area that it is not lost."""
     return False
 
 
@@ -44,19 +44,20 @@ def synthesise(
     origin: tuple[int, int] = (0, 0),
     lost: Callable[[Rectangle], bool] = _kept,
 ) -> Iterator[Pixels]:
-    """An area of the padded image from the top to the bottom, in parts uint8 [16n, 16w, 3].
+    """The pixels of an area of the padded image, in rows from the top: parts uint8 [16n, 16w, 3].
 
-    bands: its latents likewise. No more than a band is kept, with what its neighbours need of it. origin: where in the
-    image they begin, row and column. lost: whether the pixels of some of the image's latents are not wanted; no time is
-    spent on those.
+    bands: the area's latents, int32 [h, w, M], in rows from the top. No more than one of them is kept, with what its
+    neighbours need of it. origin: row and column of the area in the image's latents. lost: whether the pixels of an
+    area of the image's latents are not wanted; no time is spent on those, and they are 0.
     """
     halo = coder.halo
     done, left = origin
     bands = iter(bands)
     kept = [next(bands)]
-    above = 0  # rows of `kept` that are only there for those below
+    above = 0  # rows of `kept` whose pixels are done: the pixels below depend on them
     for band in bands:
-        # A row is complete where all that it depends on is there; whole windows of them are worth the halo.
+        # The rows whose pixels depend on nothing that is still to come, rounded down to whole windows: smaller ones
+        # would pay as much for their halo.
         ready = sum(map(len, kept)) - above - halo + min(halo, len(band))
         ready -= ready % batching.WINDOW
         kept.append(band)
@@ -92,5 +93,5 @@ def _synthesise_rows(
 
 
 def _joined(parts: list[Latents]) -> Latents:
-    """One below the other; no copy of one alone."""
+    """Joins parts one below the other, without a copy of a single one."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,1 +1,1 @@
-"""Pictures to latents: transforms, the search for what they cost least by, a wanted size or quality."""
+"""Pictures to latents: the transform, the search for better ones, the bound on blocks' errors, wanted sizes."""

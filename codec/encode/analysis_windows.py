@@ -17,10 +17,10 @@ from ..model.config import HYPER_PATCH, PATCH
 
 
 def analyse(networks: Networks, images: Sequence[Pixels], rate_index: int, area: Rectangle | None = None) -> Floats:
-    """The latents of an area of each of B images (all of it if None), in standard deviations: float32 [B, h, w, M].
+    """The latents of each of B images, in standard deviations: float32 [B, h, w, M].
 
     images: of one shape, uint8 [H, W, 3], or [H, W] for grey. They are padded to multiples of 64 by repeating the last
-    row and column; the area is within the padded image.
+    row and column. area: in latent positions, within the padded image; None is all of it.
     """
     height, width = (-(-side // HYPER_PATCH) * HYPER_PATCH // PATCH for side in images[0].shape[:2])
     whole = Rectangle(0, 0, height, width)
@@ -34,12 +34,12 @@ def analyse(networks: Networks, images: Sequence[Pixels], rate_index: int, area:
 
 
 def cut(images: Sequence[Pixels], area: Rectangle) -> Pixels:
-    """An area of latents in the pixels of each padded image: uint8 [B, H, W, 3], contiguous, a copy."""
+    """The pixels of an area, in latent positions, of each padded image: uint8 [B, H, W, 3], contiguous, a copy."""
     return np.stack([_cut(pixels, area.scaled(PATCH)) for pixels in images])
 
 
 def _cut(pixels: Pixels, area: Rectangle) -> Pixels:
-    """uint8 [H, W, 3]. area: in pixels."""
+    """An area, in pixels, of an image whose last row and column are repeated: uint8 [H, W, 3]."""
     part = to_rgb(pixels[area.top : area.bottom, area.left : area.right])
     below, after = area.height - part.shape[0], area.width - part.shape[1]
     if below or after:

@@ -1,9 +1,8 @@
-"""The bound on every block's error that the encoder keeps: which blocks of a tile are beyond it, and how they are put
-right.
+"""A bound on the error of every block of 16x16 pixels: which blocks are beyond it, and latents that code them better.
 
 Means over pictures hide a block of coloured noise in a sky. The encoder can know what a decoder will show, to the last
-bit, so it looks at each block of 16x16 pixels. One that is beyond the bound is coded again from the linear transform's
-latents, with hyper-latents that announce a busy block, so that nothing in it is skipped.
+bit, so it looks at each block. One that is beyond the bound is coded again from the linear transform's latents, with
+hyper-latents that announce a busy block, so that nothing in it is skipped.
 """
 
 from __future__ import annotations
@@ -19,28 +18,28 @@ from ..model.config import LATENT_FRACTION, PATCH
 from ..tile.coder import TileCoder
 
 Mask = npt.NDArray[np.bool_]
-"""bool [B, h, w]: one a block."""
+"""bool [B, h, w], one for each block."""
 
-ALWAYS = 16.0
-"""Mean squared error in levels of 8 bits that a block may have at any rate: four levels."""
+BASE_ERROR = 16.0
+"""The part of the bound that is the same at any rate: a mean squared error in levels of 8 bits, of four levels."""
 
-OF_RATE = 1 / 16
-"""Of the mean squared error that is optimal at high rates where the slope of D(R) is -1 / lambda, 3 / (2 ln 2 lambda),
-so much may be added. At low rates blocks have less than that, since most of what they could show is skipped."""
+RATE_SHARE = 1 / 16
+"""The share of 3 / (2 ln 2 lambda) that is added to the bound: the mean squared error that is optimal at high rates
+where the slope of D(R) is -1 / lambda. At low rates blocks have less, since most of what they could show is skipped."""
 
-OF_VARIANCE = 4.0
-"""So much of what the block varies around its mean colour may be added: an error twice as large as what there is to
-see."""
+VARIANCE_FACTOR = 4.0
+"""How many times a block's variance is added to the bound: an error of twice the amplitude of what there is to see."""
 
 PUTTING_RIGHT = ((0.0, 64.0), (3.0, 1.0), (8.0, 1.0), (3.0, 64.0), (8.0, 64.0))
-"""What is tried, one after the other: how many standard deviations of the latents hyper-latents are made to announce,
-where 0 leaves them as they are, and how much more errors count against bits than at this rate."""
+"""(strength, weight) of the trials to code a block better, in their order. strength: how many standard deviations of
+the latents its hyper-latents announce; 0 leaves those as they are. weight: how many times as much as usual at this rate
+errors count against bits."""
 
 ROUNDS_OF_EACH = 5
-"""So many times what is broken then is added to what is put right: features reach beyond a hyper-latent's area."""
+"""Rounds of each trial, in which blocks that it broke join the others: features reach beyond a hyper-latent's area."""
 
-STRONGEST = 4
-"""Latent channels that are looked at where pixels are not."""
+STRONGEST_CHANNELS = 4
+"""How many latent channels, those that weigh most in pixels, are looked at where pixels are not."""
 
 FRACTION = 256
 """Costs are rounded to whole multiples of 1/256 bit, so that sums of them are exact in any order."""
@@ -50,22 +49,23 @@ SAMPLES = 3 * PATCH**2
 
 def floor(networks: Networks, rate_index: int) -> float:
     """The bound of a block of one colour: mean squared error over its samples, in levels of 8 bits."""
-    return ALWAYS + OF_RATE * 3 / (2 * math.log(2) * float(networks.rate_weight[rate_index]))
+    return BASE_ERROR + RATE_SHARE * 3 / (2 * math.log(2) * float(networks.rate_weight[rate_index]))
 
 
 def bound(original: Pixels, least: float) -> npt.NDArray[np.float64]:
-    """The bound of each of some blocks, uint8 [n, 16, 16, 3] -> float64 [n]. least: `floor`."""
+    """The mean squared error that each block of a picture may have: uint8 [n, 16, 16, 3] -> float64 [n], in levels of
+    8 bits. least: `floor` at the rate."""
     levels = original.reshape(len(original), PATCH**2, 3).astype(np.float32)
     sums = levels.sum(axis=1).astype(np.float64)
     # Sums of 256 squares of 8 bits are below 2^24, so exact in float32.
     squares = np.square(levels, out=levels).sum(axis=1).astype(np.float64)
     variance: npt.NDArray[np.float64] = (PATCH**2 * squares - np.square(sums)).sum(axis=1) / (3 * PATCH**4)
-    return least + OF_VARIANCE * variance
+    return least + VARIANCE_FACTOR * variance
 
 
 def excess(networks: Networks, rate_index: int, original: Pixels, shown: Pixels) -> npt.NDArray[np.float64]:
-    """Each block's error over its bound, above 1 where it is broken, and 0 where it is below `floor`: float64
-    [B, h, w]. original, shown: uint8 [B, 16h, 16w, 3], what pads them the same in both."""
+    """Each block's mean squared error divided by its bound, above 1 where it is broken, and 0 where it is below
+    `floor`: float64 [B, h, w]. original, shown: uint8 [B, 16h, 16w, 3], what pads them the same in both."""
     images, height, width, _ = original.shape
     squares = np.subtract(shown, original, dtype=np.float32)
     np.square(squares, out=squares)
@@ -76,22 +76,23 @@ def excess(networks: Networks, rate_index: int, original: Pixels, shown: Pixels)
 
 
 def suspected(networks: Networks, rate_index: int, original: Pixels, y: Floats, decoded: Latents) -> Mask:
-    """Blocks that their strongest latents alone, brightness and colours, put beyond their bound: what can be known
-    without a look at pixels, which would take half as long again as the fastest encoding does. original: uint8
-    [B, 16h, 16w, 3]; y: float32 [B, h, w, M] in standard deviations; decoded: int32 [B, h, w, M] in sixteenths of a
-    step. The linear transform is nearly orthonormal, so that errors of latents are those of pixels."""
+    """Blocks that the errors of their strongest latents, brightness and colours, alone put beyond their bound. The
+    linear transform is nearly orthonormal, so that errors of latents are those of pixels; to decode and look at pixels
+    would take half as long again as the fastest encoding does. original: uint8 [B, 16h, 16w, 3]; y: float32
+    [B, h, w, M] in standard deviations; decoded: int32 [B, h, w, M] in sixteenths of a step."""
     in_steps, weights = networks.sigma_in_steps[rate_index], networks.rd_weight[rate_index]
-    strongest = np.argsort(-weights * np.square(in_steps), kind="stable")[:STRONGEST]
+    strongest = np.argsort(-weights * np.square(in_steps), kind="stable")[:STRONGEST_CHANNELS]
     cost = y[..., strongest] * in_steps[strongest]
     cost -= decoded[..., strongest] * np.float32(1 / LATENT_FRACTION)
     cost = np.square(cost) * (weights[strongest] * np.float32(FRACTION))
     bits = np.rint(cost).sum(axis=-1, dtype=np.float64) / FRACTION
-    # A pixel's squared error, a mean over its colours, is worth `rate_weight` bits.
+    # `rate_weight` bits are worth a squared error of 1 of a pixel, a mean over its colours.
     errors = bits / (PATCH**2 * float(networks.rate_weight[rate_index]))
     return _over_bound(original, errors, floor(networks, rate_index)) > 1
 
 
 def _over_bound(original: Pixels, errors: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.float64]:
+    """Mean squared errors of blocks, float64 [B, h, w], divided by their bounds; 0 where they are at most `least`."""
     ratios, above = np.zeros_like(errors), errors > least
     if above.any():
         images, h, w = errors.shape
@@ -109,9 +110,9 @@ def put_right(
     mask: Mask,
     strength: float,
 ) -> tuple[Floats, npt.NDArray[np.int32]]:
-    """Latents and hyper-latents that code some blocks better: those of the linear transform, as an area whose latents
-    are `strength` standard deviations. original: uint8 [1, 16h, 16w, 3]; y: float32 [1, h, w, M] and z: int32
-    [1, h/4, w/4, Z], what codes the others; mask: which blocks."""
+    """Latents and hyper-latents of one image that code the blocks of a mask better: latents of the linear transform,
+    and hyper-latents that announce latents of `strength` standard deviations. original: uint8 [1, 16h, 16w, 3];
+    y: float32 [1, h, w, M] and z: int32 [1, h/4, w/4, Z], which the other blocks keep."""
     _, h, w = mask.shape
     cells: Mask = np.asarray(mask.reshape(1, h // 4, 4, w // 4, 4).any(axis=(2, 4)))
     linear = np.where(mask[..., None], coder.networks.analyse_linear(original), y)
@@ -121,7 +122,7 @@ def put_right(
 
 
 def _busy_hyper_latents(networks: Networks, rate_index: int, strength: float) -> npt.NDArray[np.int32]:
-    """Those of an area in which all latents are so many standard deviations, of either sign: int32 [Z]."""
+    """The hyper-latents, int32 [Z], of an area of latents of `strength` standard deviations, of either sign."""
     y, x, channel = np.ogrid[:12, :12, : networks.channels]
     signs = np.where((3 * y + 5 * x + channel * (channel + 1) // 2) % 2, np.float32(1), np.float32(-1))
     z = networks.analyse_hyper(np.ascontiguousarray(strength * signs, np.float32)[None], rate_index)

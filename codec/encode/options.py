@@ -53,9 +53,9 @@ class EncodeOptions:
 
     @property
     def has_target(self) -> bool:
-        """Whether the quality is to be found."""
+        """Whether a quality is to be searched that reaches a size, rate or PSNR."""
         return any(getattr(self, name) is not None for name in TARGETS)
 
     def at(self, quality: float) -> EncodeOptions:
-        """The same at a quality, without a target."""
+        """These options with another quality and no target."""
         return replace(self, quality=quality, **dict.fromkeys(TARGETS))  # type: ignore[arg-type]

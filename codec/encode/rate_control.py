@@ -19,16 +19,16 @@ from ..model.rate import quality_of
 from .options import EncodeOptions
 
 MAX_CODINGS = 8
+"""How many times a search codes the picture at most."""
 
 BYTES_SLOPE = 0.018
-"""How much the logarithm of a file's size rises from a rate index to the next, about: the first guesses step by it."""
-
 PSNR_SLOPE = 0.075
-"""The same of the PSNR, in dB."""
+"""About how much the natural logarithm of a file's size, and its PSNR in dB, rise from a rate index to the next: the
+first guesses of a search step by them."""
 
 
 class WholeCodec(Protocol):
-    """Whole files, as of codec.FileCoder."""
+    """What encodes and decodes whole files, such as `codec.FileCoder`."""
 
     def encode_pictures(
         self, pictures: Sequence[Picture], options: EncodeOptions, progress: Progress = ...
@@ -40,7 +40,7 @@ class WholeCodec(Protocol):
 
 
 class Coded(NamedTuple):
-    """A file, the quality that gave it, how many codings that took, and a remark if the target lies out of reach."""
+    """A file, its quality, how many codings the search took, and a remark if all files miss the target by far."""
 
     data: bytes
     quality: float
@@ -49,14 +49,15 @@ class Coded(NamedTuple):
 
 
 def prepare(picture: Picture, options: EncodeOptions) -> Picture:
-    """What is to be encoded of a picture."""
+    """The picture as options want it coded: with `strip` without its metadata, and unless `exact`, with smooth colours
+    under fully transparent pixels."""
     picture = replace(picture, metadata=Metadata()) if options.strip else picture
     return picture if options.exact else clear_transparent(picture)
 
 
 def encode(codec: WholeCodec, picture: Picture, options: EncodeOptions, progress: Progress = silent) -> Coded:
-    """The file of a picture that `prepare` gave. progress: of the coding at a quality. Raises TargetError, and as
-    `FileCoder.encode_pictures`."""
+    """The file of a picture that `prepare` has returned, at the options' quality or for their target. progress: of the
+    tiles, where there is no target. Raises TargetError for one out of reach, ImageSizeError, MemoryLimitError."""
     if options.target_psnr is not None:
         return encode_to_psnr(codec, picture, options.target_psnr, options)
     size = options.target_size
@@ -113,12 +114,13 @@ def encode_to_psnr(codec: WholeCodec, picture: Picture, target: float, options: 
 
 
 def bracket(excess: Callable[[int], float], slope: float) -> tuple[int | None, int | None]:
-    """The last rate index tried with an excess of at most 0 and the first one above it: neighbours, or the one between
-    them was not tried. None stands for an end of the range, whose last one was tried then.
+    """Searches for the rate index at which a rising curve crosses 0, in at most MAX_CODINGS trials: the highest index
+    tried whose excess is at most 0, and the lowest tried that is above. Between them at most one was not tried. None
+    stands for no such index, where the end of the range was tried and lies on the other side.
 
-    excess: rises with the rate index, by about `slope` a step. At most MAX_CODINGS trials: guesses by the slope, then
-    between the two nearest, halving where that creeps; however the curve bends, as many as it takes are left to halve
-    what is left.
+    excess: rises with the rate index, by about `slope` a step. Guesses go by the slope at first, then between the two
+    nearest trials, by interpolation, or halfway where that creeps. However the curve bends, so many trials are left as
+    it takes to halve what remains.
     """
     low, high = -1, ROWS  # outside the range
     values: dict[int, float] = {}

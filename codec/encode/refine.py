@@ -1,4 +1,4 @@
-"""Effort: latents chosen for a picture by what the decoder makes of them and what they cost.
+"""Latents improved for each picture, by iterations that effort pays for: their decoded pixels and their bits decide.
 
 The analysis transform and rounding decide on each latent by itself. Here the decoder's answer counts: its pixels are
 analysed as the picture was, and what their latents lack is added (Van Cittert's iteration of 1931, with momentum). In
@@ -26,36 +26,36 @@ from .analysis_windows import analyse, cut
 from .block_bound import PUTTING_RIGHT, ROUNDS_OF_EACH, excess, put_right, suspected
 
 LUMA_SHARE = 0.8
-"""Of the luma's error in the distortion, beside that of RGB, as in training."""
+"""The share of the luma's squared error in the distortion; the rest is that of RGB, as in training."""
 
 FIRST_STEP, LARGEST_STEP = 0.6, 1.3
 MOMENTUM = 0.3
-"""A correction is taken 0.6 times at the lowest rate, where quantisation steps are so large that most of it is lost
-again, and more at higher ones, up to 1.3 times; with 0.3 of the one before."""
+"""Step sizes of the iteration: the correction is taken 0.6 times at the lowest rate, where quantisation steps are so
+large that most of it is lost again, and more at higher ones, up to 1.3 times; 0.3 of the step before is added."""
 
 
 class Coded(NamedTuple):
-    """A tile of an image as it may be written, and what a decoder shows of it."""
+    """A tile of an image, coded in one way, and what a decoder shows of it."""
 
     cost: float
-    """Its bits, and what its error is worth in bits."""
+    """Bits of the payload and what its error is worth in bits, added up."""
     tile: Tile
     y: Floats
     """float32 [h, w, M]: what was quantised."""
     z: npt.NDArray[np.int32]
     """int32 [h/4, w/4, Z]: hyper-latents."""
     decoded: Latents
-    """int32 [h, w, M]."""
+    """int32 [h, w, M]: latents of the decoder, in sixteenths of a quantisation step."""
     shown: Pixels
-    """uint8 [16h, 16w, 3]; beyond the image's edges what pads it."""
+    """uint8 [16h, 16w, 3]: pixels of the decoder; beyond the image's edges what pads it."""
 
 
 class TileTrials:
-    """A tile of some images, to be coded in one way or another and looked at.
+    """Codes one tile of several images in different ways, each time with the pixels that a decoder would show.
 
-    The pixels of a tile depend on latents as far as the halo around it. Those stay what the analysis gives, nearly: it
-    sees nothing beyond them, which changes sizes by 0.2 % at most, either way. What the tile's own latents do to pixels
-    around it is left out.
+    The pixels of a tile depend on latents as far as the halo around it. Those stay what the analysis of tile and halo
+    gives, nearly what it gives of the whole image: sizes change by 0.2 % at most, either way. What the tile's own
+    latents do to pixels around it is left out.
     """
 
     def __init__(self, coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle) -> None:
@@ -68,16 +68,18 @@ class TileTrials:
         self._pixels = area.scaled(PATCH).clipped(image).within(outer.scaled(PATCH))
         known = coder.networks.analyse(self._around, self.rate_index)
         self.sixteenth = 1 / (LATENT_FRACTION * coder.networks.sigma_in_steps[self.rate_index])
-        """Of a step, in standard deviations: float32 [M]."""
+        """float32 [M]: a sixteenth of a quantisation step, in standard deviations."""
         self._latents = (known / self.sixteenth).astype(np.int32)
         self._shown = self._around.copy()
         self.wanted = known[:, *self._place]
-        """The latents of the tile, float32 [B, h, w, M]."""
+        """float32 [B, h, w, M]: the tile's latents by the analysis transform, in standard deviations."""
         self.original = self._around[:, *self._blocks]
-        """Its pixels, uint8 [B, 16h, 16w, 3]."""
+        """uint8 [B, 16h, 16w, 3]: the tile's pixels."""
 
     def code(self, y: Floats, z: npt.NDArray[np.int32], images: slice = slice(None), weight: float = 1) -> list[Coded]:
-        """Some of the images, all of them by default, from latents and hyper-latents. weight: of `quantise`."""
+        """Codes the tile of some of the images, by default of all, from latents y, float32 [B, h, w, M], and
+        hyper-latents z, int32 [B, h/4, w/4, Z]. weight: how many times as much as usual at this rate errors count
+        against bits."""
         networks, rate_index = self.coder.networks, self.rate_index
         steps, decoded = self.coder.quantise(y, rate_index, z, weight)
         tiles = self.coder.encode(steps, decoded)
@@ -94,11 +96,11 @@ class TileTrials:
         ]
 
     def analysed(self) -> Floats:
-        """The latents of what was shown last, float32 [B, h, w, M] in standard deviations."""
+        """The latents of the pixels that were decoded last, float32 [B, h, w, M] in standard deviations."""
         return self.coder.networks.analyse(self._shown, self.rate_index)[:, *self._place]
 
     def _cost(self, tile: Tile, shown: Pixels, original: Pixels) -> float:
-        """In bits. Pixels: uint8 [H, W, 3]; their error is `distortion.squared_error`, summed up."""
+        """A payload's bits, and its error's worth in bits, of uint8 [H, W, 3], by `distortion.squared_error`."""
         networks = self.coder.networks
         squares, luma_squares = networks.squared_errors(shown, original)
         error = (1 - LUMA_SHARE) * (squares / 3) + LUMA_SHARE * (luma_squares / 256**2)
@@ -106,9 +108,9 @@ class TileTrials:
 
 
 def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, effort: int) -> list[Tile]:
-    """The records of a tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9:
-    the best of an image's rounds, by bits + lambda * squared error, with blocks put right that are beyond their bound
-    (block_bound.py)."""
+    """One coded tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9: the best
+    of its iterations by bits + lambda * squared error, with blocks coded again whose error is beyond their bound
+    (block_bound.py). area: that of the tile, in latent positions."""
     rounds = ROUNDS[effort - 1]
     if rounds:
         return _looked_at(coder, images, header, area, rounds)
@@ -116,20 +118,21 @@ def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rec
     steps, decoded = coder.quantise(y, header.rate_index)
     tiles = coder.encode(steps, decoded)
     wrong = suspected(coder.networks, header.rate_index, cut(images, area), y, decoded)
-    # Each by itself, so that an image becomes the same file whatever goes through the networks with it.
+    # Images are coded again one by one, so that each becomes the same file whatever is coded together with it.
     for index in map(int, np.flatnonzero(wrong.any(axis=(1, 2)))):
         (tiles[index],) = _looked_at(coder, [images[index]], header, area, rounds)
     return tiles
 
 
 def _looked_at(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, rounds: int) -> list[Tile]:
+    """The tile of each image after so many iterations, every block held against its bound by its decoded pixels."""
     trials = TileTrials(coder, images, header, area)
     best = _refined(trials, rounds)
     return [_within_bound(trials, index, coded).tile for index, coded in enumerate(best)]
 
 
 def _refined(trials: TileTrials, rounds: int) -> list[Coded]:
-    """The best of the rounds for each image."""
+    """The best of all iterations for each image."""
     wanted, sixteenth, rate_index = trials.wanted, trials.sixteenth, trials.rate_index
     z = trials.coder.networks.analyse_hyper(wanted, rate_index)
     y, velocity = wanted, np.zeros_like(wanted)
@@ -139,7 +142,7 @@ def _refined(trials: TileTrials, rounds: int) -> list[Coded]:
         found = trials.code(y, z)
         best = [min(pair, key=attrgetter("cost")) for pair in zip(best, found, strict=True)] if best else found
         if number < rounds:
-            # What decoded latents are, and what their pixels lack, against what was decided on.
+            # The latents as decoded, plus what those of their pixels lack of the wanted ones, minus what was quantised.
             correction = np.stack([coded.decoded for coded in found]).astype(np.float32)
             correction *= sixteenth
             correction += wanted - trials.analysed()
@@ -151,7 +154,8 @@ def _refined(trials: TileTrials, rounds: int) -> list[Coded]:
 
 
 def _within_bound(trials: TileTrials, index: int, coded: Coded) -> Coded:
-    """The tile of one image, its broken blocks put right, as far as something does."""
+    """The tile of one image with its broken blocks coded better: the first trial that leaves none broken, or else the
+    one whose worst block is least beyond its bound."""
     networks, rate_index, image = trials.coder.networks, trials.rate_index, slice(index, index + 1)
     original = trials.original[image]
     over = excess(networks, rate_index, original, coded.shown[None])

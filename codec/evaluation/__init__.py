@@ -1,1 +1,1 @@
-"""What measures the codec; nothing on the codec path imports it."""
+"""Measurement of this codec and others: metrics, curves, reports. Nothing that encodes or decodes imports it."""

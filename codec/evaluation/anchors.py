@@ -11,12 +11,11 @@ from importlib import resources
 from ...bitstream.errors import InputError
 from .curve import Curve, Point
 
-NAMES = ("kodak",)
-
 
 @dataclass(frozen=True)
 class Anchor:
-    """A published curve: mean rates in bits per pixel, mean RGB PSNR in dB; label: its name if it is in plots."""
+    """A published curve of means over the Kodak images. points: bits per pixel and RGB PSNR in dB. label: its name in
+    plots, None if it is not in them."""
 
     codec: str
     source: str
@@ -25,7 +24,7 @@ class Anchor:
 
     @property
     def curve(self) -> Curve:
-        """Interpolated between its points."""
+        """The curve interpolated between its points."""
         return Curve(self.points)
 
 
@@ -34,23 +33,18 @@ def _contents() -> tuple[frozenset[str], tuple[Anchor, ...]]:
     text = resources.files("cae.codec.evaluation").joinpath("anchors.json").read_text(encoding="utf-8")
     values = json.loads(text)
     return frozenset(values["images"]), tuple(
-        Anchor(
-            curve["codec"],
-            curve["source"],
-            tuple(map(Point, curve["bpp"], curve["psnr_rgb"])),
-            curve.get("label"),
-        )
+        Anchor(curve["codec"], curve["source"], tuple(map(Point, curve["bpp"], curve["psnr_rgb"])), curve.get("label"))
         for curve in values["curves"]
     )
 
 
 def anchors() -> tuple[Anchor, ...]:
-    """All curves."""
+    """All published curves."""
     return _contents()[1]
 
 
 def drawn(curves: Iterable[Anchor]) -> list[Anchor]:
-    """Those with a label, the best first, by PSNR at 0.5 bpp."""
+    """The curves that plots show, those with a label, by their PSNR at 0.5 bpp, the best first."""
     return sorted((anchor for anchor in curves if anchor.label), key=lambda anchor: -anchor.curve.value_at(0.5))
 
 

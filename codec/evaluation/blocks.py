@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..model.arrays import Pixels
 
 SIDE = 16
-"""Of a block, in pixels: what one position of this codec's latents covers, and a macroblock of JPEG with 4:2:0."""
+"""Pixels to a side of a block: what a latent position of this codec covers, and a minimum coded unit of JPEG 4:2:0."""
 
 PERCENTILE = 99.9
 
@@ -75,7 +75,7 @@ def block_means(original: Pixels, decoded: Pixels) -> npt.NDArray[np.float64]:
 
 
 def block_errors(original: Pixels, decoded: Pixels) -> BlockErrors | None:
-    """Of uint8 RGB [H, W, 3] twice; None where they are equal and no block is worse than another."""
+    """How the error between two pictures, uint8 RGB [H, W, 3], is spread over blocks; None where they are equal."""
     mean = float(np.mean(np.square(original.astype(np.int32) - decoded), dtype=np.float64))
     if not mean:
         return None
@@ -95,6 +95,7 @@ class WorstBlock:
 
 
 def worst_of(blocks: Iterable[tuple[str, BlockErrors | None]]) -> WorstBlock | None:
-    """Among (name of a picture, its errors); the first of several, None where all of the pictures are as they were."""
+    """The block with the largest ratio among pictures, given as (name, errors): the first of several, None where no
+    picture has an error."""
     found = [WorstBlock(name, errors) for name, errors in blocks if errors is not None]
     return max(found, key=lambda block: block.errors.ratio, default=None)

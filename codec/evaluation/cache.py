@@ -1,4 +1,4 @@
-"""What was measured before, on disk: one small JSON file for each result, there whole or not at all."""
+"""Results of measurements on disk: one small JSON file each, there whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..machine.files import write_file
 
 
 def default_folder() -> Path:
-    """$XDG_CACHE_HOME/cae/rd-curve, or ~/.cache/cae/rd-curve."""
+    """The folder of results where none is named: $XDG_CACHE_HOME/cae/rd-curve, or ~/.cache/cae/rd-curve."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cae" / "rd-curve"
 
 
 class Cache:
-    """Results under a digest of all that they depend on; a damaged file counts as none. None as folder: no cache."""
+    """Results in files named by a digest of their key; a damaged file counts as none. Without a folder it is empty."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder

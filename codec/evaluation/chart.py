@@ -1,4 +1,4 @@
-"""What the curves of a report are drawn from."""
+"""The data that the curves of a report are drawn from, as JSON values."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .summary import Mean, Summary, finite
 
 
 def chart_data(summaries: Sequence[Summary], anchors: Sequence[Anchor]) -> dict[str, Any]:
-    """JSON values for chart.js: codecs; for each group the names of its images and, for each codec, the points of the
-    means and of each image; published curves."""
+    """The data of chart.js: codecs; for each group of images their names and, for each codec, the points of the means
+    and of each image; published curves."""
     first = summaries[0]
     colour = colours(first.codecs)
     return {
@@ -54,7 +54,7 @@ def _curves(summary: Summary, codec: str) -> dict[str, Any]:
 
 
 def _point(summary: Summary, point: Mean | Measurement, worst: str) -> list[float | str | None]:
-    """Quality, rate, value of each metric, the worst block in words, encoding and decoding in milliseconds."""
+    """A point: quality, bpp, each metric's value, the worst block in words, milliseconds to encode and to decode."""
     values = (finite(METRICS[name].curve(point.metrics[name])) for name in summary.metrics)
     rounded = (None if value is None else round(value, 4) for value in values)
     times = (round(1000 * seconds, 1) for seconds in (point.encode_seconds, point.decode_seconds))

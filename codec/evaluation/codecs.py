@@ -37,10 +37,8 @@ _PERCENT = Scale(0, 100, 1)
 
 @dataclass(frozen=True)
 class PillowCodec:
-    """A format that Pillow writes; `options` are those of its `save`, `feature` is Pillow's name of the library.
-
-    advanced: options that Pillow hands on to libaom, for AVIF.
-    """
+    """A format that Pillow writes. format, options: those of `Image.save`; feature: Pillow's name of the library;
+    advanced: for AVIF, options that Pillow hands on to libaom."""
 
     name: str
     format: str
@@ -58,11 +56,8 @@ class PillowCodec:
         return {**self.options, **self.advanced, "format": self.format, "library": library, "pillow": version("pillow")}
 
     def encode(self, image: Pixels, quality: float) -> bytes:
-        setting: dict[str, Any] = (
-            {"quality_layers": [quality]} if self.format == "JPEG2000" else {"quality": round(quality)}
-        )
-        if self.advanced:
-            setting["advanced"] = self.advanced
+        setting: dict[str, Any] = {"advanced": self.advanced} if self.advanced else {}
+        setting |= {"quality_layers": [quality]} if self.format == "JPEG2000" else {"quality": round(quality)}
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, self.format, **self.options, **self.runtime, **setting)
         return buffer.getvalue()
@@ -73,7 +68,8 @@ class PillowCodec:
 
 
 class CaeCodec:
-    """This project's codec, with the installed weights, those of a folder or those of a .safetensors file."""
+    """This project's codec on a CPU, with the installed weights, those of a folder or those of a .safetensors file.
+    Raises WeightsError, OSError."""
 
     scale = Scale(0, 100, 0.5)
     qualities: tuple[float, ...] = (14, 26, 36, 46, 57, 68, 80, 92)
@@ -83,19 +79,13 @@ class CaeCodec:
         self._effort = effort
         if weights is not None and weights.is_file():
             data = weights.read_bytes()
-            integers, fingerprint = (
-                parse_integers(data, str(weights)),
-                hashlib.sha256(data).digest()[:FINGERPRINT_BYTES],
-            )
+            integers = parse_integers(data, str(weights))
+            fingerprint = hashlib.sha256(data).digest()[:FINGERPRINT_BYTES]
         else:
             integers, fingerprint = load_integers(weights)
         self._codec = FileCoder(on_cpu(integers), fingerprint)
-        self.settings = {
-            "weights": fingerprint.hex(),
-            "effort": effort,
-            "code": _code_digest(),
-            "instructions": fastest(),
-        }
+        self.settings = {"weights": fingerprint.hex(), "effort": effort}
+        self.settings |= {"code": _code_digest(), "instructions": fastest()}
 
     def encode(self, image: Pixels, quality: float) -> bytes:
         return self._codec.encode(Picture(image), quality, effort=self._effort)
@@ -109,7 +99,7 @@ _NOT_CODING = ("evaluation", "training")
 
 
 def _code_digest() -> str:
-    """A digest of the code that encodes and decodes: what older code measured is not taken for today's."""
+    """A digest of the code that encodes and decodes, so that cached results of other code are not taken for today's."""
     digest = hashlib.sha256()
     for name in ("cae.bitstream", "cae.codec"):
         room = Path(next(iter(importlib.import_module(name).__path__)))
@@ -120,11 +110,14 @@ def _code_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-_JPEG = {"optimize": True, "progressive": True}
+def _jpeg(subsampling: str) -> dict[str, Any]:
+    return {"optimize": True, "progressive": True, "subsampling": subsampling}
+
+
 _AVIF_QUALITIES = (10, 20, 30, 40, 52, 64, 77, 89)
 TUNES = ("iq", "psnr", "ssim", "ssimulacra2")
-"""What libaom can be made to do best at."""
-# The default of libavif 1.4, to the byte; named, so that what is measured does not depend on the library's version.
+"""Measures of quality that libaom can be tuned for."""
+# With this option files are those of libavif 1.4 without it. It is named, so that they stay those of later versions.
 _TUNE = {"tune": "iq"}
 _WAVELET = {"quality_mode": "dB", "irreversible": True, "mct": 1}
 
@@ -132,17 +125,8 @@ _PILLOW = {
     codec.name: codec
     for codec in (
         # Optimised and progressive, as a careful user writes it: an eighth smaller than what papers compare with.
-        PillowCodec(
-            "jpeg", "JPEG", "jpg", _JPEG | {"subsampling": "4:2:0"}, (3, 8, 15, 25, 45, 65, 80, 90), Scale(1, 100, 1)
-        ),
-        PillowCodec(
-            "jpeg-444",
-            "JPEG",
-            "jpg",
-            _JPEG | {"subsampling": "4:4:4"},
-            (1, 6, 12, 22, 40, 60, 75, 86),
-            Scale(1, 100, 1),
-        ),
+        PillowCodec("jpeg", "JPEG", "jpg", _jpeg("4:2:0"), (3, 8, 15, 25, 45, 65, 80, 90), Scale(1, 100, 1)),
+        PillowCodec("jpeg-444", "JPEG", "jpg", _jpeg("4:4:4"), (1, 6, 12, 22, 40, 60, 75, 86), Scale(1, 100, 1)),
         PillowCodec("webp", "WEBP", "webp", {"method": 6}, (0, 3, 12, 30, 55, 75, 86, 92)),
         PillowCodec("avif", "AVIF", "avif", {"speed": 6, "subsampling": "4:4:4"}, _AVIF_QUALITIES, advanced=_TUNE),
         PillowCodec("avif-420", "AVIF", "avif", {"speed": 6, "subsampling": "4:2:0"}, _AVIF_QUALITIES, advanced=_TUNE),
@@ -164,7 +148,7 @@ CODECS = {
     "cae": "this codec; cae:effort=N for 1 to 9, cae:weights=PATH for a folder of weights or a .safetensors file",
     "zoo:MODEL": "a model of CompressAI's zoo, as zoo:mbt2018-mean; :weights=PATH for a file or a folder of its files",
 }
-"""Every codec by name, and a line about it."""
+"""A line about every codec, by the name that it is asked for by."""
 
 DEFAULT = ("jpeg", "webp", "jpeg2000", "jxl", "avif", "cae")
 
@@ -172,10 +156,10 @@ _OPTIONS = {"avif": ("speed", "tune"), "avif-420": ("speed", "tune"), "cae": ("w
 
 
 def make_codec(spec: str, threads: int = 1) -> ImageCodec:
-    """The codec that a word asks for, on so many threads; those of torch and of cae's kernels are the caller's to set.
+    """The codec that a word such as "avif:speed=4" asks for. threads: of libraries that take their number; that of
+    torch and of cae's kernels is the caller's to set.
 
-    Raises InputError for an unknown name or option, UnavailableCodecError where something is missing, WeightsError.
-    """
+    Raises InputError for an unknown name or option, UnavailableCodecError where something is missing, WeightsError."""
     name, *words = spec.split(":")
     if name not in {known.split(":")[0] for known in CODECS}:
         raise InputError(f"there is no codec {name}; there are {', '.join(CODECS)}")

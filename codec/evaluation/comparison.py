@@ -1,4 +1,4 @@
-"""An image beside what became of it: metrics, and a page with sliders, differences and maps of bits."""
+"""An image compared with files of it: metrics, and a page with sliders, differences and maps of bits."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .metrics import METRICS
 from .slider import PAGE, SCRIPT, STYLE, Frame, SliderImage, slider
 
 GAIN = 8
-"""Differences are shown so many times as large: errors of a few levels are hard to see."""
+"""The factor by which differences are shown larger: errors of a few levels are hard to see."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A file of an image: pixels uint8 RGB [H, W, 3]; notes of what was converted; bits: where they went, as a picture,
-    for .cae files, and what its brightest colour stands for in bits per pixel."""
+    """A file of an image. pixels: uint8 RGB [H, W, 3]; notes: what was converted; bits: of a .cae file the map of
+    `bits_map`, and what its brightest colour stands for in bits per pixel."""
 
     name: str
     bytes: int
@@ -43,12 +43,12 @@ class Version:
         return 8 * self.bytes / self.pixels[..., 0].size
 
     def measure(self, original: Pixels) -> dict[str, float]:
-        """Every metric that its packages are there for, by name."""
+        """The value of each metric against the original, by name."""
         return {name: metric.measure(original, self.pixels) for name, metric in METRICS.items()}
 
 
 def open_version(name: str, data: bytes, maps: bool) -> Version:
-    """What is seen of an image file, or of a .cae file, decoded; `maps`: with the map of its bits. Raises CaeError."""
+    """An image file or a .cae file, decoded. maps: whether to make the map of a .cae file's bits. Raises CaeError."""
     if not data.startswith(MAGIC) and Path(name).suffix.lower() != ".cae":
         return Version(name, len(data), *_on_white(read_picture(BytesIO(data))))
     header = read_header(data)
@@ -59,7 +59,8 @@ def open_version(name: str, data: bytes, maps: bool) -> Version:
 
 
 def _on_white(picture: Picture) -> tuple[Pixels, tuple[str, ...]]:
-    """uint8 RGB [H, W, 3], and notes. Colours that nobody sees are not counted: encoding replaces them by others."""
+    """A picture's pixels over white, uint8 RGB [H, W, 3], and its notes. Under transparent pixels an encoder replaces
+    the colours, so that they must not count as errors."""
     pixels = to_rgb(picture.pixels)
     if picture.alpha is None or picture.alpha.min() == 255:
         return pixels, picture.notes
@@ -76,7 +77,7 @@ def check_sizes(original: Version, version: Version) -> None:
 
 
 def table(original: Version, versions: Sequence[Version]) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of text."""
+    """A table of the files: its heads, and for the original and each version a row of name, size and metrics."""
     heads = ["file", "bytes", "bpp", *(metric.label for metric in METRICS.values())]
     rows = [[original.name, f"{original.bytes:,}", f"{original.bpp:.3f}", *("" for _ in METRICS)]]
     for version in versions:
@@ -87,7 +88,7 @@ def table(original: Version, versions: Sequence[Version]) -> tuple[list[str], li
 
 
 def worst_blocks(original: Version, versions: Sequence[Version]) -> list[BlockErrors | None]:
-    """Of each version; None for one that equals the original."""
+    """The worst block of each version; None for one that equals the original."""
     return [block_errors(original.pixels, version.pixels) for version in versions]
 
 
@@ -98,8 +99,8 @@ def make_page(
     rows: Sequence[Sequence[str]],
     worst: Sequence[BlockErrors | None],
 ) -> str:
-    """A page that needs no network: `table`, and a slider over all pictures, differences and maps, with a frame around
-    the worst block of each version (`worst_blocks`)."""
+    """An HTML page that loads nothing: the heads and rows of `table`, and a slider over all pictures, differences and
+    maps, with a frame around the worst block of each version, as of `worst_blocks`."""
     height, width = original.pixels.shape[:2]
     frames = [Frame(*errors.rectangle(width, height), str(errors)) if errors else None for errors in worst]
     pictures = [SliderImage.lossless(original.name, f"{original.bytes:,} bytes", original.pixels)]

@@ -19,7 +19,7 @@ class Point(NamedTuple):
 
 
 def mean_point(points: Sequence[Point]) -> Point:
-    """Mean over images, of rates and of PSNRs."""
+    """The mean of points: that of their rates and that of their PSNRs."""
     return Point(*(float(value) for value in np.mean(points, axis=0)))
 
 
@@ -50,8 +50,7 @@ class Delta(NamedTuple):
 
     rate: mean difference in rate at an equal metric, in percent, negative is better; low, high: the overlap in the
     metric that it is a mean over. gain: mean difference in the metric at an equal rate, over the overlap of the
-    rates; NaN if they have none.
-    """
+    rates; NaN if they have none."""
 
     rate: float
     low: float
@@ -60,17 +59,17 @@ class Delta(NamedTuple):
 
 
 def delta(reference: Curve, test: Curve) -> Delta:
-    """G. Bjontegaard, VCEG-M33, with the PCHIP interpolation of the later JCT-VC common test conditions.
+    """Bjontegaard deltas of a curve against a reference (G. Bjontegaard, VCEG-M33), with the PCHIP interpolation of the
+    later JCT-VC common test conditions.
 
-    The integrals are the package bjontegaard's. Raises ValueError where the curves do not overlap.
-    """
+    The integrals are the package bjontegaard's. Raises ValueError where the curves do not overlap."""
     low = max(reference.values[0], test.values[0])
     high = min(reference.values[-1], test.values[-1])
     if low >= high:
         raise ValueError("the curves do not overlap")
     rates_overlap = max(reference.rates[0], test.rates[0]) < min(reference.rates[-1], test.rates[-1])
     points = (reference.rates, reference.values, test.rates, test.values)
-    # min_overlap: how much of the curves overlaps is shown beside the result, for the reader to judge.
+    # min_overlap 0: no warning of a small overlap, which is shown beside the result, for the reader to judge.
     options: dict[str, Any] = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
     rate = bjontegaard.bd_rate(*points, **options)
     gain = bjontegaard.bd_psnr(*points, **options) if rates_overlap else math.nan
@@ -78,5 +77,6 @@ def delta(reference: Curve, test: Curve) -> Delta:
 
 
 def bd_rate(anchor: Iterable[Point], test: Iterable[Point]) -> float:
-    """`delta` of points, the rate alone."""
+    """The mean difference in rate of a curve through points against that of an anchor, at an equal metric, in percent;
+    negative is better. Raises ValueError as `Curve` and `delta`."""
     return delta(Curve(anchor), Curve(test)).rate

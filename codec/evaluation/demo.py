@@ -1,4 +1,4 @@
-"""Images made on the spot, so that a measurement can be tried without any at hand. They stand for nothing."""
+"""Synthetic images, so that a measurement can be tried without any at hand. They say nothing about photographs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 384, 256
 
 
 def write_demo(folder: Path) -> list[Path]:
-    """Five PNG files of 384x256 pixels: a gradient, text, a texture, noise, and all of it together."""
+    """Writes PNG files of 384x256 pixels to a folder: a gradient, text, a texture, noise, three of them together."""
     random = np.random.default_rng(0)
     images = {
         "gradient": _gradient(),

@@ -1,4 +1,5 @@
-"""Codecs at equal quality: what size each takes for a value of a metric, and what it has for a size.
+"""Codecs at equal quality and at equal rate: the bits that each takes for a value of a metric, and its metrics at a
+rate.
 
 Everything is interpolated on the codec's own curve, as a BD-rate is (`curve.Curve`), and nothing beyond its ends.
 """
@@ -6,51 +7,23 @@ Everything is interpolated on the codec's own curve, as a BD-rate is (`curve.Cur
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
 
-from ...bitstream.errors import InputError
 from .curve import Curve
 from .metrics import METRICS
-
-if TYPE_CHECKING:
-    from .summary import Summary
+from .summary import Summary
+from .target import Target
 
 OUTSIDE, NO_CURVE = "outside", "no curve"
-"""Why there is no size: the codec was not measured so low or so high, or its points do not rise."""
-
-
-class Target(NamedTuple):
-    """Where codecs are compared: at a value of a metric, or at a rate in bits per pixel, whose name is "bpp"."""
-
-    name: str
-    value: float
-
-    def __str__(self) -> str:
-        """As it stands over a column."""
-        return f"{self.value:g} bpp" if self.name == "bpp" else f"{METRICS[self.name].label} {self.value:g}"
-
-
-def check_target(target: Target, metrics: Sequence[str]) -> None:
-    """Raises InputError for a metric that is not measured, or a value that no picture but an equal one has."""
-    name, value = target
-    if name == "bpp":
-        if value <= 0:
-            raise InputError(f"bpp={value:g}: a rate is more than 0 bits per pixel")
-        return
-    if name not in METRICS:
-        raise InputError(f"{name}={value:g}: there is no metric {name}; there are bpp, {', '.join(METRICS)}")
-    if name not in metrics:
-        raise InputError(f"{name}={value:g}: measured are bpp, {', '.join(metrics)}; --metrics takes others")
-    if not math.isfinite(METRICS[name].curve(value)):
-        raise InputError(f"{name}={value:g}: {METRICS[name].label} is below 1")
+"""Reasons why there is no size: the codec was not measured so low or so high, or its points do not rise."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a codec takes at a target. bpp: in bits per pixel, NaN if none says why; percent: the difference from the
-    reference at the same target, negative is smaller, NaN where either has no size."""
+    """The size of a codec's files at a target. bpp: bits per pixel, NaN where there is none; percent: the difference
+    from the reference at the same target, negative is smaller, NaN where either has no size; none: why there is no
+    size, "" if there is one."""
 
     bpp: float
     percent: float
@@ -58,12 +31,12 @@ class Size:
 
 
 def sizes(summary: Summary, target: Target) -> dict[str, Size]:
-    """Of each codec, on the curves of the means over the images."""
+    """The size of each codec at a value of a metric, on the curves of the means over the images."""
     return _sizes(summary, target, lambda codec: summary.curve(codec, target.name))
 
 
 def sizes_of_image(summary: Summary, image: str, target: Target) -> dict[str, Size]:
-    """Of each codec, on the curves of one image, by its name."""
+    """The size of each codec at a value of a metric, on the curves of one image, by its name."""
     return _sizes(summary, target, lambda codec: summary.curve_of_image(codec, target.name, image))
 
 
@@ -82,7 +55,8 @@ def _sizes(summary: Summary, target: Target, curve: Callable[[str], Curve]) -> d
 
 
 def values_at(summary: Summary, bpp: float) -> dict[str, dict[str, float]]:
-    """What each codec has of each metric at a rate, on the curves of the means: NaN outside and without a curve."""
+    """The value of each metric, for each codec, at a rate in bits per pixel, on the curves of the means: NaN outside
+    what was measured and without a curve."""
     found: dict[str, dict[str, float]] = {}
     for codec in summary.codecs:
         found[codec] = {}

@@ -1,4 +1,4 @@
-"""Images in files of equal size, under a slider: the pictures of a report."""
+"""Comparison of codecs in files of equal size: the sliders of a report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .style import is_own
 from .summary import Summary
 
 SHOWN_PIXELS = 1 << 20
-"""Larger images are compared whole, and shown as a piece of their middle of at most about this many pixels."""
+"""Pixels of an image that are shown, about: of a larger one, which is coded whole, a piece of its middle."""
 
 _BROWSER_TYPES = {"jpeg": "image/jpeg", "jpeg-444": "image/jpeg", "webp": "image/webp"}
 """Formats whose files browsers show just as Pillow decodes them; the others are embedded as decoded, losslessly."""
@@ -25,8 +25,8 @@ _BROWSER_TYPES = {"jpeg": "image/jpeg", "jpeg-444": "image/jpeg", "webp": "image
 
 @dataclass(frozen=True)
 class Coded:
-    """A file of a comparison and what it decodes to. fits: whether it is as small as was asked for; errors: where it
-    differs from the original, None if it does not."""
+    """A file of a comparison and its decoded pixels, uint8 RGB [H, W, 3]. psnr: in dB; fits: whether it is no larger
+    than was asked for; errors: where it differs from the original, None if it does not."""
 
     codec: str
     quality: float
@@ -39,7 +39,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class Comparison:
-    """An image in files of equal size. target: that size in bytes."""
+    """An image in files of about equal size. bpp: the rate asked for; target: bytes that they must not exceed."""
 
     image: TestImage
     bpp: float
@@ -50,10 +50,10 @@ class Comparison:
 def compare(
     summary: Summary, images: Sequence[TestImage], rates: Sequence[float], cache: Path | None, threads: int
 ) -> list[Comparison]:
-    """Each image at each rate (bits per pixel): the largest file of each codec that is not larger than this codec's.
+    """Codes each image at each rate, in bits per pixel. The file of this project's codec, or of the reference where
+    that is not measured, is the largest within the rate; that of any other codec is the largest that is not larger.
 
-    This codec's own (or, where it is not measured, the reference's) is the largest within the rate.
-    """
+    cache: the folder of results, or None. threads: of each codec."""
     own = next((codec for codec in summary.codecs if is_own(codec)), summary.reference)
     comparisons = []
     for image in images:
@@ -71,7 +71,8 @@ def compare(
 
 
 def show(comparison: Comparison) -> str:
-    """A slider over the original and all files, this codec's on the right, the next on the left."""
+    """HTML of a comparison: a slider over the original and all files, at first this project's on the right and the next
+    codec's on the left, and a table of the files."""
     image = comparison.image
     original = read_rgb(image.path)[0]
     piece = top, left, height, width = _piece(image.height, image.width)
@@ -111,7 +112,7 @@ def show(comparison: Comparison) -> str:
 
 
 def _piece(height: int, width: int) -> tuple[int, int, int, int]:
-    """Top, left, height, width of what is shown of an image."""
+    """The piece that is shown of an image of this size: top, left, height, width."""
     if height * width <= SHOWN_PIXELS:
         return 0, 0, height, width
     share = (SHOWN_PIXELS / (height * width)) ** 0.5
@@ -120,7 +121,7 @@ def _piece(height: int, width: int) -> tuple[int, int, int, int]:
 
 
 def _frame(errors: BlockErrors | None, image: TestImage, piece: tuple[int, int, int, int]) -> Frame | None:
-    """Around the worst block, if it is in the piece that is shown, at least in part."""
+    """The frame around the worst block in a piece (top, left, height, width); None if the block lies outside."""
     if errors is None:
         return None
     top, left, height, width = piece

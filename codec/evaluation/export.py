@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from .blocks import BlockErrors
-from .equal import Size, Target, sizes, sizes_of_image, values_at
+from .equal import Size, sizes, sizes_of_image, values_at
 from .measure import Measurement
 from .summary import WEIGHTING, Summary, finite
+from .target import Target
 
 
 def to_dict(summaries: Sequence[Summary], **facts: Any) -> dict[str, Any]:
-    """All of it as JSON values; a number that is not finite is null. What was measured of groups is under "groups"."""
+    """Summaries as JSON values; a number that is not finite is null. facts: further fields. Several groups of images
+    stand in a list under "groups", results of images without groups at the top."""
     first = summaries[0]
     common = {
         **facts,
@@ -85,12 +87,12 @@ def _size(size: Size) -> dict[str, Any]:
 
 
 def to_json(summaries: Sequence[Summary], **facts: Any) -> str:
-    """`to_dict` as text."""
+    """The JSON text of `to_dict`."""
     return json.dumps(to_dict(summaries, **facts), indent=1, allow_nan=False) + "\n"
 
 
 def to_csv(summaries: Sequence[Summary]) -> str:
-    """A line for each measured point, with its group if it has one; what is not finite is an empty field."""
+    """CSV with a line for each measured point, its group in front if it has one; what is not finite is empty."""
     text = io.StringIO()
     rows = [
         ({"group": summary.group} if summary.group else {}) | _row(measurement)
@@ -119,7 +121,7 @@ def _row(measurement: Measurement) -> dict[str, Any]:
 
 
 def _block_fields(errors: BlockErrors | None) -> dict[str, Any]:
-    """Of the worst block: nulls where no block has an error."""
+    """Fields about the worst block, null where no block has an error."""
     return {
         "worst_block": errors and errors.ratio,
         "worst_block_x": errors and errors.x,

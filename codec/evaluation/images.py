@@ -1,4 +1,4 @@
-"""The images that are measured: found, checked and known by a hash of their pixels."""
+"""The images that are measured: found in files and folders, read, and identified by a hash of their pixels."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ..model.arrays import Pixels
 
 @dataclass(frozen=True)
 class TestImage:
-    """An image file that can be read; sha256: of its size and 8-bit RGB pixels, in hexadecimal digits; group: which of
+    """An image file that can be read. sha256: `digest` of its pixels; notes: what was converted; group: which of
     several kinds of images it is one of, "" where they are not told apart."""
 
-    __test__ = False  # no class of tests, whatever pytest thinks of the name
+    __test__ = False  # pytest would take it for a class of tests by its name
 
     name: str
     path: Path
@@ -33,12 +33,13 @@ class TestImage:
 
     @property
     def pixels(self) -> int:
-        """Their number."""
+        """The number of pixels."""
         return self.width * self.height
 
 
 def read_rgb(path: Path) -> tuple[Pixels, tuple[str, ...]]:
-    """What all codecs are given of a file: uint8 RGB [H, W, 3], without alpha; and notes of what was converted."""
+    """The pixels of a file as all codecs are given them, uint8 RGB [H, W, 3], without alpha, and notes of what was
+    converted. Raises ImageError."""
     picture = read_picture(path)
     pixels, notes = picture.pixels, picture.notes
     if picture.grey:
@@ -47,7 +48,7 @@ def read_rgb(path: Path) -> tuple[Pixels, tuple[str, ...]]:
 
 
 def digest(pixels: Pixels) -> str:
-    """SHA-256 of height and width (two little-endian 32-bit integers) and of the RGB bytes, row by row."""
+    """The SHA-256, in hexadecimal, of height and width (little-endian 32-bit integers) and RGB bytes, row by row."""
     size = np.array(pixels.shape[:2], "<u4").tobytes()
     return hashlib.sha256(size + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
@@ -55,8 +56,7 @@ def digest(pixels: Pixels) -> str:
 def find_images(sources: Iterable[Path], deep: bool = False) -> list[Path]:
     """The files among files and folders; of a folder those with the suffix of an image, in order of their names.
 
-    deep: then those of its sub-folders, too, but for hidden ones. Raises InputError for a folder without any.
-    """
+    deep: those of its sub-folders follow, except hidden ones. Raises InputError for a folder without any."""
     Image.init()
     found: list[Path] = []
     for source in sources:
@@ -80,8 +80,7 @@ def _images_in(folder: Path) -> list[Path]:
 def open_images(paths: Iterable[Path], grouped: bool = False) -> tuple[list[TestImage], list[str]]:
     """The images among the files, each once, and a line for each file that is none.
 
-    grouped: by the folder that each is in; the images of a group then follow one another.
-    """
+    grouped: by the folder that each is in; the images of a group then follow one another."""
     images: dict[Path, TestImage] = {}
     failures = []
     for path in paths:
@@ -92,7 +91,7 @@ def open_images(paths: Iterable[Path], grouped: bool = False) -> tuple[list[Test
             continue
         height, width = pixels.shape[:2]
         images[path.resolve()] = TestImage(path.name, path, width, height, digest(pixels), notes)
-    # Where they were found, links or not: that is what they are called, and the folder they were put into.
+    # Images are named, and grouped by folders, by the path that was given, not by what a link there leads to.
     places = {Path(os.path.normpath(Path.cwd() / image.path)): image for image in images.values()}
     names = _distinct(places)
     groups = _distinct({place.parent for place in places}) if grouped else {}
@@ -102,7 +101,7 @@ def open_images(paths: Iterable[Path], grouped: bool = False) -> tuple[list[Test
 
 
 def _distinct(paths: Iterable[Path]) -> dict[Path, str]:
-    """Files or folders by name; those whose name another has, too, by their path from the folder common to all."""
+    """A different name for each file or folder: its own, or of several the same, the path from their common folder."""
     known = list(paths)
     names = [path.name for path in known]
     common = Path(os.path.commonpath([path.parent for path in known])) if len(set(names)) < len(names) else Path()

@@ -31,15 +31,15 @@ from .protocol import ImageCodec
 
 
 class MeasurementError(Exception):
-    """A codec that could not do an image; one line that names both."""
+    """A codec failed on an image; the message is one line that names both."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A point: an image at a quality of a codec.
+    """A measured point: an image at a quality of a codec.
 
-    bytes: of the whole file; seconds: of wall time, warm; blocks: where the error is, None if there is none.
-    """
+    pixels: their number; bytes: of the whole file; encode_seconds, decode_seconds: wall time after a warm-up; blocks:
+    where the error is, None if there is none."""
 
     image: str
     codec: str
@@ -58,14 +58,14 @@ class Measurement:
 
 
 def rd_point(codec: ImageCodec, image: Pixels, quality: float) -> Point:
-    """Rate and PSNR of uint8 RGB [H, W, 3] at a quality, without the rest of a measurement."""
+    """The rate and PSNR alone of an image, uint8 RGB [H, W, 3], at a quality."""
     data = codec.encode(image, quality)
     return Point(8 * len(data) / image[..., 0].size, psnr(image, codec.decode(data)))
 
 
 @dataclass(frozen=True)
 class Task:
-    """An image at all qualities of a codec: what a process does at a time."""
+    """An image at all qualities of a codec, `spec` the word that asks for it: what a process measures in one go."""
 
     image: TestImage
     spec: str
@@ -83,12 +83,12 @@ def measure(
     jobs: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Measurement]:
-    """All images at the given qualities of the codecs, in the order given.
+    """Measures all images at the given qualities of the codecs, in the order given.
 
-    codecs: the word that asks for a codec -> its qualities. jobs: processes; the CPU cores are shared out among them.
-    progress: called with how many of the files are measured. Each result is in the cache as soon as it is there, so
-    that an interrupt loses at most one file for each process.
-    """
+    codecs: the word that asks for a codec -> its qualities. cache_folder: of earlier results, None for none. jobs:
+    processes; the CPU cores are shared out among them. progress: called with the number of files measured, and of all.
+    Each result is in the cache as soon as it is there, so that an interrupt loses at most one file for each process.
+    Raises MeasurementError."""
     tasks = [
         Task(image, spec, qualities, tuple(metrics), cache_folder, threads_of(jobs))
         for image in images
@@ -104,7 +104,7 @@ def measure(
 
 
 def threads_of(jobs: int) -> int:
-    """The threads that each of so many processes works with."""
+    """The threads of each of so many processes, which share this one's CPU cores; 1 where their number is unknown."""
     return max(1, len(os.sched_getaffinity(0)) // jobs) if hasattr(os, "sched_getaffinity") else 1
 
 
@@ -140,7 +140,7 @@ def recall(task: Task) -> list[Measurement] | None:
 
 
 def perform(task: Task) -> list[Measurement]:
-    """Measure what is not in the cache."""
+    """Measures a task, without what is in the cache. Raises MeasurementError."""
     cache, codec = Cache(task.cache_folder), load(task.spec, task.threads)
     original = read_rgb(task.image.path)[0]
     measurements = []
@@ -172,21 +172,22 @@ def _to_measurement(task: Task, quality: float, value: dict[str, Any]) -> Measur
 
 @functools.cache
 def load(spec: str, threads: int) -> ImageCodec:
-    """`make_codec`, once in a process, with torch and cae's kernels on so many threads."""
+    """The codec that a word asks for, made once in a process; torch, cae's kernels and the codec's library then use so
+    many threads. Raises as `make_codec`."""
     torch.set_num_threads(threads)
     set_threads(threads)
     return make_codec(spec, threads)
 
 
 def point_key(image: TestImage, codec: ImageCodec, quality: float, threads: int) -> dict[str, Any]:
-    """All that a measured point depends on, but for the machine."""
+    """The key of a measured point in the cache: all that it depends on, except the machine."""
     return {
         "image": image.sha256,
         "codec": codec.settings,
         "quality": quality,
         "threads": threads,
         "metrics": metrics_version(),
-        "blocks": [SIDE, PERCENTILE],  # which results of versions that knew none do not have
+        "blocks": [SIDE, PERCENTILE],  # how blocks' errors were taken, which the oldest results lack
     }
 
 
@@ -194,7 +195,7 @@ _warm: set[tuple[str, int, tuple[int, ...]]] = set()
 
 
 def _warm_up(spec: str, threads: int, original: Pixels) -> None:
-    """The first call with an image of a size loads, allocates and compiles; it is not what is to be timed."""
+    """Codes an image once, untimed: the first call with an image of a size loads, allocates and compiles."""
     if (spec, threads, original.shape) not in _warm:
         codec = load(spec, threads)
         for quality in codec.qualities if spec.startswith("zoo") else codec.qualities[:1]:
@@ -233,10 +234,8 @@ def _measure_point(
 def largest_within(
     image: TestImage, spec: str, size: float, cache_folder: Path | None, threads: int
 ) -> tuple[float, bytes]:
-    """The best quality of a codec whose file has at most `size` bytes, by bisection, and that file.
-
-    Where even the lowest quality is larger, that one. Sizes are taken to grow with quality.
-    """
+    """The best quality of a codec whose file has at most `size` bytes, by bisection, and that file; the lowest quality
+    where all are larger. Sizes are taken to grow with quality."""
     cache, codec = Cache(cache_folder), load(spec, threads)
     key = {"image": image.sha256, "codec": codec.settings, "largest file": size}
     known = cache.get(key)

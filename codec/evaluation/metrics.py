@@ -1,4 +1,4 @@
-"""What decoded images have lost, by name: each metric takes the original and the decoded 8-bit pixels."""
+"""Metrics of what decoded images have lost: each takes the original and the decoded 8-bit pixels."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ from ..model.arrays import Pixels
 from ..model.distortion import LUMA, psnr, psnr_of
 
 MS_SSIM_SIDE = 176
-"""The shortest side that five scales with a window of 11 pixels can be taken of: (11 - 1) * 2^4 < 176."""
+"""The shortest side, in pixels, that five scales with a window of 11 pixels can be taken of: (11 - 1) * 2^4 < 176."""
 
 SSIMULACRA2_SIDE = 8
-"""The shortest side that has a first scale."""
+"""The shortest side, in pixels, that has a first scale."""
 
 
 class Metric(NamedTuple):
-    """A metric; larger is better.
+    """A metric of which larger values are better.
 
     measure: (original, decoded), both uint8 RGB [H, W, 3] -> a value, NaN where the images are too small for it.
-    smallest: the side in pixels that it needs. curve: from a value to what curves show, which is `axis`; from_curve:
-    back.
-    """
+    digits: decimals shown. smallest: the shortest side in pixels that it needs. curve: from a value to what curves
+    show, whose name and unit is `axis`; from_curve: the inverse."""
 
     label: str
     axis: str
@@ -42,26 +41,26 @@ class Metric(NamedTuple):
 
 
 def psnr_y(original: Pixels, decoded: Pixels) -> float:
-    """PSNR of the luma of ITU-R BT.601 as JPEG uses it (full range, not rounded), in dB."""
+    """The PSNR of the luma of ITU-R BT.601 as JPEG uses it (full range, not rounded), in dB."""
     return psnr_of((original.astype(np.float64) - decoded.astype(np.float64)) @ np.array(LUMA))
 
 
 def ms_ssim(original: Pixels, decoded: Pixels) -> float:
-    """Multi-scale structural similarity over RGB, 0..1 (Wang, Simoncelli, Bovik 2003, five scales); pytorch-msssim."""
+    """The MS-SSIM over RGB, 0..1 (Wang, Simoncelli, Bovik 2003, five scales), by pytorch-msssim."""
     if min(original.shape[:2]) < MS_SSIM_SIDE:
         return math.nan
     return float(pytorch_msssim().ms_ssim(_tensor(original), _tensor(decoded), data_range=255))
 
 
 def ssim(original: Pixels, decoded: Pixels) -> float:
-    """Structural similarity over RGB, 0..1 (Wang et al. 2004, Gaussian window of 11 pixels); pytorch-msssim."""
+    """The structural similarity over RGB, 0..1 (Wang et al. 2004, Gaussian window of 11 pixels), by pytorch-msssim."""
     if min(original.shape[:2]) < 11:
         return math.nan
     return float(pytorch_msssim().ssim(_tensor(original), _tensor(decoded), data_range=255))
 
 
 def ssimulacra2(original: Pixels, decoded: Pixels) -> float:
-    """SSIMULACRA 2.1 (Cloudinary): 30 is low, 50 medium, 70 high quality, 90 visually lossless; ssimulacra2."""
+    """SSIMULACRA 2.1 (Cloudinary): 30 is low, 50 medium, 70 high quality, 90 visually lossless; by ssimulacra2."""
     if min(original.shape[:2]) < SSIMULACRA2_SIDE:
         return math.nan
     package: Any = importlib.import_module("ssimulacra2")
@@ -69,9 +68,9 @@ def ssimulacra2(original: Pixels, decoded: Pixels) -> float:
 
 
 def pytorch_msssim() -> Any:
-    """The package, imported when it is needed."""
+    """Imports the package pytorch_msssim, without the warnings of its decorators."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # its decorators, with newer versions of torch
+        warnings.simplefilter("ignore", DeprecationWarning)  # which they give with newer versions of torch
         return importlib.import_module("pytorch_msssim")
 
 
@@ -80,19 +79,19 @@ def _tensor(pixels: Pixels) -> torch.Tensor:
 
 
 def _file(pixels: Pixels) -> io.BytesIO:
-    """The package takes files only: an uncompressed one in memory."""
+    """An uncompressed image file in memory, for a package that takes files only."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PPM")
     return buffer
 
 
 def decibels(similarity: float) -> float:
-    """A similarity of 0..1 as -10 log10(1 - similarity): what papers draw MS-SSIM in."""
+    """A similarity of 0..1 as -10 log10(1 - similarity), in dB, as papers draw MS-SSIM; infinite for 1."""
     return math.inf if similarity >= 1 else -10 * math.log10(1 - similarity)
 
 
 def similarity(value: float) -> float:
-    """What `decibels` were made of: 1 - 10^(-value / 10)."""
+    """The similarity that `decibels` gives a value for, 1 - 10^(-value / 10)."""
     return 1 - 10 ** (-value / 10)
 
 
@@ -107,7 +106,7 @@ DEFAULT = ("psnr", "psnr-y", "ms-ssim", "ssimulacra2")
 
 
 def metrics_version() -> str:
-    """The versions of the packages that measure: values of others are not comparable to the last digit."""
+    """The versions of the packages that measure, in one line: other versions may give other last digits."""
     found = []
     for package in ("numpy", "pytorch-msssim", "ssimulacra2"):
         try:

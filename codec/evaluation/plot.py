@@ -18,14 +18,14 @@ from .style import ANCHOR, DASHES, colours, is_own
 from .summary import Summary, title_of
 
 TICKS = (0.03, 0.06, 0.12, 0.25, 0.5, 1, 2, 4, 8)
-"""Rates that are labelled, in bits per pixel; the axis is logarithmic."""
+"""Rates that are labelled on the logarithmic axis, in bits per pixel."""
 
 PANELS = ("psnr", "ssimulacra2", "ms-ssim", "psnr-y", "ssim")
-"""In this order; luma PSNR and SSIM only where nothing else was measured besides PSNR."""
+"""Metrics in the order in which they get a panel: the first three of them that were measured."""
 
 
 def draw(summaries: Sequence[Summary], kind: str, anchors: Sequence[Anchor] = ()) -> bytes:
-    """A file, png or svg. Anchors stand behind the curves of PSNR, dashed."""
+    """The bytes of a plot of kind png or svg. anchors: published curves, dashed, behind those of PSNR."""
     first = summaries[0]
     metrics = [name for name in PANELS if name in first.metrics][:3] or list(first.metrics)[:1]
     size = 4.9 * len(metrics) + 0.6, 4.6 * len(summaries) + 0.8
@@ -45,15 +45,16 @@ def draw(summaries: Sequence[Summary], kind: str, anchors: Sequence[Anchor] = ()
         fontsize=11,
     )
     buffer = io.BytesIO()
-    # No date in it: the same figures give the same file.
+    # Without a date the same figures give the same file.
     figure.savefig(buffer, format=kind, dpi=110, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
 
 
 def _draw_row(row: Any, summary: Summary, metrics: Sequence[str], anchors: Sequence[Anchor]) -> dict[str, Any]:
-    """The panels of a summary. Gives a line of each codec."""
+    """Draws the panels of a summary; returns a line of each codec, for the legend."""
     colour = colours(summary.codecs)
-    limits = _rate_limits(summary)
+    all_rates = [mean.bpp for mean in summary.means]
+    limits = 0.93 * min(all_rates), 1.07 * max(all_rates)
     handles: dict[str, Any] = {}
     for axes, metric in zip(row, metrics, strict=True):
         for codec in summary.codecs:
@@ -93,13 +94,8 @@ def _points(summary: Summary, codec: str, metric: str) -> tuple[list[float], lis
     return [rate for rate, _ in finite], [value for _, value in finite]
 
 
-def _rate_limits(summary: Summary) -> tuple[float, float]:
-    rates = [mean.bpp for mean in summary.means]
-    return 0.93 * min(rates), 1.07 * max(rates)
-
-
 def _draw_anchors(axes: Any, anchors: Sequence[Anchor]) -> None:
-    """Behind the curves, in the range that these have, with a legend where there are none of them."""
+    """Draws published curves behind the others, within their range, with a legend if there are any."""
     limits = axes.get_ylim()
     for anchor, dashes in zip(anchors, itertools.cycle(DASHES), strict=False):
         rates, values = zip(*anchor.points, strict=True)

@@ -1,4 +1,4 @@
-"""What every measured codec is to `cae rd-curve`."""
+"""The interface of a codec that `cae rd-curve` measures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..model.arrays import Pixels
 
 
 class UnavailableCodecError(InputError):
-    """A codec that needs something which is not here; the message says what."""
+    """A package, library or weights that a codec needs are not installed; the message says which."""
 
 
 class Scale(NamedTuple):
-    """The quality settings of a codec: low, low + step, ... up to high; files grow with them."""
+    """The quality settings of a codec: low, low + step, ... up to high. The larger, the larger the files."""
 
     low: float
     high: float
@@ -21,12 +21,11 @@ class Scale(NamedTuple):
 
 
 class ImageCodec(Protocol):
-    """What is measured: images to files and back.
+    """A codec: images to files and back.
 
     name: the word it is asked for by. settings: all that decides the bytes of a file besides image and quality, as
-    strings and numbers. qualities: those that are measured by default, chosen so that photographs take 0.12 to 2 bpp,
-    as far as the codec goes.
-    """
+    strings and numbers. scale: the qualities there are. qualities: those that are measured by default, chosen so that
+    photographs take 0.12 to 2 bpp, as far as the codec goes."""
 
     @property
     def name(self) -> str: ...
@@ -38,7 +37,7 @@ class ImageCodec(Protocol):
     def qualities(self) -> tuple[float, ...]: ...
 
     def encode(self, image: Pixels, quality: float) -> bytes:
-        """uint8 RGB [H, W, 3] -> a whole file."""
+        """Encodes uint8 RGB [H, W, 3] to a whole file."""
 
     def decode(self, data: bytes) -> Pixels:
-        """A whole file -> uint8 RGB [H, W, 3]."""
+        """Decodes a whole file to uint8 RGB [H, W, 3]."""

@@ -1,4 +1,4 @@
-"""The report: one HTML file with everything in it, which loads nothing from anywhere."""
+"""The report of a measurement: one HTML file with everything in it, which loads nothing from anywhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from .summary import WEIGHTING, Summary, title_of
 def make_report(
     summaries: Sequence[Summary], facts: dict[str, Any], anchors: Sequence[Anchor], comparisons: Sequence[Comparison]
 ) -> str:
-    """The page, with tables for each summary. facts: what `export.to_json` is given besides."""
+    """The HTML of a report, with tables for each summary. facts: cae (its version), date, machine, jobs and
+    threads_per_job."""
     first, title = summaries[0], title_of(summaries)
     template = Template((PAGE / "report.html").read_text(encoding="utf-8"))
     return template.substitute(
@@ -38,14 +39,14 @@ def make_report(
             f"cae {facts['cae']}, {facts['date']}, {facts['machine']}; {facts['jobs']} at a time, "
             f"{facts['threads_per_job']} threads each"
         ),
-        # Nothing in it can end the script element, whatever the images are called.
+        # Without "<" no name of an image can end the script element.
         data=json.dumps(chart_data(summaries, anchors), allow_nan=False).replace("<", "\\u003c"),
         script=SCRIPT + (PAGE / "chart.js").read_text(encoding="utf-8"),
     )
 
 
 def _tables(summary: Summary, anchors: Sequence[Anchor]) -> str:
-    """Sections about a group of images, or about all."""
+    """The sections about a group of images, or about all."""
     of = f": {escape(summary.group)}" if summary.group else ""
     about = f"<p>{escape(summary.extent)}.</p>" if summary.group else ""
     about += "".join(f"<p class=note>{escape(line)}.</p>" for line in summary.too_small())

@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from .equal import NO_CURVE, Size, Target, sizes, sizes_of_image, values_at
+from .equal import NO_CURVE, Size, sizes, sizes_of_image, values_at
 from .metrics import METRICS
 from .report_tables import codec_head, signed, verdict
 from .style import is_own
 from .summary import Summary
+from .target import Target
 
 NONE = "&mdash;"
 
 
 def equal_tables(summary: Summary) -> str:
-    """Tables of all that was asked for; nothing if nothing was."""
+    """The tables at each quality and rate asked for, "" if there are none."""
     targets = [target for target in summary.at if target.name != "bpp"]
     rates = [target.value for target in summary.at if target.name == "bpp"]
     parts = [_sizes(summary, targets)] if targets else []
@@ -63,7 +64,7 @@ def _none(size: Size) -> str:
 
 
 def _images(summary: Summary, target: Target) -> str:
-    """Each image's own sizes, with the differences from the reference on it, and how many are smaller."""
+    """A table of each image's sizes at a quality, against the reference's, and of how many are smaller."""
     others = [codec for codec in summary.codecs if codec != summary.reference]
     smaller = dict.fromkeys(others, 0)
     compared = dict.fromkeys(others, 0)

@@ -14,7 +14,7 @@ from .summary import Summary
 
 
 def codec_table(summary: Summary) -> str:
-    """Deltas (if the images are worth them), the worst block and times of each codec."""
+    """A table of each codec's Bjontegaard deltas, if the summary is conclusive, its worst block and its times."""
     names = list(summary.metrics) if summary.conclusive else []
     heads = [f"BD-rate<br>{METRICS[name].label}" for name in names]
     if names:
@@ -58,7 +58,7 @@ def _worst_cell(summary: Summary, codec: str) -> str:
 
 
 def worst_table(summary: Summary) -> str:
-    """Where each codec's error is largest, at each quality."""
+    """A table of the worst block of each codec at each quality."""
     rows = []
     for mean in summary.means:
         cells = [f"{mean.quality:g}", f"{mean.bpp:.3f}"]
@@ -80,7 +80,7 @@ def worst_table(summary: Summary) -> str:
 
 
 def anchor_table(summary: Summary, anchors: Sequence[Anchor]) -> str:
-    """Published curves against the reference as it was measured here."""
+    """A table of published curves' deltas against the reference as measured here; "" without PSNR or such curves."""
     if not anchors or not summary.conclusive or "psnr" not in summary.metrics:
         return ""
     reference = summary.curve(summary.reference, "psnr")
@@ -100,17 +100,17 @@ def anchor_table(summary: Summary, anchors: Sequence[Anchor]) -> str:
 
 
 def codec_head(summary: Summary, codec: str) -> str:
-    """The beginning of a codec's row."""
+    """The beginning of a codec's row of a table: its colour and label."""
     colour = colours(summary.codecs)[codec]
     own = " class=own" if is_own(codec) else ""
     return f'<tr{own}><th scope=row><i style="background:{colour}"></i>{escape(summary.label(codec))}'
 
 
 def verdict(percent: float) -> str:
-    """The class of a difference in size: half a percent is none."""
+    """The CSS class of a difference in size, in percent: "" for half a percent and less."""
     return "better" if percent < -0.5 else "worse" if percent > 0.5 else ""
 
 
 def signed(value: float, digits: int) -> str:
-    """With a minus sign that is as wide as a plus."""
+    """A number with its sign, in HTML, a minus as wide as a plus; a dash for NaN."""
     return "&ndash;" if value != value else f"{value:+.{digits}f}".replace("-", "&minus;")

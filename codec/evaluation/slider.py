@@ -1,6 +1,6 @@
-"""A part of a web page: two of several pictures one over the other, with a handle between them and a zoom.
+"""A slider of a web page: two of several pictures one over the other, with a handle between them and a zoom.
 
-It knows nothing of what the pictures are: originals, decoded ones, differences. A page has `STYLE` and `SCRIPT` once.
+The pictures may be of any kind: originals, decoded ones, differences. A page has `STYLE` and `SCRIPT` once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SIDES = ("left", "right")
 
 
 class Frame(NamedTuple):
-    """A rectangle around a place in a picture, in its pixels, and what is said of it."""
+    """A rectangle around a place in a picture, in pixels, and a note about it."""
 
     x: int
     y: int
@@ -35,7 +35,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class SliderImage:
-    """A picture of a slider. data: a file that browsers show, of that media type; note: a few words, its bytes say."""
+    """A picture of a slider. note: a few words; data: a file that browsers show; media_type: such as image/webp."""
 
     label: str
     note: str
@@ -45,7 +45,7 @@ class SliderImage:
 
     @classmethod
     def lossless(cls, label: str, note: str, pixels: npt.NDArray[np.uint8], frame: Frame | None = None) -> SliderImage:
-        """Pixels uint8 [H, W, 3] as lossless WebP, which every browser shows."""
+        """A picture of pixels, uint8 [H, W, 3], in lossless WebP, which every browser shows."""
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=30, method=2)
         return cls(label, note, buffer.getvalue(), "image/webp", frame)
@@ -54,10 +54,10 @@ class SliderImage:
 def slider(
     images: Sequence[SliderImage], width: int, height: int, left: int = 0, right: int = 1, framed: str = "frame"
 ) -> str:
-    """HTML of a slider over pictures of one size, in pixels; which two are shown first, and what `framed` places are.
+    """HTML of a slider over pictures of width x height pixels. left, right: the indices of the two that are shown
+    first; framed: the label of the switch that shows and hides frames. Raises ValueError for fewer than two pictures.
 
-    Frames are around the same places whatever side of the handle these are on, and can be switched off.
-    """
+    A frame shows on both sides of the handle."""
     if len(images) < 2:
         raise ValueError("a slider takes two pictures at least")
     sides = "".join(

@@ -1,4 +1,4 @@
-"""One colour a codec and one kind of dashes a published curve, the same in plots and reports."""
+"""Colours of codecs and dashes of published curves, the same in plots and reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 ANCHOR = "#6e7781"
 DASHES = ((1, 0), (7, 3), (2, 2), (8, 3, 2, 3), (1, 3))
-"""Of published curves, in order: lengths drawn and left out, in widths of the line."""
+"""Dashes of published curves, in order: lengths drawn and left out, in widths of the line."""
 
 _OWN = ("#cf222e", "#ff8182", "#82071e")
 _KNOWN = {
@@ -22,7 +22,7 @@ _OTHERS = ("#0e8a8a", "#bf3989", "#bc4c00", "#4d2d00", "#3192aa", "#7d4e00")
 
 
 def colours(codecs: Sequence[str]) -> dict[str, str]:
-    """Codec -> #rrggbb on a white ground; this project's own in reds, no two the same as far as the colours go."""
+    """A colour of each codec, #rrggbb on white: reds for this project's, all different while there are enough."""
     found: dict[str, str] = {}
     for codec in codecs:
         kind = codec.split(":")[0]
@@ -33,5 +33,5 @@ def colours(codecs: Sequence[str]) -> dict[str, str]:
 
 
 def is_own(codec: str) -> bool:
-    """Whether this project's codec is meant, which is drawn with emphasis."""
+    """Whether a word asks for this project's codec, which is drawn with emphasis."""
     return codec.split(":")[0] == "cae"

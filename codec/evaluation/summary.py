@@ -1,4 +1,4 @@
-"""From measured points to what is reported: means, curves, deltas, times."""
+"""Summaries of measured points: means over images, curves, Bjontegaard deltas, times."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 
 from .blocks import WorstBlock, worst_of
 from .curve import Curve, Delta, Point, delta
-from .equal import Target
 from .images import TestImage
 from .measure import Measurement
 from .metrics import METRICS
+from .target import Target
 
 WEIGHTING = (
     "Every image counts the same, whatever its size: rates (bits per pixel of whole files) and metrics are means over "
@@ -27,9 +27,8 @@ WEIGHTING = (
 class Mean:
     """A quality of a codec over all images: mean rate, mean metrics, median times in seconds.
 
-    worst: the worst block of all images, None if all are as they were; tail: mean over the images of
-    `BlockErrors.tail`, NaN then.
-    """
+    worst: the worst block of all images; tail: the mean over the images of `BlockErrors.tail`. Where no image has an
+    error they are None and NaN."""
 
     codec: str
     quality: float
@@ -43,11 +42,11 @@ class Mean:
 
 @dataclass(frozen=True)
 class Summary:
-    """All that was measured; `codecs` are in the order asked for, `settings` by codec.
+    """Measurements of codecs on images, and their means. codecs: in the order asked for; settings: those of each codec;
+    reference: the codec that others are compared with.
 
     group: the kind of images that it is of, "" if kinds are not told apart. at: where codecs are compared at equal
-    quality or equal rate. conclusive: whether the images are worth a conclusion; if not, no deltas are given out.
-    """
+    quality or equal rate. conclusive: whether the images are worth a conclusion; if not, no deltas are given out."""
 
     images: Sequence[TestImage]
     codecs: Sequence[str]
@@ -68,27 +67,28 @@ class Summary:
         object.__setattr__(self, "means", sorted(means, key=lambda mean: self.codecs.index(mean.codec)))
 
     def means_of(self, codec: str) -> list[Mean]:
-        """The points of the curve of a codec, by quality."""
+        """The means of a codec, one for each quality."""
         return [mean for mean in self.means if mean.codec == codec]
 
     def curve(self, codec: str, metric: str) -> Curve:
-        """The curve of the means, in what the metric is drawn in. Raises ValueError where there is none."""
+        """The curve of a codec's means, in the unit that the metric is drawn in. Raises ValueError if there is none."""
         to_curve = METRICS[metric].curve
         return Curve(Point(mean.bpp, to_curve(mean.metrics[metric])) for mean in self.means_of(codec))
 
     def curve_of_image(self, codec: str, metric: str, image: str) -> Curve:
-        """The same of one image, by its name."""
+        """The curve of a codec on one image, by its name, in the unit in which the metric is drawn. Raises ValueError
+        where there is none."""
         to_curve = METRICS[metric].curve
         own = (point for point in self.measurements if (point.codec, point.image) == (codec, image))
         return Curve(Point(point.bpp, to_curve(point.metrics[metric])) for point in own)
 
     def label(self, codec: str) -> str:
-        """The codec as it is listed: what it is asked for by, and what of AVIF's options decides most."""
+        """The name of a codec in tables and plots: the word that asks for it, and for AVIF its tune."""
         tune = self.settings[codec].get("tune")
         return codec if tune is None or "tune=" in codec else f"{codec} (tune {tune})"
 
     def delta(self, codec: str, metric: str) -> Delta | str:
-        """Bjontegaard deltas against the reference, or why there are none."""
+        """The Bjontegaard deltas of a codec against the reference, or a few words on why there are none."""
         try:
             return delta(self.curve(self.reference, metric), self.curve(codec, metric))
         except ValueError as error:
@@ -96,12 +96,12 @@ class Summary:
 
     @property
     def title(self) -> str:
-        """What was measured, in a line."""
+        """The group, number and sizes of the images, in a line."""
         return f"{self.group}: {self.extent}" if self.group else self.extent
 
     @property
     def extent(self) -> str:
-        """The number of images and their sizes."""
+        """The number of images and their sizes, in a line."""
         sizes = sorted({(image.width, image.height) for image in self.images}, reverse=True)
         size = " and ".join(f"{width}x{height}" for width, height in sizes)
         if len(sizes) > 2:
@@ -111,7 +111,7 @@ class Summary:
         return f"{what}, {size}" if self.conclusive else f"a demonstration on {what} made on the spot, {size}"
 
     def times(self, codec: str) -> tuple[float, float]:
-        """Median seconds to encode and to decode, over all files of a codec."""
+        """The median seconds to encode and to decode, over all files of a codec."""
         own = [measurement for measurement in self.measurements if measurement.codec == codec]
         return (
             statistics.median(measurement.encode_seconds for measurement in own),
@@ -136,7 +136,7 @@ class Summary:
 
 
 def by_group(summary: Summary) -> list[Summary]:
-    """A summary of each kind of images; that of all alone where kinds are not told apart."""
+    """A summary of each group of images; one of all images where they have no groups."""
     summaries = []
     for group in dict.fromkeys(image.group for image in summary.images):
         images = [image for image in summary.images if image.group == group]
@@ -147,7 +147,7 @@ def by_group(summary: Summary) -> list[Summary]:
 
 
 def title_of(summaries: Sequence[Summary]) -> str:
-    """What all of them are about, in a line."""
+    """A title of several summaries: the number of images and of groups, in a line."""
     if len(summaries) == 1:
         return summaries[0].title
     return f"{sum(len(summary.images) for summary in summaries)} images in {len(summaries)} groups"
@@ -173,6 +173,6 @@ def _mean(codec: str, quality: float, points: Sequence[Measurement]) -> Mean:
 
 
 def _mean_of(values: Iterable[float]) -> float:
-    """Of those that are numbers; NaN if none is."""
+    """The mean without NaN; NaN if nothing else is there."""
     numbers = [value for value in values if not math.isnan(value)]
     return float(np.mean(numbers)) if numbers else math.nan

@@ -1,6 +1,6 @@
-"""The models of CompressAI's zoo as codecs: whole files, everything that the decoder needs counted.
+"""The models of CompressAI's zoo as codecs, in files with everything that a decoder needs.
 
-CompressAI's library has no file format, so this one is used: the quality (it names the network), image height and
+CompressAI has no file format, so this one is used: the quality (it names the network), image height and
 width, latent height and width, the number of strings, the length of each (all of them varints), then the strings.
 """
 
@@ -22,17 +22,16 @@ from ..model.arrays import Pixels
 from .protocol import Scale, UnavailableCodecError
 
 MULTIPLE = 64
-"""Sides are padded to multiples of this, by repeating the border: what the models' down-sampling needs in all."""
+"""Pixels that padded sides are multiples of: the factor by which the models reduce them in all."""
 
 
 class ZooCodec:
-    """A model that was optimised for MSE: one network for each quality, loaded when it is first used."""
+    """A model of the zoo that was optimised for MSE: one network for each quality, loaded when it is first used."""
 
     def __init__(self, name: str, model: str, weights: Path | None = None) -> None:
         """weights: a checkpoint, or a folder of them under their published names; torch's cache if None.
 
-        Raises UnavailableCodecError where CompressAI, the model or its weights are missing. Nothing is downloaded.
-        """
+        Raises UnavailableCodecError where CompressAI, the model or its weights are missing. Nothing is downloaded."""
         try:
             zoo: Any = importlib.import_module("compressai.zoo.image")
             self._pretrained: Any = importlib.import_module("compressai.zoo.pretrained")

@@ -1,1 +1,1 @@
-"""Training; nothing on the codec path imports it."""
+"""Training: data, the loop, weights from it. Nothing that encodes or decodes imports it."""

@@ -1,8 +1,8 @@
-"""Changes that pictures have been through before somebody compresses them: enlarged, recoloured, compressed before,
+"""Augmentation by what pictures go through before somebody compresses them: they are enlarged, recoloured, compressed,
 posterised, noisy.
 
-Training crops are photographs made smaller, sharp and clean. What was not among them the networks got wrong: smooth
-areas of enlarged pictures, saturated and dark ones, blocks of old compression.
+Training crops are photographs made smaller, sharp and clean. Networks that saw nothing else got wrong the smooth areas
+of enlarged pictures, saturated and dark ones, blocks of old compression.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Change = Callable[[Pixels, Random], Pixels]
 
 
 def change(pixels: Pixels, random: Random) -> Pixels:
-    """A crop, uint8 [S, S, 3], changed in one way or two."""
+    """Changes a crop, uint8 [S, S, 3], in one way or two, chosen by SHARES."""
     for _ in range(1 + (random.random() < 0.3)):
         pixels = CHANGES[random.choice(len(CHANGES), p=SHARES)](pixels, random)
     return pixels
 
 
 def _enlarge(pixels: Pixels, random: Random) -> Pixels:
-    """A part of it, 1.5 to 8 times as large."""
+    """Enlarges a part of a crop, 1.5 to 8 times."""
     size = len(pixels)
     side = max(int(size / random.choice([1.5, 2, 2, 3, 4, 6, 8])), 8)
     top, left = (int(v) for v in random.integers(0, size - side + 1, 2))
@@ -40,7 +40,7 @@ def _enlarge(pixels: Pixels, random: Random) -> Pixels:
 
 
 def _recolour(pixels: Pixels, random: Random) -> Pixels:
-    """Saturation, brightness, contrast and the weights of the colours."""
+    """Changes saturation, and sometimes gamma and the weights of the colours."""
     x = pixels.astype(np.float32)
     luma = x @ np.array(LUMA, np.float32)
     x = luma[..., None] + random.choice([0.0, 0.5, 1.5, 2.5, 4.0]) * (x - luma[..., None])
@@ -52,7 +52,7 @@ def _recolour(pixels: Pixels, random: Random) -> Pixels:
 
 
 def _recompress(pixels: Pixels, random: Random) -> Pixels:
-    """By JPEG, from hardly visible to blocks; the grid begins anywhere."""
+    """Compresses a crop by JPEG, so that it is hardly visible or shows blocks, with the block grid at any offset."""
     shift = tuple(int(v) for v in random.integers(0, 8, 2))
     shifted = Image.fromarray(np.pad(pixels, ((shift[0], 0), (shift[1], 0), (0, 0)), mode="edge"))
     file = io.BytesIO()
@@ -62,13 +62,13 @@ def _recompress(pixels: Pixels, random: Random) -> Pixels:
 
 
 def _posterise(pixels: Pixels, random: Random) -> Pixels:
-    """To 4 to 48 levels."""
+    """Rounds a crop to 4 to 48 levels."""
     step = 255 / (random.choice([4, 6, 8, 12, 16, 24, 32, 48]) - 1)
     return to_bytes(np.rint(pixels / step) * step)
 
 
 def _add_noise(pixels: Pixels, random: Random) -> Pixels:
-    """Of grey, of colours, or both."""
+    """Adds Gaussian noise, of grey, of colours, or both."""
     x = pixels.astype(np.float32)
     strength = random.choice([0.7, 1.5, 3, 6, 12, 25])
     x += random.normal(0, strength, (*x.shape[:2], 1)) * (random.random() < 0.8)
@@ -78,4 +78,4 @@ def _add_noise(pixels: Pixels, random: Random) -> Pixels:
 
 CHANGES: tuple[Change, ...] = (_enlarge, _recolour, _recompress, _posterise, _add_noise)
 SHARES: npt.NDArray[np.float64] = np.array([0.4, 0.25, 0.2, 0.05, 0.1])
-"""Of each change."""
+"""The probability of each of CHANGES."""

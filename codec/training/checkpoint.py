@@ -1,4 +1,4 @@
-"""The file of weights: integer networks, and the trained model that they come of."""
+"""Weights files: integer networks, and the trained floating-point model that they were made from."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .model.layers import RANGES
 from .model.model import CompressionModel
 
 TRAINING_PREFIX = "training."
-"""Tensors that only training needs: the floating-point prior and the rate tables before they were rounded. So are those
-of `_TRANSFORMS`, whose names the integer networks do not have."""
+"""Prefix, in a file, of the tensors of the trained model that are not in `_TRANSFORMS`: the prior, and the rate tables
+before they were rounded."""
 
 _TRANSFORMS = TRAINING_ONLY - {"training"}
-"""What has the same name in a file as in training."""
+"""First parts of the names of tensors that are the same in a file and in the trained model."""
 
 
 def parse_trained(data: Content, name: str) -> CompressionModel:
@@ -34,7 +34,7 @@ def parse_trained(data: Content, name: str) -> CompressionModel:
     model = CompressionModel(config)
     try:
         missing = model.load_state_dict(own | shared, strict=False)
-        # Weights from before there were ranges in training have none.
+        # Weights may lack ranges of activations, as they did before training had them.
         bounded = not missing.missing_keys
         without = [key for key in missing.missing_keys if not key.endswith(RANGES)] + missing.unexpected_keys
         if without:
@@ -47,7 +47,7 @@ def parse_trained(data: Content, name: str) -> CompressionModel:
 
 
 def serialise(integers: IntegerWeights, trained: CompressionModel) -> bytes:
-    """A weights file: the integer networks, and the model that they come of."""
+    """The bytes of a weights file: the integer networks, and the trained model that they were made from."""
     from safetensors.numpy import save  # not above: to read a file takes none of it
 
     tensors = dict(integers.tensors)
@@ -60,7 +60,7 @@ def serialise(integers: IntegerWeights, trained: CompressionModel) -> bytes:
 
 
 def _compact(name: str, value: Tensor) -> npt.NDArray[Any]:
-    """In the type that is stored: half of what training has."""
+    """A tensor in the type that is stored: float16 for matrices and biases of networks, otherwise its own."""
     parts = name.split(".")
     is_half = len(parts) > 1 and value.is_floating_point() and parts[-1] != "knots"
     return (value.half() if is_half else value).contiguous().numpy()

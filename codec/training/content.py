@@ -1,5 +1,5 @@
-"""Drawn training crops: what photographs hardly have and people's pictures do. Flats in pure colours, gradients, noise
-on them, shapes and lines, stripes and points of every contrast, text and screens.
+"""Synthetic training crops of what photographs hardly have and other pictures do: flats in pure colours, gradients,
+noise on them, shapes and lines, stripes and points of every contrast, text and screens.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ Random = np.random.Generator
 Colour = tuple[int, int, int]
 
 TEXT_SIZES = (8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 24, 30, 40)
-"""Of letters, in pixels."""
+"""Heights of letters, in pixels."""
 
 LETTERS = string.ascii_letters * 3 + string.digits + " " * 24 + ".,:;-+*/()[]{}<>=!?&%$#@"
 
 
 def draw(size: int, random: Random) -> Pixels:
-    """One crop, uint8 [size, size, 3]."""
+    """Draws a crop, uint8 [size, size, 3], of a kind that is chosen by SHARES."""
     kind = KINDS[random.choice(len(KINDS), p=SHARES)]
     return np.ascontiguousarray(kind(size, random))
 
 
 def _colour(random: Random) -> Colour:
-    """Any, a pure or dark or light one, or a grey."""
+    """A random colour: any, one with channels near 0 or 255, a grey, or one near grey."""
     kind = random.random()
     if kind < 0.35:
         values = random.integers(0, 256, 3)
@@ -45,7 +45,7 @@ def _colour(random: Random) -> Colour:
 
 
 def _other(colour: Colour, random: Random) -> Colour:
-    """Another one: as often one that is hardly different, or one of the same luma."""
+    """A second colour: any, one that differs little in brightness, or one of the same luma."""
     kind = random.random()
     if kind < 0.4:
         return _colour(random)
@@ -60,7 +60,7 @@ def _other(colour: Colour, random: Random) -> Colour:
 
 
 def to_bytes(x: npt.NDArray[np.float32] | npt.NDArray[np.float64]) -> Pixels:
-    """To the nearest levels of 8 bits."""
+    """Rounds to the nearest levels of 8 bits."""
     levels: Pixels = x.round().clip(0, 255).astype(np.uint8)
     return levels
 
@@ -106,7 +106,7 @@ def _shapes(size: int, random: Random) -> Pixels:
 
 
 def _stripes(size: int, random: Random) -> Pixels:
-    """Bars or a chequerboard of two colours, of periods of 2 to 16 pixels, or waves that become finer."""
+    """Bars, a chequerboard or waves of two colours, with periods of 2 to 16 pixels; waves may become finer."""
     first = _colour(random)
     colours = np.array([first, _other(first, random)], np.float32)
     y, x = np.mgrid[0:size, 0:size].astype(np.float32)
@@ -155,7 +155,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _text(size: int, random: Random) -> Pixels:
-    """Lines of letters as on screens: dark or light, in any colours, sharp, smooth or in thirds of pixels."""
+    """Lines of letters as on screens: dark or light, in any colours, sharp, smooth or rendered by subpixels."""
     background = _colour(random) if random.random() < 0.5 else _colour_of_paper(random)
     image = Image.new("RGB", (size, size), background)
     _write(image, (0, 0, size, size), background, random)
@@ -163,6 +163,7 @@ def _text(size: int, random: Random) -> Pixels:
 
 
 def _colour_of_paper(random: Random) -> Colour:
+    """A light or dark grey, as text stands on."""
     light = random.random() < 0.6
     value = int(random.integers(225, 256) if light else random.integers(0, 50))
     return value, value, value
@@ -180,7 +181,7 @@ def _write(image: Image.Image, box: tuple[int, int, int, int], background: Colou
     for line in range(int(random.integers(-height, 2)), depth, int(height * random.uniform(1.1, 1.8)) + 1):
         letters = "".join(random.choice(list(LETTERS), int(random.integers(2, 4 + 3 * width // height))))
         pen.text((fine * int(random.integers(-8, 8)), fine * line), letters, fill=255, font=_font(fine * height))
-    if fine > 1:  # each third of a pixel is a colour's
+    if fine > 1:  # subpixels: a third of a pixel's width for each of red, green and blue
         thirds = np.asarray(mask.resize((3 * width, depth), Image.Resampling.BOX), np.float32)
         thirds = thirds.reshape(depth, width, 3)
     else:
@@ -192,7 +193,7 @@ def _write(image: Image.Image, box: tuple[int, int, int, int], background: Colou
 
 
 def _screen(size: int, random: Random) -> Pixels:
-    """Panels with borders, lines of text, buttons and icons on each other."""
+    """Panels over each other, with borders, round corners and lines of text, as of a graphical interface."""
     background = _colour_of_paper(random)
     image = Image.new("RGB", (size, size), background)
     pen = ImageDraw.Draw(image)
@@ -211,4 +212,4 @@ def _screen(size: int, random: Random) -> Pixels:
 
 KINDS: tuple[Callable[[int, Random], Pixels], ...] = (_flats, _shapes, _stripes, _points, _text, _screen)
 SHARES: npt.NDArray[np.float64] = np.array([0.25, 0.15, 0.1, 0.15, 0.15, 0.2])
-"""Of each kind."""
+"""The probability of each of KINDS."""

@@ -1,4 +1,4 @@
-"""Training images: folders, image files and tar shards -> random crops as uint8 arrays."""
+"""Training images: random crops, as uint8 arrays, of the images in folders, files and tar archives."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from . import augment, content
 
 GREY_SHARE = 0.05
 DOWNSCALE_SHARE = 0.25
+"""Shares of the crops that are made grey, and that are reduced in size, by up to a half."""
 REFRESH_SECONDS = 20.0
-"""How often the sources are listed again."""
+"""Seconds after which the sources are listed again."""
 
 
 def list_files(source: Path) -> Iterator[Path]:
@@ -37,10 +38,7 @@ def list_files(source: Path) -> Iterator[Path]:
 
 
 def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, encoded image) of an image file or of each image in a tar archive.
-
-    Raises InputError for a broken archive.
-    """
+    """Reads (name, encoded image) of an image file or each image in a tar archive. Raises OSError, InputError."""
     if path.suffix.lower() == ".tar":
         try:
             with tarfile.open(path) as archive:
@@ -55,12 +53,11 @@ def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 class CropSource:
-    """Random crops from all images of `sources`; small images are dropped.
+    """Random crops of all images of `sources` with at least `smallest` pixels a side.
 
-    drawn: share of crops that are drawn instead (content.py); changed: of the others, how many have been through a
-    change (augment.py). Decoded images stay in memory up to `cache_bytes`; beyond that they are decoded again for each
-    crop.
-    """
+    drawn: the share of crops that are synthetic (content.py); changed: the share of the others that are augmented
+    (augment.py). Decoded images stay in memory up to `cache_bytes`; beyond that they are decoded again for each crop.
+    Raises InputError where there is no image."""
 
     def __init__(
         self,
@@ -85,8 +82,8 @@ class CropSource:
             raise InputError(f"no image of at least {smallest} pixels a side in {[str(s) for s in sources]}")
 
     def refresh(self) -> None:
-        """Takes in files that have come since, once their size has not changed from one call to the next. One that is
-        broken is left out, with a warning: the run goes on."""
+        """Takes in files that are new in the sources, once their size is the same in two calls. A broken one is left
+        out, with a warning, so that a run goes on."""
         before = self._growing
         self._growing = {path: path.stat().st_size for path in self._unread()}
         for path, size in self._growing.items():
@@ -113,8 +110,7 @@ class CropSource:
         return len(self._images)
 
     def crop(self, size: int, random: np.random.Generator, *, plain: bool = False) -> Pixels:
-        """uint8 [size, size, 3], flipped, transposed, sometimes reduced in size or made grey. plain: neither drawn nor
-        changed."""
+        """A crop, uint8 [size, size, 3], at times flipped, reduced or grey. plain: neither synthetic nor augmented."""
         if not plain and random.random() < self.drawn:
             return content.draw(size, random)
         image = self._images[random.integers(len(self._images))]
@@ -141,7 +137,7 @@ class CropSource:
         return np.ascontiguousarray(crop)
 
     def batch(self, count: int, size: int, random: np.random.Generator) -> Pixels:
-        """uint8 [count, size, size, 3]."""
+        """A batch of crops, uint8 [count, size, size, 3]; lists the sources again from time to time."""
         if time.monotonic() - self._refreshed > REFRESH_SECONDS and self._refreshing.acquire(blocking=False):
             try:
                 self.refresh()
@@ -155,11 +151,10 @@ class Prefetch:
     """Makes batches in threads, a few ahead.
 
     The threads work in numpy and Pillow only: torch operations there would start a second team of OpenMP threads,
-    which halves the training speed on small machines.
-    """
+    which halves the training speed on small machines."""
 
     def __init__(self, makers: Sequence[Callable[[], Pixels]], ahead: int = 4) -> None:
-        """`makers`: what each thread calls for a batch."""
+        """Starts a thread for each of `makers`, which it calls for batches. ahead: batches that are kept waiting."""
         self._queue: queue.Queue[Pixels | BaseException] = queue.Queue(ahead)
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(make,), daemon=True) for make in makers]
@@ -179,7 +174,7 @@ class Prefetch:
             thread.join()
 
     def next(self) -> Pixels:
-        """The next batch; re-raises what went wrong in a thread."""
+        """The next batch, as soon as there is one. Raises what a maker raised."""
         item = self._queue.get()
         if isinstance(item, BaseException):
             raise item
@@ -200,7 +195,7 @@ class Prefetch:
 
 
 def patch_covariance(source: CropSource, random: np.random.Generator, crops: int = 2000) -> npt.NDArray[np.float64]:
-    """Second moments of 16x16 patches in -0.5..0.5: float64 [768, 768], in the order (row, column, colour)."""
+    """The second moments of 16x16 patches in -0.5..0.5: float64 [768, 768], ordered by row, column, colour."""
     side = min(128, source.smallest // 16 * 16)
     total = np.zeros((768, 768))
     count = 0
@@ -213,7 +208,7 @@ def patch_covariance(source: CropSource, random: np.random.Generator, crops: int
 
 
 def decode_image(data: bytes, name: str) -> Pixels:
-    """uint8 [H, W, 3]; InputError, naming the image, if it cannot be read."""
+    """Decodes an image file to uint8 [H, W, 3]. Raises InputError, naming the image, if it cannot be read."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.mode in ("L", "RGB"):  # `read_picture` lets one thread in at a time, the loader has several

@@ -1,7 +1,8 @@
-"""More latent channels for trained weights: the principal components of what the transforms leave out.
+"""Adds latent channels to trained weights, for the principal components of what the transforms leave out.
 
 A transform with fewer latent channels than a patch has samples (3 * 16 * 16) can not show everything, however fine the
-steps. With 320 channels photographs end at 42 to 49 dB, pictures with sharp or coloured edges at 31 to 40.
+quantisation steps. With 320 channels photographs reach 42 to 49 dB at most, pictures with sharp or coloured edges 31 to
+40.
 """
 
 from __future__ import annotations
@@ -20,34 +21,33 @@ from .model.model import CompressionModel
 from .model.transforms import base_step
 
 CROPS, SIDE = 400, 256
-"""What the principal components are of, and pixels to a side, or fewer where crops are smaller."""
+"""The number of crops that the principal components are taken of, and pixels to a side of them, at most."""
 
 LOG_SCALE = -1.2
-"""Of new latents, which the prior knows nothing of yet, relative to their deviation: most of them are near 0. A channel
-whose deviation is below half a step at the highest rate is never coded then, and stays so: more are not worth asking
-for."""
+"""The logarithm of the scale that the prior, which knows nothing of new latents yet, takes for them, relative to their
+deviation: most are near 0. A channel whose deviation is below half a quantisation step at the highest rate is never
+coded then, nor learns to be: more channels than that are useless."""
 
 
 @torch.no_grad()
 def grow(model: CompressionModel, config: ModelConfig, source: CropSource) -> CompressionModel:
-    """A model of the configuration, made of one on the CPU with fewer latent channels.
+    """A model of the configuration, made from one on the CPU with fewer latent channels.
 
-    It has those and, dealt out to the four groups of the context, new ones. What the networks do with the new ones is 0
-    at first: pictures decode as before, and to that is added what the new channels show of the rest.
-    Raises InputError where the configurations differ in anything else.
-    """
+    New channels are shared out among the four groups of the context. The networks do nothing with them at first: only
+    the linear transforms do, so that pictures decode as before, with what the new channels show of the rest added.
+    source: images to take the principal components of. Raises InputError where the configurations differ in more."""
     old = model.config.latent_channels
     more = config.latent_channels - old
     if config != replace(model.config, latent_channels=config.latent_channels) or more < 0:
         raise InputError("weights to begin with may have fewer latent_channels than the recipe's model, nothing else")
     basis, project, deviation = _components(model.eval(), more, source)
     result = CompressionModel(config)
-    # Each group has its share of the channels that were there, then of the new ones.
+    # The order of the channels: in each group its share of the old ones, then of the new ones.
     index = torch.cat([torch.arange(old).reshape(4, -1), old + torch.arange(more).reshape(-1, 4).T], dim=1).flatten()
     state = model.state_dict()
 
     def put(key: str, new: Tensor | float, dimension: int = 0) -> None:
-        """Adds to a tensor, along a dimension of latent channels, what the new ones have."""
+        """Inserts the new channels' values, or one value for all, into a tensor along its dimension of channels."""
         shape = list(state[key].shape)
         shape[dimension] = more
         fresh = new if isinstance(new, Tensor) else torch.full(shape, new)
@@ -81,8 +81,8 @@ def grow(model: CompressionModel, config: ModelConfig, source: CropSource) -> Co
 
 
 def _components(model: CompressionModel, count: int, source: CropSource) -> tuple[Tensor, Tensor, Tensor]:
-    """The principal components of what is left out at the highest rate, strongest first: float32 [768, count]; how they
-    are got from a picture's patches, float32 [count, 768]; their deviations, float32 [count]."""
+    """The principal components of what a model leaves out at the highest rate, strongest first: float32 [768, count];
+    the projection of a picture's patches on them, float32 [count, 768]; their deviations, float32 [count]."""
     random = np.random.default_rng(0)
     side = min(SIDE, source.smallest)
     top = torch.ones(1)
@@ -93,7 +93,8 @@ def _components(model: CompressionModel, count: int, source: CropSource) -> tupl
         x = torch.tensor(source.crop(side, random)).float()[None] / 255 - 0.5
         latents = model.analysis(x, top, model.sigma) * model.log_shrink(top).exp()
         error = _patches(x - model.synthesis(latents, top, model.sigma))
-        # Errors count relative to what the picture has with them and quantisation: rates are compared by ratio, too.
+        # Each crop counts relative to its whole error, quantisation's included, as pictures are compared by ratios of
+        # their rates.
         left_out += error.T @ error / len(error) / (error.square().mean() + noise)
         patches = _patches(x)
         shown += patches.T @ patches / len(patches) / CROPS
@@ -105,5 +106,5 @@ def _components(model: CompressionModel, count: int, source: CropSource) -> tupl
 
 
 def _patches(x: Tensor) -> Tensor:
-    """float32 [1, H, W, 3] -> float64 [H * W / 256, 768]."""
+    """The 16x16 patches of a picture, float32 [1, H, W, 3] -> float64 [H * W / 256, 768]."""
     return space_to_depth(x, PATCH).reshape(-1, 3 * PATCH**2).double()

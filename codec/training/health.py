@@ -1,8 +1,8 @@
-"""How the networks' units are: which are dead, how large activations and weights have become, and how the dead ones are
-brought back.
+"""The health of the networks' units: which are dead, how large activations and weights have become, and how dead ones
+are revived.
 
 A rectifier or a gate that is shut everywhere computes nothing and costs what the others cost. The loss does not show
-it: 1,700 units had died in the weights of the tenth run, among them all 768 gates of the synthesis at 1/16.
+it: 1,700 units had died in the weights of one run, among them all 768 gates of the synthesis at 1/16.
 """
 
 from __future__ import annotations
@@ -19,39 +19,40 @@ from .model.layers import DepthwiseBlock, Pointwise, Range
 from .model.model import CompressionModel
 
 DEAD = 1e-4
-"""A unit is dead where it is open at a smaller share of the positions."""
+"""A unit that is open (above 0) at a smaller share of the positions than this is dead."""
 
 RATES = (0.1, 0.5, 0.9)
+"""Rates, on the scale from 0 to 1, that units are examined at."""
 
 BINS_PER_OCTAVE, OCTAVES = 8, 32
-"""Magnitudes are counted on a logarithmic scale from 2^-16 to 2^16, for a percentile of them."""
+"""Bins of the histogram of magnitudes that a percentile is taken of: logarithmic, from 2^-16 to 2^16."""
 
 PERCENTILE = 0.9999
 
 FRESH_RANGE = 4.0
-"""Four standard deviations of what random weights make of activations around 1."""
+"""The least range of a revived unit: four standard deviations of what random weights make of activations around 1."""
 
 DRIFT = 2.0
 """A block is said to drift where its largest activations have grown by this factor since the run began."""
 
 
 class BlockHealth(NamedTuple):
-    """One depthwise block on some crops."""
+    """The state of one depthwise block's units, on some crops."""
 
     rectifiers: Tensor
-    """float32 [C]: at which share of the positions each is open."""
+    """float32 [C]: the share of the positions at which each rectifier is open."""
     gates: Tensor
-    """float32 [2C]: likewise."""
+    """float32 [2C]: the share of the positions at which each gate is open."""
     percentile: float
-    """The 99.99th of the magnitudes of what the block gives."""
+    """The 99.99th percentile of the magnitudes of the block's outputs."""
     largest: float
-    """The largest of them."""
+    """The largest magnitude of the block's outputs."""
     norm: float
     """The largest Frobenius norm of its 1x1 layers' weights."""
 
     @property
     def dead(self) -> float:
-        """Share of dead units among rectifiers and gates."""
+        """The share of dead units among rectifiers and gates."""
         units = torch.cat([self.rectifiers, self.gates])
         return float((units < DEAD).float().mean())
 
@@ -63,7 +64,7 @@ def named_blocks(model: CompressionModel) -> dict[str, DepthwiseBlock]:
 
 @torch.no_grad()
 def examine(model: CompressionModel, crops: Sequence[Pixels]) -> dict[str, BlockHealth]:
-    """Each block by name, on crops uint8 [S, S, 3] at several rates."""
+    """Runs a model on crops, uint8 [S, S, 3], at RATES: the health of each block by name."""
     watches = {name: _Watch(block) for name, block in named_blocks(model).items()}
     training, t = model.training, torch.tensor(RATES, device=model.sigma.device)
     model.eval()
@@ -75,7 +76,7 @@ def examine(model: CompressionModel, crops: Sequence[Pixels]) -> dict[str, Block
 
 
 class _Watch:
-    """Hooks on one block while a model runs."""
+    """Counts open units and magnitudes of one block while a model runs, by hooks on its layers."""
 
     def __init__(self, block: DepthwiseBlock) -> None:
         self._block = block
@@ -101,6 +102,7 @@ class _Watch:
         self._largest = max(self._largest, float(magnitudes.max()))
 
     def finish(self) -> BlockHealth:
+        """Removes the hooks; what they have counted."""
         for hook in self._hooks:
             hook.remove()
         block = self._block
@@ -112,7 +114,7 @@ class _Watch:
 
 
 def columns(model: CompressionModel) -> list[str]:
-    """Those of a log of `row`."""
+    """The columns of a log with rows of `row`."""
     return ["step", *(f"{name} {what}" for name in named_blocks(model) for what in MEASURES)]
 
 
@@ -120,7 +122,7 @@ MEASURES = ("dead", "percentile", "largest", "norm")
 
 
 def row(found: dict[str, BlockHealth]) -> dict[str, float]:
-    """What a log has of it."""
+    """A row of the log: each measure of each block."""
     return {f"{name} {what}": float(getattr(health, what)) for name, health in found.items() for what in MEASURES}
 
 
@@ -132,8 +134,8 @@ def drifting(now: dict[str, float], first: dict[str, float]) -> list[str]:
 
 @torch.no_grad()
 def revive(model: CompressionModel, copies: Sequence[CompressionModel], found: dict[str, BlockHealth]) -> int:
-    """Gives dead units random weights going in and zeros coming out, so that nothing changes at first; in the copies,
-    averages of the model, too. Returns how many there were."""
+    """Gives dead units random weights going in and zeros coming out, so that nothing changes at first. copies: averages
+    of the model, which take over its blocks that had any. Returns the number of dead units."""
     count = 0
     for name, health in found.items():
         block = model.get_submodule(name)
@@ -144,7 +146,7 @@ def revive(model: CompressionModel, copies: Sequence[CompressionModel], found: d
         if len(gates):
             _revive_gates(block, gates)
         for other in copies:
-            # All of the block's layers are the model's where something in them is new.
+            # The average takes the whole block: new units do not go with the averages of the others.
             if len(rectifiers) or len(gates):
                 other.get_submodule(name).load_state_dict(block.state_dict())
         count += len(rectifiers) + len(gates)
@@ -152,7 +154,7 @@ def revive(model: CompressionModel, copies: Sequence[CompressionModel], found: d
 
 
 def _revive_rectifiers(block: DepthwiseBlock, units: Tensor) -> None:
-    # Shut, they gave a constant.
+    # A dead rectifier has contributed a constant, which the bias keeps.
     constant = block.filtered(block.spatial.bias)[units]
     block.project.bias.add_(block.project.weight[:, units] @ constant)
     block.project.weight[:, units] = 0
@@ -174,13 +176,13 @@ def _revive_gates(block: DepthwiseBlock, units: Tensor) -> None:
 
 
 def _draw(layer: Pointwise, units: Tensor) -> None:
-    """Random weights for some outputs, as large as at the start of a training."""
+    """Draws random weights for some outputs of a layer, as large as at the start of a training."""
     inputs = layer.weight.shape[1]
     layer.weight[units] = torch.randn_like(layer.weight[units]) * inputs**-0.5
 
 
 def _renew(range_: Range, units: Tensor) -> None:
-    """Ranges that cut hardly anything off: the largest of the other units, but those of random weights at least."""
+    """Widens the ranges of units to the largest of any unit, at least FRESH_RANGE, which hardly cuts anything off."""
     for limit in (range_.log_high, range_.log_below):
         if limit is not None:
             limit[units] = limit.max().clamp(min=math.log(FRESH_RANGE))

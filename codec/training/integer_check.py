@@ -1,8 +1,8 @@
-"""The integer networks against those that were trained, on pictures unlike the training set: the worst blocks, which
-means hide.
+"""A check of integer networks against the trained ones, by their worst blocks, which means hide, on pictures unlike the
+training set.
 
-Beyond the ranges that its integers have, a network of integers is not the one that was trained any more. That must
-degrade a block, not break it.
+Where values exceed the ranges of its integers, a network is not the one that was trained any more. That must degrade a
+block, not break it.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from .content import KINDS
 from .model.model import CompressionModel
 
 CROPS, SIDE = 36, 128
-"""How many are drawn, six of each kind, and pixels to a side."""
+"""The number of synthetic crops, six of each kind, and their pixels to a side."""
 
 ROWS = (20, 100, 180)
-"""Rates: a row of the rate tables each."""
+"""The rate indices that are checked."""
 
 MOST_ERROR, MOST_FACTOR = 25.0, 4.0
-"""A block's mean squared error by integers, in levels of 8 bits, is at most this and so many times what it is in
-floating point: where coding is coarse, a symbol more or less is a large step."""
+"""A block's mean squared error by integers, in levels of 8 bits, may be MOST_ERROR + MOST_FACTOR times that in floating
+point: where coding is coarse, a symbol more or less is a large step."""
 
 MOST_BITS = 1.03
-"""Bits of the latents of a photograph by integers, against floating point: every picture is to stay below."""
+"""The largest ratio of a photograph's bits for latents by the integer analysis to those in floating point."""
 
 
 class Block(NamedTuple):
-    """One block of 16x16 pixels as both have it."""
+    """A block of 16x16 pixels of a crop, its top left pixel at (left, top), as integer and trained networks show it."""
 
     crop: int
     row: int
     top: int
     left: int
     floating: float
-    """Mean squared error in levels of 8 bits, of the networks that were trained."""
+    """Mean squared error, in levels of 8 bits, of the trained networks."""
     integer: float
-    """Likewise, of those that are shipped."""
+    """Mean squared error, in levels of 8 bits, of the integer networks."""
 
     @property
     def excess(self) -> float:
-        """How far the integers' error is above what is allowed; negative if it is not."""
+        """How far the integer networks' error is above what is allowed; negative if it is not."""
         return self.integer - MOST_FACTOR * self.floating - MOST_ERROR
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Block(NamedTuple):
 
 
 def hostile_crops() -> list[Pixels]:
-    """Drawn pictures of all kinds, the same each time, uint8 [SIDE, SIDE, 3]."""
+    """Synthetic crops of all kinds of content.py, uint8 [SIDE, SIDE, 3], the same in each call."""
     random = np.random.default_rng(0)
     return [KINDS[index % len(KINDS)](SIDE, random) for index in range(CROPS)]
 
@@ -102,8 +102,9 @@ def largest_bits(model: CompressionModel, coder: TileCoder, crops: Sequence[Pixe
 
 
 def check(model: CompressionModel, coder: TileCoder, crops: Sequence[Pixels]) -> list[str]:
-    """What there is to say of integer networks made from a model, a line each. crops: photographs, uint8 [S, S, 3], S a
-    multiple of 64. Raises WeightsError where a drawn block is broken or a photograph takes too many bits."""
+    """Checks the integer networks made from a model; returns lines that say what was found. crops: photographs, uint8
+    [S, S, 3], S a multiple of 64. Raises WeightsError where a block of a synthetic crop is broken or a photograph takes
+    too many bits."""
     worst = worst_blocks(model, coder, hostile_crops())
     ratio = largest_bits(model, coder, crops)
     lines = [f"worst of the drawn blocks: {block}" for block in worst]

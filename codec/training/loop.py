@@ -1,4 +1,4 @@
-"""The training run: recipe, averaged weights, checkpoints, evaluation."""
+"""The training run: steps by a recipe, averaged weights, checkpoints, evaluation."""
 
 from __future__ import annotations
 
@@ -36,20 +36,21 @@ from .validate import Selection
 SKIP_FACTOR = 10.0
 """A step whose gradient norm is above this many running medians is skipped: single steps blow up at high rates."""
 LONGEST_STEP = 10.0
-"""Seconds; what a step takes beyond that, the process was suspended and not training."""
+"""Seconds that a step counts at most: in a longer one the process was suspended, not training."""
 SAVE_SECONDS = 300.0
 REPORT_SECONDS = 10.0
+"""Seconds between two checkpoints, and between two reports."""
 LOADER_THREADS = {"cpu": 1, "cuda": 8}
-"""A CPU needs its cores for the training itself; one thread makes crops many times faster than two cores use them."""
+"""Threads that make crops: one makes them many times faster than two cores, needed for training, use them."""
 
 RANGE_CROPS = 16
-"""What ranges of activations are set by, where the weights to begin with have none."""
+"""Crops that ranges of activations are set by, where the weights to begin with have none."""
 
 HEALTH_STEPS, HEALTH_CROPS = 1000, 8
-"""Every so many steps the units of the networks are examined, on so many crops."""
+"""Steps between two examinations of the networks' units, and the crops that they are examined on."""
 
 Tell = Callable[[report.Row | str, float], None]
-"""What a run reports to: a row of the log or a line of text, and the seconds left."""
+"""Takes a report of a run: a row of the log or a line of text, and the seconds left."""
 
 
 class Trainer:
@@ -70,11 +71,13 @@ class Trainer:
         compiled: bool = False,
         precision: torch.dtype | None = None,
     ) -> None:
-        """`start`: weights to begin with, which grow to the configuration, and `origin`: what the manifest is to say of
-        them. A run that is in the folder already is continued; InputError if its recipe is another than the one given.
-        With `selection`, the averaged weights are evaluated as the run goes on. Without `precision`, the one that the
-        device is faster in is measured.
-        """
+        """Prepares a run, or continues one that is in the folder already.
+
+        start: weights to begin with, which get more latent channels if the configuration has more; origin: what the
+        manifest is to say of them. selection: evaluates the averaged weights as the run goes on. part_bytes: as of
+        `state.save_state`. compiled: whether to use torch.compile. precision: float32 or bfloat16; None takes what is
+        measured to be faster. Raises InputError for data without images, and for a folder with a run of another recipe
+        or configuration."""
         self.precision = precision or fastest(team.device)
         self.recipe, self.run, self.team, self.part_bytes = recipe, run, team, part_bytes
         self.source = CropSource(data, smallest=recipe.largest_crop, drawn=recipe.drawn, changed=recipe.changed)
@@ -94,13 +97,13 @@ class Trainer:
             self.model.bound()
         elif not self.model.is_bounded:
             random = np.random.default_rng(recipe.seed)
-            # On drawn ones untrained networks may give anything.
+            # Plain crops: on synthetic ones untrained networks may give anything.
             crops = [self.source.crop(recipe.largest_crop, random, plain=True) for _ in range(RANGE_CROPS)]
             set_limits(self.model, crops)
         self.model.to(team.device)
         self.forward = team.wrap(self.model)  # all processes have the first one's weights from here on
         if compiled:
-            # On a GPU with CUDA graphs: steps of this size are bound by the launching of kernels.
+            # CUDA graphs on a GPU, where the launching of kernels bounds steps of this size.
             self.forward.compile(mode="reduce-overhead" if team.device.type == "cuda" else "default")
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         random = np.random.default_rng(recipe.seed)
@@ -111,9 +114,8 @@ class Trainer:
             self._resume(found)
 
     def train(self, tell: Tell) -> int:
-        """Runs to the end of the recipe, to SIGINT or SIGTERM, or till the selection has seen enough; in any case the
-        last state is saved. Returns the signal that stopped it, or 0.
-        """
+        """Trains to the end of the recipe, until SIGINT or SIGTERM, or until the selection has seen enough; then saves
+        the state. Returns the signal that stopped it, or 0. Raises OSError if the last state cannot be saved."""
         self.model.train()
         parameters = sum(p.numel() for p in self.names)
         tell(f"{len(self.source)} images, {parameters:,} parameters, {name(self.precision)}", 0.0)
@@ -176,11 +178,10 @@ class Trainer:
         return 0
 
     def train_step(self, pixels: Pixels) -> tuple[Tensor, Loss | None]:
-        """One step on uint8 [B, S, S, 3].
+        """Takes one step on a batch, uint8 [B, S, S, 3].
 
-        Returns the rates of the samples, float32 [B], and their loss: None when the gradient was not finite or far too
-        large and was dropped.
-        """
+        Returns the rates of the samples, float32 [B], and their loss, or None where the step was skipped because the
+        gradient was not finite or far too large."""
         device = self.team.device
         x = torch.from_numpy(pixels).to(device).float() / 255 - 0.5
         # Evenly spread over the batch with a common random shift: less noise than independent draws.
@@ -210,7 +211,7 @@ class Trainer:
         return t, loss
 
     def _examine(self, tell: Tell) -> None:
-        """Logs how the networks' units are, says what drifts, and revives dead ones, but not while a run decays."""
+        """Logs the health of units, reports what drifts, and revives dead ones, unless the learning rate decays."""
         found = health.examine(self.model, self.examined)
         row = {"step": float(self.step), **health.row(found)}
         log = self.run / report.HEALTH
@@ -228,7 +229,7 @@ class Trainer:
                 tell(f"step {self.step}: {revived} dead units revived", 0.0)
 
     def save(self) -> None:
-        """Writes the whole state in place of the last one. Raises OSError; the last one stays whole then."""
+        """Writes the whole state in place of the last one. Raises OSError, and then leaves the last one as it is."""
         if self.team.rank:
             return
         tensors = (
@@ -246,7 +247,7 @@ class Trainer:
         state.save_state(self.run / state.CHECKPOINT, tensors, values, self.part_bytes)
 
     def record(self) -> dict[str, Any]:
-        """How the weights were made, for checkpoints and the manifest."""
+        """The record of how the weights were made, for checkpoints and the manifest."""
         device = self.team.device
         processor = (
             torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
@@ -286,11 +287,11 @@ class Trainer:
         self._seed()
 
     def _seed(self) -> None:
-        """Other crops and noise in each process, and after a resumption others than before it."""
+        """Seeds torch so that each process has other crops and noise, and a resumed run others than before."""
         torch.manual_seed(self.recipe.seed + 1000 * self.team.rank + self.step)
 
     def prefetch(self, batch: int, crop: int) -> Prefetch:
-        """A loader of batches, uint8 [batch, crop, crop, 3]; to be closed."""
+        """A loader of batches, uint8 [batch, crop, crop, 3], which the caller closes."""
 
         def maker(worker: int) -> Callable[[], Pixels]:
             random = np.random.default_rng((self.recipe.seed, self.team.rank, self.step, worker))

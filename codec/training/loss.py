@@ -13,23 +13,21 @@ from .model.model import CompressionModel, RatedReconstruction
 from .recipe import MS_SSIM_WINDOW
 
 RATE_EXPONENT = 0.45
-"""Each sample's loss is divided by lambda ** 0.45. BD-rate counts relative rate, and a plain sum would be ruled by
-the highest rates."""
+"""The power of lambda that losses are divided by: BD-rate counts relative rate; high rates would rule a plain sum."""
 
 MS_SSIM_WEIGHT = 1280.0 / 255**2
-"""What 1 - MS-SSIM weighs against the mean squared error in units of the pixel range: CompressAI's documentation trains
-its models at pairs of lambda, 0.0018 and 2.40 to 0.18 and 220.50, whose ratios are 1225 to 1333."""
-
+"""The weight of 1 - MS-SSIM against the mean squared error in units of the pixel range. CompressAI's documentation
+gives pairs of lambda for the two, 0.0018 and 2.40 to 0.18 and 220.50, whose ratios are 1225 to 1333."""
 
 BLOCK = 8
 """Pixels to a side of the blocks whose borders count: those that the networks' last layers make."""
 
 SMOOTH = 3 / 255
-"""Where neighbouring pixels of the original differ by this much, jumps at borders count half."""
+"""The difference of an original's neighbouring pixels, of a range of 1, at which jumps at borders count half."""
 
 
 class Loss(NamedTuple):
-    """Mean loss of a batch, and its parts a sample."""
+    """The mean loss of a batch, and the losses, rates and errors of its samples."""
 
     total: Tensor
     samples: Tensor
@@ -50,11 +48,11 @@ def rate_distortion(
     luma: float = 0.0,
     borders: float = 0.0,
 ) -> Loss:
-    """x: float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate index of each sample.
+    """The loss of a batch, bits per pixel + lambda * distortion, balanced over the rates by RATE_EXPONENT.
 
-    ms_ssim: the share s of the distortion (1 - s) E + s MS_SSIM_WEIGHT (1 - MS-SSIM). luma: the share of luma in E, the
-    mean squared error. borders: what `_border_jumps` weigh, added to the distortion.
-    """
+    x: the originals, float32 [B, H, W, 3] in -0.5..0.5; t: float32 [B], the rate of each sample in 0..1; out: what the
+    model made of them. ms_ssim: the share s of the distortion (1 - s) E + s MS_SSIM_WEIGHT (1 - MS-SSIM). luma: the
+    share of luma in E, the mean squared error. borders: the weight of `_border_jumps`, added to the distortion."""
     pixels = x.shape[1] * x.shape[2]
     bpp = (out.bits_y + out.bits_z) / pixels
     error = out.x.float() - x
@@ -65,7 +63,7 @@ def rate_distortion(
     if borders:
         distortion = distortion + borders * _border_jumps(x, error)
     weight = model.config.rate_weight(t)
-    # t is drawn evenly, so the mean of this weighting over the middle of the range is near 1.
+    # Relative to the middle of the range, so that the weights are around 1.
     balance = (weight / model.config.rate_weight(0.5)) ** -RATE_EXPONENT
     samples = balance * (weight * 255**2 * distortion + bpp)
     return Loss(samples.mean(), samples.detach(), bpp.detach(), mse.detach())
@@ -99,7 +97,7 @@ def _across(x: Tensor, axis: int) -> Tensor:
 
 
 def _ms_ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Two float32 [B, H, W, 3] in -0.5..0.5 -> float32 [B]."""
+    """The MS-SSIM of pictures, float32 [B, H, W, 3] in -0.5..0.5 -> float32 [B]."""
     with torch.autocast(x.device.type, enabled=False):
         result: Tensor = pytorch_msssim().ms_ssim(
             (x + 0.5).permute(0, 3, 1, 2),

@@ -1,4 +1,4 @@
-"""Muon, the optimiser for matrices (Jordan and others 2024), in the precision that the processor is fast in."""
+"""Muon, the optimiser for matrices (Jordan and others 2024), in a precision of choice."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of Jordan's quintic iteration: the steepest at 0 that keeps singular values within about 0.7 to 1.2."""
+"""Coefficients of Jordan's quintic iteration: the steepest at 0 that keeps singular values within about 0.7 to 1.2."""
 ITERATIONS = 5
 SMALLEST_NORM = 1e-7
 
 MOMENTUM = 0.95
 UPDATE_SIZE = 0.2
-"""Root mean square of an update of AdamW, which those of Muon are scaled to, so that both take the same learning rate
-(Liu and others, Muon is Scalable for LLM Training, 2025)."""
+"""The root mean square of Muon's updates, scaled to that of AdamW's, so that both take the same learning rate (Liu and
+others, Muon is Scalable for LLM Training, 2025)."""
 
 
 def orthogonalised(matrix: Tensor, precision: torch.dtype) -> Tensor:
@@ -32,14 +32,13 @@ def orthogonalised(matrix: Tensor, precision: torch.dtype) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum (Nesterov's) made orthogonal, with decoupled weight decay, for parameters [M, N].
+    """Moves parameters [M, N] by Nesterov's momentum, orthogonalised, with decoupled weight decay.
 
-    torch has it too, from version 2.9 on, but in bfloat16 alone, which takes ten times as long as float32 on a
-    processor without units for it.
-    """
+    torch has a Muon from version 2.9 on, but in bfloat16 alone, which takes ten times as long as float32 on a
+    processor without units for it."""
 
     def __init__(self, groups: Iterable[dict[str, Any]], *, weight_decay: float, precision: torch.dtype) -> None:
-        """weight_decay: times the learning rate, the share that each step takes from a weight."""
+        """precision: of the orthogonalisation. weight_decay: of each step, times the learning rate."""
         super().__init__(groups, {"lr": 1e-3, "weight_decay": weight_decay})
         self.precision = precision
 

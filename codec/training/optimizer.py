@@ -1,4 +1,4 @@
-"""The optimisers and how fast each kind of parameter learns."""
+"""The optimisers, and the learning rate of each kind of parameter."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from .muon import Muon
 from .recipe import ADAMW, MUON
 
 LINEAR_RATE = 0.05
-"""The linear transforms start near their optimum and learn at this share of the learning rate. With the full rate a
-short run (2.5 minutes on two cores, 8 images of cid22-val) ended 8 % worse in rate and up to 1 dB worse in PSNR."""
+"""The share of the learning rate for the linear transforms, which start near their optimum. With the full rate a short
+run (2.5 minutes on two cores, 8 images of cid22-val) ended 8 % worse in rate and up to 1 dB worse in PSNR."""
 TABLE_RATE = 0.5
-"""Rate tables and ranges of activations enter through an exponential, and each knot sees only some of the samples."""
+"""The share of the learning rate for rate tables and ranges of activations: they enter through an exponential, and each
+knot sees only some of the samples."""
 WEIGHT_DECAY = 0.1
-"""Of what Muon moves, times the learning rate a step: its updates are all of one size, so that without decay weights
-and activations in directions that the loss does not feel only grow."""
+"""The weight decay of Muon's parameters: its updates are all of one size, so that without it weights and activations in
+directions that the loss does not feel only grow."""
 
 
 def make_optimizers(model: CompressionModel, kind: str, precision: torch.dtype) -> list[torch.optim.Optimizer]:
-    """AdamW over groups of parameters, each with its `share` of the learning rate; where `kind` is MUON, Muon besides,
-    for the matrices of the networks, calculating in `precision`."""
+    """The optimisers of a model: AdamW, over groups of parameters with a `share` of the learning rate each, and where
+    `kind` is MUON, Muon for the matrices of the networks, calculating in `precision`."""
     linear = [*model.analysis.linear.parameters(), *model.synthesis.linear.parameters()]
     tables = [value for name, value in model.named_parameters() if name.endswith(("knots", *RANGES))]
     slow = set(linear)
@@ -42,6 +43,6 @@ def make_optimizers(model: CompressionModel, kind: str, precision: torch.dtype) 
 
 
 def set_learning_rate(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> None:
-    """Sets the rate that the shares are of."""
+    """Sets the learning rate of each group of parameters: its share of `rate`."""
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] = group["share"] * rate

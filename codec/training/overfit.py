@@ -1,4 +1,4 @@
-"""The first health check of a change to the model or the loss: can it learn a single batch by heart?"""
+"""The first check of a change to the model or the loss: can it learn a single batch by heart?"""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from .loop import Trainer
 from .recipe import Recipe, Stage
 
 RECIPE = Recipe((Stage(crop=128, batch=4, learning_rate=2e-3, steps=600),))
-"""Of the trainer to be checked."""
+"""The recipe of the trainer that is checked."""
 
 MEAN_OF = 10
-"""Steps; each sees the batch at other rates, so that single losses jump."""
+"""Steps that a loss is a mean over: each sees the batch at other rates, so that single losses jump."""
 
 SHARE = 0.25
-"""Of the first loss: below it the check has passed. The default model reached 0.11 of it."""
+"""The share of the first loss that the last must be below for the check to pass. The default model reached 0.11."""
 
 
 def check(trainer: Trainer) -> tuple[float, float]:
-    """Trains on one batch over and over. Returns the mean losses of the first and of the last steps."""
+    """Trains on one batch over and over. Returns the mean losses of the first and of the last MEAN_OF steps."""
     stage = trainer.recipe.stages[0]
     pixels = trainer.source.batch(stage.batch, stage.crop, np.random.default_rng(trainer.recipe.seed))
     trainer.model.train()

@@ -1,4 +1,4 @@
-"""A run as a picture: the loss over its steps, and what its weights reach against JPEG and other curves."""
+"""Plots of a training run: its loss, its rate-distortion curve beside JPEG's and others, the health of its units."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 JPEG = "jpeg.json"
-"""File of a run: JPEG's curve on the images it is evaluated with."""
+"""The file, in the folder of a run, of JPEG's curve on the images that the run is evaluated with."""
 
 BAND_NAMES = ("lowest rates", "low", "high", "highest rates")
 
@@ -29,7 +29,7 @@ class Curve(NamedTuple):
 
 
 def write_curves(path: Path, curves: Sequence[Curve]) -> None:
-    """A JSON list of {"codec", "bpp": [...], "psnr_rgb": [...]}."""
+    """Writes a file of curves, a JSON list of {"codec", "bpp": [...], "psnr_rgb": [...]}."""
     values = [
         {"codec": curve.codec, "bpp": [p.bpp for p in curve.points], "psnr_rgb": [p.psnr for p in curve.points]}
         for curve in curves
@@ -38,7 +38,7 @@ def write_curves(path: Path, curves: Sequence[Curve]) -> None:
 
 
 def read_curves(path: Path) -> list[Curve]:
-    """Inverse of `write_curves`; other keys are ignored. Raises InputError, naming the file."""
+    """Reads a file of `write_curves`; other keys are ignored. Raises InputError, naming the file."""
     try:
         return [
             Curve(str(v["codec"]), [Point(*pair) for pair in zip(v["bpp"], v["psnr_rgb"], strict=True)])
@@ -49,10 +49,8 @@ def read_curves(path: Path) -> list[Curve]:
 
 
 def plot_run(run: Path, path: Path, anchors: Sequence[Curve] = ()) -> None:
-    """Draws the run's log, and its evaluations if there are any, into an image file of the kind its suffix says.
-
-    Raises InputError where there is no log.
-    """
+    """Plots the log of a run, and its evaluations and health if there are any, to an image file of the kind that its
+    suffix names. anchors: further curves beside that of the run. Raises InputError where there is no log."""
     from matplotlib.figure import Figure
 
     rows = [row for row in report.read(run / report.LOG) if "loss" in row]
@@ -96,7 +94,7 @@ def plot_run(run: Path, path: Path, anchors: Sequence[Curve] = ()) -> None:
 
 
 def _label_logarithmic(axis: Axis) -> None:
-    """Numbers at 1, 2 and 5 of each power of ten."""
+    """Labels a logarithmic axis at 1, 2 and 5 times each power of ten."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -105,7 +103,8 @@ def _label_logarithmic(axis: Axis) -> None:
 
 
 def _draw_health(shares: Axes, sizes: Axes, rows: Sequence[report.Row]) -> None:
-    """For each network the share of dead units, and the largest activations over their 99.99th percentile."""
+    """Plots, for each network, the share of dead units of its worst block, and its largest activations with their
+    99.99th percentile."""
     steps = [row["step"] for row in rows]
     names = [key.removesuffix(" dead") for key in rows[0] if key.endswith(" dead")]
     networks: dict[str, list[str]] = {}

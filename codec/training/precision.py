@@ -1,4 +1,4 @@
-"""The precision to train in, which depends on the processor: bfloat16 where it has units for it, else float32."""
+"""The precision to train in, by what is faster: bfloat16 on a processor with units for it, else float32."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .muon import orthogonalised
 PRECISIONS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 GAIN = 0.9
-"""bfloat16 is taken where it needs at most this share of float32's time: it rounds, which has to pay."""
+"""The share of float32's time that bfloat16 must be below: its rounding has to pay."""
 
 CHANNELS, POSITIONS, REPEATS = 192, (4, 32, 32), 3
-"""What is timed: a block of usual width, on as many positions as four crops of 256 have at 1/8."""
+"""What is timed, REPEATS times: a block of usual width, on as many positions as four crops of 256 have at 1/8."""
 
 
 def fastest(device: torch.device) -> torch.dtype:
@@ -26,12 +26,12 @@ def fastest(device: torch.device) -> torch.dtype:
 
 
 def name(precision: torch.dtype) -> str:
-    """ "bfloat16" or "float32"."""
+    """The name of a precision, "bfloat16" or "float32"."""
     return next(key for key, value in PRECISIONS.items() if value is precision)
 
 
 def _seconds(device: torch.device, precision: torch.dtype) -> float:
-    """The shortest time of a step: a block forward and back, and its matrices orthogonalised."""
+    """The seconds of a step, the shortest of several: a block forward and back, and a matrix orthogonalised."""
     blocks = Blocks(1, CHANNELS).to(device)
     x = torch.zeros(*POSITIONS, CHANNELS, device=device, requires_grad=True)
     times = []

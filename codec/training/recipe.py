@@ -1,4 +1,4 @@
-"""What a training run does: stages of crops, batches and learning rates, read from a small TOML file."""
+"""Recipes of training runs: stages of crops, batches and learning rates, read from a small TOML file."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ...bitstream.errors import InputError
 from ..model.config import HYPER_PATCH, ModelConfig
 
 WARM_UP_STEPS = 300
+"""Steps over which the learning rate rises linearly to what it is to be."""
 FINAL_RATE = 0.02
-"""A cosine of the learning rate ends at this share of its peak."""
+"""The share of its peak that the learning rate ends at by the cosine schedule."""
 
 ADAMW, MUON = "adamw", "muon"
-"""What a recipe's `optimizer` may be."""
+"""Values of a recipe's `optimizer`."""
 
 COSINE, STABLE, DECAY = "cosine", "stable", "decay"
-"""What a recipe's `schedule` may be."""
+"""Values of a recipe's `schedule`."""
 
 MS_SSIM_WINDOW = 7
-"""Pixels to a side of the window that MS-SSIM is calculated with in training, where crops are small. What others
-report is calculated with 11."""
+"""Pixels to a side of the window of MS-SSIM in training, where crops are small. Published values are of 11."""
 
 MS_SSIM_SIDE = 16 * (MS_SSIM_WINDOW - 1) + 1
-"""Five scales, each half as large as the one before, need this many pixels to a side."""
+"""Pixels to a side that MS-SSIM needs at least, for five scales, each half as large as the one before."""
 
 DEFAULT = Path(__file__).parent / "default.toml"
 """The recipe of the shipped weights."""
@@ -37,11 +37,12 @@ Table = TypeVar("Table", bound="Stage | Recipe")
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the run with one shape of batches, as long as `steps` or `minutes` says.
+    """A part of a run with batches of one shape, as long as `steps` or `minutes` says. Raises InputError for what is
+    out of range.
 
-    `learning_rate` is the highest of it; by the schedule "cosine" half a cosine runs down from there over this stage
-    and those after it, up to the next one with `restart`, where a new cosine begins.
-    """
+    crop: pixels to a side, a multiple of 64. batch: crops. learning_rate: the highest of the stage; by the schedule
+    "cosine" half a cosine runs down from there over this stage and those after it. restart: whether a new cosine begins
+    here."""
 
     crop: int
     batch: int
@@ -59,17 +60,19 @@ class Stage:
             raise InputError("a stage is as long as its steps or its minutes say: give one of them, above 0")
 
     def done(self, steps: int, seconds: float) -> float:
-        """Share of the stage that is done, at most 1."""
+        """The share of the stage that is done, at most 1."""
         return min(1.0, steps / self.steps if self.steps else seconds / 60 / self.minutes)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run; `ms_ssim` is the share of MS-SSIM in the distortion and `luma` that of luma in the rest of it,
-    `borders` what jumps at the borders of blocks weigh besides, see `loss.rate_distortion`; `drawn` and `changed` are
-    shares of the crops, see `data.CropSource`; `schedule` is how the learning rate goes, see
-    `Position.learning_rate`; `optimizer` is what the matrices of the networks learn by, see
-    `optimizer.make_optimizers`; `note` is free text for the manifest, such as what the data is."""
+    """A whole run. Raises InputError for what is out of range.
+
+    ms_ssim, luma: shares of MS-SSIM in the distortion, and of luma in the rest of it; borders: the weight of jumps at
+    the borders of blocks (`loss.rate_distortion`). drawn, changed: shares of the crops that are synthetic, and of the
+    others that are augmented (`data.CropSource`). schedule: of the learning rate (`Position.learning_rate`). optimizer:
+    of the networks' matrices (`optimizer.make_optimizers`). ema_decay: of the averaged weights. note: free text for the
+    manifest, such as what the data is."""
 
     stages: tuple[Stage, ...]
     ms_ssim: float = 0.0
@@ -104,32 +107,32 @@ class Recipe:
 
     @property
     def largest_crop(self) -> int:
-        """Pixels to a side; images must be at least that large."""
+        """The largest side of a crop, in pixels, which images must have at least."""
         return max(stage.crop for stage in self.stages)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `parse` is the inverse."""
+        """The recipe as plain values for JSON, which `parse` reads."""
         return asdict(self)
 
 
 @dataclass
 class Position:
-    """Where a run is in its recipe."""
+    """The progress of a run in its recipe."""
 
     stage: int = 0
     steps: int = 0
-    """Done in this stage."""
+    """Steps done in this stage."""
     seconds: float = 0.0
-    """Spent in this stage."""
+    """Seconds spent in this stage."""
     cycle_steps: int = 0
-    """Done since the cosine began."""
+    """Steps done since the cosine began."""
 
     def finished(self, recipe: Recipe) -> bool:
         """Whether no stage is left."""
         return self.stage >= len(recipe.stages)
 
     def advance(self, recipe: Recipe, seconds: float) -> None:
-        """Counts a step that took so long. By the schedule "stable" the first stage follows the last one again."""
+        """Counts a step that took so many seconds. By the schedule "stable" the first stage follows the last one."""
         self.steps += 1
         self.seconds += seconds
         self.cycle_steps += 1
@@ -141,13 +144,12 @@ class Position:
                 self.cycle_steps = 0
 
     def learning_rate(self, recipe: Recipe) -> float:
-        """For the step that comes next, by the recipe's schedule. "cosine": linear warm-up, then half a cosine over the
-        stages up to the next restart. "stable": the same warm-up, then what the stage says, without end. "decay": from
-        there to 0 over all stages, as 1 - sqrt(share done), which Hägele and others (2024) found best to end a stable
-        phase with.
+        """The learning rate of the next step, by the recipe's schedule. "cosine": linear warm-up, then half a cosine
+        over the stages up to the next restart. "stable": linear warm-up, then what the stage says, without end.
+        "decay": from what the stage says to 0 over all stages, as 1 - sqrt(share done), which Hägele and others (2024)
+        found best to end a stable phase with.
 
-        Stages count by their lengths; where some are given in steps and some in minutes, as equals.
-        """
+        Stages count by their lengths; where some are given in steps and some in minutes, as equals."""
         stages = recipe.stages
         highest = stages[self.stage].learning_rate
         warm_up = min(1.0, (self.cycle_steps + 1) / WARM_UP_STEPS)
@@ -165,7 +167,7 @@ class Position:
         return highest * warm_up * cosine
 
     def remaining(self, recipe: Recipe, pixels_per_second: float) -> float:
-        """Seconds to the end, at a speed that stays the same a pixel."""
+        """The seconds to the end of the recipe, at a constant speed in pixels."""
         total = 0.0
         for index, stage in enumerate(recipe.stages[self.stage :]):
             left = 1 - (stage.done(self.steps, self.seconds) if index == 0 else 0.0)
@@ -175,6 +177,7 @@ class Position:
 
 
 def _lengths(stages: Sequence[Stage]) -> list[float]:
+    """The lengths of stages in a common unit: steps, minutes, or 1 each where both occur."""
     if all(stage.steps for stage in stages):
         return [float(stage.steps) for stage in stages]
     if all(stage.minutes for stage in stages):
@@ -183,7 +186,7 @@ def _lengths(stages: Sequence[Stage]) -> list[float]:
 
 
 def decay(recipe: Recipe, minutes: float) -> Recipe:
-    """What ends a run of this recipe with: its stages in so many minutes, shared out as their lengths are, while the
+    """The recipe that ends a run of this one: its stages in so many minutes, shared out as their lengths are, while the
     learning rate goes to 0."""
     lengths = _lengths(recipe.stages)
     stages = tuple(
@@ -194,10 +197,9 @@ def decay(recipe: Recipe, minutes: float) -> Recipe:
 
 
 def load_recipe(path: Path, base: ModelConfig) -> tuple[Recipe, ModelConfig]:
-    """A recipe, and the configuration that its table `model` makes of `base`.
+    """Reads a recipe, and the configuration of the model: `base` with the changes in the recipe's table `model`.
 
-    Raises InputError naming the file and what is wrong with it.
-    """
+    Raises InputError naming the file and what is wrong with it, OSError."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         model = values.pop("model", {})
@@ -208,7 +210,7 @@ def load_recipe(path: Path, base: ModelConfig) -> tuple[Recipe, ModelConfig]:
 
 
 def parse(values: Mapping[str, Any]) -> Recipe:
-    """Inverse of `Recipe.to_dict`. Raises InputError for unknown keys, missing ones and values out of range."""
+    """A recipe from `Recipe.to_dict`. Raises InputError for unknown or missing keys and values out of range."""
     stages = values.get("stages", ())
     if not isinstance(stages, list | tuple):
         raise InputError("stages must be a list of tables, each headed [[stages]]")
@@ -216,7 +218,7 @@ def parse(values: Mapping[str, Any]) -> Recipe:
 
 
 def stored(record: Mapping[str, Any]) -> tuple[Recipe, ModelConfig]:
-    """Recipe and configuration in the record of a checkpoint. Raises InputError for one of another version."""
+    """The recipe and configuration in the record of a checkpoint. Raises InputError for one of another version."""
     try:
         return parse(record["recipe"]), ModelConfig.from_dict(record["config"])
     except (InputError, ValueError, KeyError, TypeError) as error:
@@ -224,6 +226,7 @@ def stored(record: Mapping[str, Any]) -> tuple[Recipe, ModelConfig]:
 
 
 def _build(kind: type[Table], values: Any) -> Table:
+    """A Stage or Recipe from a table of values, their types checked. Raises InputError."""
     if not isinstance(values, Mapping):
         raise InputError(f"a {kind.__name__.lower()} must be a table, not {values!r}")
     types = {field.name: field.type for field in fields(kind)}

@@ -1,4 +1,4 @@
-"""From a run to the weights folder: freeze, test, write the file, describe it in the manifest."""
+"""Releases the weights of a run: freezes them, tests them, writes the file and describes it in the manifest."""
 
 from __future__ import annotations
 
@@ -31,23 +31,24 @@ CALIBRATION_CROPS = 256
 CALIBRATION_SIDE = 256
 SELF_TEST_CROPS = 4
 COMPARED_CROPS = 40
+"""Crops for calibration, their pixels to a side, and how many of them are coded in the self-test and compared with
+floating point."""
 
 
 def release(run: Path, path: Path, data: Sequence[Path] = ()) -> list[str]:
     """Freezes the averaged weights of a run, writes them to `path` and names them in the manifest beside it. Returns
-    what there is to say of the integer networks, a line each.
+    lines about the integer networks, from `integer_check.check`.
 
     Takes the run's best evaluated weights, or where nothing was evaluated its last. Calibration takes random crops of
     `data`, or of what the run was trained on. Raises InputError for a run that is not there, or data that is gone, and
-    WeightsError for integer networks that do not show what the trained ones do; nothing is written then.
-    """
+    WeightsError for integer networks that do not show what the trained ones do; nothing is written then."""
     older = _others(path)
     model, record = load_run(run)
     sources = list(data) or [Path(source) for source in record["data"]]
     missing = [str(source) for source in sources if not source.exists()]
     if missing:
         raise InputError(f"the training data is gone from {', '.join(missing)}; say where images are")
-    # The file has them in float16: so the same integers come of it again.
+    # Rounded as the file has them, in float16, so that its integers can be made again from it.
     for part in (model.analysis, model.hyper_analysis, model.synthesis):
         for parameter in part.parameters():
             parameter.data = parameter.data.half().float()
@@ -80,9 +81,8 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> list[str]:
 
 
 def _others(path: Path) -> list[dict[str, str]]:
-    """What a weights file's folder has besides it, for files made with those: objects of the manifest's "older".
-
-    Raises WeightsError for a malformed manifest."""
+    """Other weights in a weights file's folder, for files made with them: objects of the manifest's "older". Raises
+    WeightsError for a malformed manifest."""
     try:
         known = installed_weights(path.parent)
     except MissingWeightsError:
@@ -91,7 +91,8 @@ def _others(path: Path) -> list[dict[str, str]]:
 
 
 def load_run(run: Path) -> tuple[CompressionModel, dict[str, Any]]:
-    """The averaged weights of a run, the best evaluated or else the last, and the record of their making."""
+    """The averaged weights of a run, the best evaluated or else the last, and the record of how they were made. Raises
+    InputError where there is no run, or a damaged one."""
     folder = state.find_state(run / BEST) or state.find_state(run / state.CHECKPOINT)
     if folder is None:
         raise InputError(f"there is no training run in {run}")
@@ -103,10 +104,8 @@ def load_run(run: Path) -> tuple[CompressionModel, dict[str, Any]]:
 
 
 def load_start(weights: Path) -> tuple[CompressionModel, dict[str, Any]]:
-    """A model to train further, and what the manifest is to say of it: from a weights folder or a file in one.
-
-    Raises MissingWeightsError or WeightsError.
-    """
+    """A model to train further, from a weights folder or a file in one, and its origin, for the manifest: its digest
+    and how it was trained. Raises MissingWeightsError, WeightsError."""
     folder = weights if weights.is_dir() else weights.parent
     shipped = find_weights(folder)  # the manifest is sound after this
     manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -124,9 +123,7 @@ def load_start(weights: Path) -> tuple[CompressionModel, dict[str, Any]]:
 
 def self_test(codec: Codec, name: str, crops: Sequence[Pixels]) -> None:
     """Codes crops, uint8 [S, S, 3], with weights as they will be read, and decodes them, on one thread and on all.
-
-    Raises WeightsError should any become other bytes, or these other latents than were encoded, or other pixels.
-    """
+    Raises WeightsError if files or pixels differ between the two, or decoded latents from those encoded."""
     threads = torch.get_num_threads()
     for index, crop in enumerate(crops):
         picture, quality = read_picture(crop), 100 * index / max(1, len(crops) - 1)
@@ -135,7 +132,7 @@ def self_test(codec: Codec, name: str, crops: Sequence[Pixels]) -> None:
             for count in (1, threads):
                 torch.set_num_threads(count)
                 files.append(codec.encode(picture, quality))
-                decoded.append(codec.decode(files[0]).pixels)  # compares its latents with the encoder's checksum
+                decoded.append(codec.decode(files[0]).pixels)  # checks its latents by the encoder's checksum
             if files[0] != files[1] or not np.array_equal(decoded[0], decoded[1]):
                 raise WeightsError(f"{name} does not give the same file and pixels on {threads} threads")
         except DecodeMismatchError as error:

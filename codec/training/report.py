@@ -1,4 +1,4 @@
-"""What a run says of itself: means between two reports, the CSV files, what they hold after a resumption."""
+"""Reports of a training run: means between two of them, and the CSV files that they are kept in."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import torch
 from .loss import Loss
 
 BANDS = 4
-"""The range of rates is reported in so many bands, from the lowest rates to the highest."""
+"""The number of bands that the range of rates is reported in, from the lowest to the highest."""
 
 LOG = "log.csv"
 EVALUATIONS = "evaluations.csv"
 HEALTH = "health.csv"
+"""Files in the folder of a run."""
 
 Row = dict[str, float]
 
@@ -34,7 +35,7 @@ class Means:
             self._losses.append((t, loss))
 
     def row(self) -> Row:
-        """Columns of the log. Rate and PSNR are means over all rates; no loss where all steps were skipped."""
+        """The means, over all rates, as columns of the log; none where all steps were skipped."""
         row: Row = {"skipped": self.steps - len(self._losses)}
         if not self._losses:
             return row
@@ -59,7 +60,7 @@ COLUMNS = [
     *(f"loss_{band}" for band in range(BANDS)),
     *("bpp", "psnr", "gradient", "skipped", "crops_per_second", "waiting"),
 ]
-"""Of the log; `waiting` is the share of the time in which the next batch was waited for."""
+"""The columns of the log. `gradient` is the median norm; `waiting` the share of the time spent waiting for a batch."""
 
 EVALUATION_COLUMNS = ["step", "t", "bpp", "psnr", "bd_rate"]
 
@@ -76,7 +77,7 @@ def append(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, float
 
 
 def read(path: Path) -> list[Row]:
-    """Rows of such a file; empty cells are left out."""
+    """Reads the rows of a file of `append`, without empty cells; none where there is no file."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -84,7 +85,7 @@ def read(path: Path) -> list[Row]:
 
 
 def forget_after(path: Path, columns: Sequence[str], step: int) -> None:
-    """Drops the rows of steps that a run resumed at `step` will do again."""
+    """Drops the rows of a file beyond `step`, from which a resumed run goes on."""
     rows = read(path)
     kept = [row for row in rows if row["step"] <= step]
     if len(kept) < len(rows):

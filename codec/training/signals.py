@@ -1,4 +1,4 @@
-"""Stopping a run by signal without losing it."""
+"""Signals that stop a run without losing what it has done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class StopSignals:
-    """Collects SIGINT and SIGTERM instead of ending the process."""
+    """Collects SIGINT and SIGTERM in `received` instead of ending the process, as a context manager."""
 
     def __init__(self) -> None:
         self.received: list[int] = []

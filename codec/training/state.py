@@ -1,4 +1,4 @@
-"""A run's state on disk: compact, without pickle, in files of a size that can be carried, replaced as a whole.
+"""The state of a run on disk: compact, without pickle, in files of limited size, replaced as a whole.
 
 RUN/checkpoint/state.json and part-NN.safetensors hold the weights in float32, the second moments of the optimiser in
 bfloat16 and the averaged weights in float16 (tables in float32): 8 bytes a parameter. First moments are not kept: with
@@ -23,7 +23,7 @@ from ...bitstream.errors import InputError
 from .recipe import Position, decay, stored
 
 CHECKPOINT = "checkpoint"
-"""Folder, in that of a run, of its last state."""
+"""The folder, in that of a run, of its last state."""
 
 STATE = "state.json"
 
@@ -32,14 +32,14 @@ AVERAGE = "average."
 """Prefixes of the tensors of the weights in training and of the averaged ones."""
 
 UNSPLIT = 2**63
+"""A `part_bytes` that no file exceeds."""
 
 
 def save_state(folder: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any], part_bytes: int) -> None:
-    """Writes a new folder beside `folder`, then puts it in its place; the old one stays whole until then.
+    """Writes tensors and values to a new folder, then puts it in the place of `folder`, which stays whole until then.
 
-    part_bytes: largest size of a file of tensors, header aside; a single tensor is never split.
-    Raises OSError, having removed what it wrote.
-    """
+    values: for JSON. part_bytes: largest size of a file of tensors, header aside; a single tensor is never split.
+    Raises OSError, having removed what it wrote."""
     new, old = _beside(folder, ".new"), _beside(folder, ".old")
     try:
         shutil.rmtree(new, ignore_errors=True)
@@ -67,12 +67,13 @@ def save_state(folder: Path, tensors: Mapping[str, Tensor], values: Mapping[str,
 
 
 def find_state(folder: Path) -> Path | None:
-    """Where the last whole state is: `folder`, or what it replaced if it was stopped in between."""
+    """The folder of the last whole state: `folder`, or if its replacement was interrupted, the one before; None where
+    there is neither."""
     return next((path for path in (folder, _beside(folder, ".old")) if (path / STATE).is_file()), None)
 
 
 def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `save_state` was given, without `part_bytes`. Raises InputError where a file is missing or damaged."""
+    """The tensors and values that `save_state` wrote. Raises InputError where a file is missing or damaged."""
     try:
         values: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
         tensors: dict[str, Tensor] = {}
@@ -84,8 +85,9 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def begin_decay(stable: Path, run: Path, minutes: float, part_bytes: int = UNSPLIT) -> None:
-    """Makes of the last state in the folder of a run the first one of another, which ends it (`recipe.decay`); the run
-    itself can go on. Raises InputError where there is no run, or one in the new folder already, OSError."""
+    """Begins a run in a new folder from the last state of another, `stable`, to end that in so many minutes while its
+    learning rate goes to 0 (`recipe.decay`). The other run can go on itself. Raises InputError where there is no run,
+    or one in the new folder already, OSError."""
     folder = find_state(stable / CHECKPOINT)
     if folder is None:
         raise InputError(f"there is no training run in {stable}")
@@ -106,12 +108,12 @@ def pack_model(model: torch.nn.Module, prefix: str, dtype: torch.dtype) -> dict[
 
 
 def unpack(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Inverse of `pack_model`, in float32."""
+    """A model's tensors under a prefix, as `pack_model` packed them, without the prefix and in float32."""
     return {key.removeprefix(prefix): value.float() for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def pack_moments(optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str]) -> dict[str, Tensor]:
-    """Second moments by parameter name."""
+    """The second moments of an optimiser of the Adam family, by parameter name: bfloat16."""
     return {
         "moment." + names[parameter]: state["exp_avg_sq"].to(torch.bfloat16)
         for parameter, state in optimizer.state.items()
@@ -121,12 +123,12 @@ def pack_moments(optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str]) 
 def unpack_moments(
     optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str], tensors: Mapping[str, Tensor], step: int
 ) -> None:
-    """Puts second moments, and how many steps made them, into an optimizer of the Adam family."""
+    """Restores second moments, of so many steps, in an optimiser of the Adam family; first moments are 0."""
     for parameter, name in names.items():
         moment = tensors.get("moment." + name)
         if moment is not None:
             optimizer.state[parameter] = {
-                # Where the fused implementation wants it.
+                # On the parameter's device, as the fused implementation wants it.
                 "step": torch.tensor(float(step), device=parameter.device),
                 "exp_avg": torch.zeros_like(parameter),
                 "exp_avg_sq": moment.to(parameter.device, torch.float32),

@@ -14,10 +14,12 @@ from ...bitstream.errors import InputError
 
 
 class Team:
-    """This process's place among the others; as a context manager it ends the connection."""
+    """The processes of a run, as this one sees them: its rank, their number, its device. As a context manager it ends
+    the connection."""
 
     def __init__(self, device: str) -> None:
-        """device: "cpu" or "cuda". Each process of a node takes a GPU of its own."""
+        """Joins the processes that `torchrun` has started, if there are several. device: "cpu" or "cuda", where each
+        process of a node takes a GPU of its own. Raises InputError."""
         self.rank, self.size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
         self.device = torch.device(device)
         if self.size == 1:
@@ -38,20 +40,19 @@ class Team:
     ) -> None:
         if self.size > 1:
             if kind is None:
-                dist.barrier()  # who leaves first would close connections that others still read from
+                dist.barrier()  # the first to leave would close connections that others still read from
             dist.destroy_process_group()
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model, with gradients averaged over all processes."""
+        """A model whose gradients are averaged over all processes, all with the first one's weights."""
         if self.size == 1:
             return model
         return DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None)
 
     def agree(self, stop: bool, seconds: float) -> tuple[bool, float]:
-        """Whether any process is to stop, and the longest of their times for a step.
+        """Whether any process is to stop, and the longest of their times for a step, in seconds.
 
-        Called by all after every step: schedules and collective calls must end at the same step everywhere.
-        """
+        Called by all after every step: schedules and collective calls must end at the same step everywhere."""
         if self.size == 1:
             return stop, seconds
         values = torch.tensor([float(stop), seconds], dtype=torch.float64, device=self.device)

@@ -1,8 +1,8 @@
-"""What a model in training reaches on whole images: rounded latents, estimated bits."""
+"""Validation of a model in training on whole images, by rounded latents and estimated bits; the best weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,16 @@ from .model.model import CompressionModel
 from .plot import JPEG, Curve, write_curves
 
 BEST = "best"
-"""Folder, in that of a run, of the best weights."""
+"""The folder, in that of a run, of the best weights."""
 
 JPEG_QUALITIES = range(5, 100, 5)
 
 RATES = tuple(float(t) for t in np.linspace(0, 1, 8))
+"""Rates, on the scale from 0 to 1, that a model is evaluated at."""
 
 
 class Validation:
-    """Images to choose weights by, cut to multiples of 64 pixels, and what JPEG makes of them."""
+    """Images, cut to multiples of 64 pixels, and JPEG's curve on them. Raises InputError where there are none."""
 
     def __init__(self, folder: Path) -> None:
         self._images: list[Pixels] = []
@@ -48,11 +49,11 @@ class Validation:
 
     @torch.no_grad()
     def run(self, model: CompressionModel) -> tuple[list[Point], float | None]:
-        """Mean points at `RATES`, and their BD-rate against JPEG in percent, or None where the curves do not overlap.
+        """The mean points of a model at RATES, and their BD-rate against JPEG in percent, None where the curves do not
+        overlap.
 
         The model must be in evaluation mode. Bits are those of its Laplace distributions: the shipped tables, counted
-        from symbols, need less.
-        """
+        from symbols, need less."""
         device = model.sigma.device
         t = torch.tensor(RATES, device=device)
         points: list[list[Point]] = [[] for _ in RATES]
@@ -64,18 +65,14 @@ class Validation:
             for index, point in enumerate(zip(bpp.tolist(), (-10 * mse.log10()).tolist(), strict=True)):
                 points[index].append(Point(*point))
         curve = [mean_point(values) for values in points]
-        return curve, _bd_rate(self.jpeg, curve)
-
-
-def _bd_rate(anchor: Sequence[Point], curve: Sequence[Point]) -> float | None:
-    try:
-        return bd_rate(anchor, curve)
-    except ValueError:
-        return None
+        try:
+            return curve, bd_rate(self.jpeg, curve)
+        except ValueError:
+            return curve, None
 
 
 class Selection:
-    """Keeps the weights that did best on the validation images, and says when there is nothing more to come."""
+    """Keeps the weights that did best on the validation images, and says when no better ones are to be expected."""
 
     def __init__(self, validation: Validation, *, every: int, patience: int | None, part_bytes: int) -> None:
         """`every`: steps between evaluations; `patience`: how many of them without a better one are enough."""
@@ -89,20 +86,12 @@ class Selection:
         return self._patience is not None and (self.progress["since_best"] or 0) >= self._patience
 
     def consider(self, model: CompressionModel, record: Mapping[str, Any], run: Path) -> str:
-        """Evaluates a model in evaluation mode, adds to the run's file of evaluations and keeps the model if it is the
-        best so far, with the record of its making. Returns a line that says what came out.
-        """
+        """Evaluates a model in evaluation mode, adds a row to the run's file of evaluations, and if it is the best so
+        far, keeps it with `record`, how it was made. Returns a line about the result."""
         curve, delta = self._validation.run(model)
-        best = self.progress["best"]
+        best, since = self.progress["best"], (self.progress["since_best"] or 0) + 1
         better = delta is not None and (best is None or delta < best)
-        self.progress = (
-            {"best": delta, "since_best": 0}
-            if better
-            else {
-                "best": best,
-                "since_best": (self.progress["since_best"] or 0) + 1,
-            }
-        )
+        self.progress = {"best": delta, "since_best": 0} if better else {"best": best, "since_best": since}
         run.mkdir(parents=True, exist_ok=True)
         write_curves(run / JPEG, [Curve("JPEG", self._validation.jpeg)])
         rows = [
