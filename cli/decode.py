@@ -248,7 +248,8 @@ class Decoding:
 
     def write(self, job: Job, source: Source, decoded: Decoded) -> Outcome:
         """Writes the image, unless it is."""
-        from ..codec.image.save import save_picture
+        from ..codec.image.metadata import save_options
+        from ..codec.image.save import FORMATS, save_picture
 
         picture, written = decoded.picture, decoded.written
         left_out: tuple[str, ...] = ()
@@ -258,6 +259,8 @@ class Decoding:
                 left_out = save_picture(picture, file, source.format, self.settings.compression)
                 write_output(job.output, file.getvalue())
                 written = file.tell()
+        else:
+            left_out = save_options(picture.metadata, FORMATS[source.format])[1]
         size, pixels = len(source.data), source.header.width * source.header.height
         line = (
             f"{job.output}: {picture.width}x{picture.height} {picture.mode}, {written:,} bytes (from {size:,}), "
@@ -265,4 +268,4 @@ class Decoding:
             f"{decoded.seconds:.2f} s"
         )
         notes = (*(f"{job.source}: {note}" for note in picture.notes), *(f"{job.output}: {note}" for note in left_out))
-        return Outcome(job, line, notes, size, written, size, pixels, code=DAMAGED if picture.notes else 0)
+        return Outcome(job, line, notes, size, written, size, pixels, code=DAMAGED if picture.is_damaged else 0)

@@ -20,6 +20,7 @@ from ...bitstream.limits import DEFAULT_MAX_PIXELS
 from ...bitstream.rectangle import Rectangle
 from ...bitstream.salvage import Salvage, salvage
 from ..image.chunks import from_chunks
+from ..image.metadata import fit_metadata
 from ..image.picture import Picture
 from ..machine.memory import memory_errors
 from ..model.arrays import Latents, Pixels
@@ -82,7 +83,13 @@ class Decoder:
             damaged_chunks = saved.damaged_chunks if allow_damaged else None
             alpha, metadata, missing = from_chunks(saved.container.chunks, header, damaged_chunks)
             alpha = alpha if alpha is None else show([alpha], AT_ORIGIN, part, scale)
-        return Picture(pixels, alpha, metadata, (*damage.notes(), *missing))
+        height, width = pixels.shape[:2]
+        is_part = part != whole(header)
+        metadata, unfit = fit_metadata(
+            metadata, width, height, moved="this is a part of the picture" if is_part else ""
+        )
+        lost = (*damage.notes(), *missing)
+        return Picture(pixels, alpha, metadata, (*lost, *unfit), is_damaged=bool(lost))
 
     def decode_latents(self, container: Container) -> Latents:
         """The exact part of decoding: the latents of the whole image, the same on every machine."""

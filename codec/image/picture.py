@@ -32,9 +32,10 @@ from PIL import Image, UnidentifiedImageError
 from ...bitstream.container import MAGIC
 from ...bitstream.errors import ImageError, ImageSizeError
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
-from .metadata import Metadata, orientation, put_metadata, read_metadata, turn
+from .metadata import Loaded, Metadata, fit_metadata, orientation, put_metadata, read_metadata, turn
 from .netpbm import map_pixels
 from .samples import Bytes, samples
+from .tiff_directory import Directory, Structure
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"}) | {
     *(".jp2", ".tga", ".ppm", ".pgm", ".pbm", ".pnm")
@@ -52,13 +53,15 @@ class Picture:
     """One image in the form the codec takes and gives back.
 
     pixels: uint8 [H, W, 3] for colour, [H, W] for grey; alpha: uint8 [H, W], not premultiplied, or None. Neither is to
-    be changed. notes: one line for each conversion that reading it took, or each part that was damaged.
+    be changed. notes: one line for each conversion that reading it took, or each part of a .cae file that does not fit
+    what was decoded of it or was damaged; is_damaged: whether the latter.
     """
 
     pixels: Bytes
     alpha: Bytes | None = None
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
+    is_damaged: bool = False
 
     @property
     def width(self) -> int:
@@ -157,6 +160,7 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Pict
     """`data`: the bytes of the file where the image was opened from one and not loaded yet."""
     notes: list[str] = []
     _check_size(*image.size, max_pixels)
+    page = _tiff_page(image, data)
     with _pillow_errors(max_pixels):
         # Not how many: to count them takes time by the square of their number.
         animated = data is not None and getattr(image, "is_animated", False)
@@ -169,10 +173,12 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Pict
         _check_size(*image.size, max_pixels)  # some formats have another size once they are loaded
         left_to_do = orientation(image)  # Pillow turns TIFF files itself while loading
         values, alpha = samples(image, data, rawmode, notes)
-        metadata = read_metadata(image)
+        loaded = Loaded(image, page, notes)
+        metadata = read_metadata(loaded)
     if animated:
         notes.insert(0, "first of several frames taken")
-    if before != 1:
+    turned = before != 1
+    if turned:
         notes.append("EXIF orientation applied")
     if metadata.icc and values.ndim == 3 and values.shape[2] >= 3 and metadata.icc[16:20] != b"RGB ":
         metadata = replace(metadata, icc=None)
@@ -181,7 +187,19 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Pict
     values = turn(values, left_to_do)
     if alpha is not None:
         values = np.dstack([values, turn(alpha, left_to_do)])
+    metadata, dropped = fit_metadata(
+        metadata, values.shape[1], values.shape[0], moved="the picture was turned" if turned else ""
+    )
+    notes += dropped
     return _build(values, metadata, tuple(notes))
+
+
+def _tiff_page(image: Image.Image, data: bytes | None) -> tuple[Structure, Directory] | None:
+    """The structure of a TIFF file, and the directory of its first page."""
+    if data is None or image.format != "TIFF":
+        return None
+    structure = Structure(data)
+    return structure, structure.directory(structure.first)
 
 
 def _build(values: Bytes, metadata: Metadata, notes: tuple[str, ...]) -> Picture:

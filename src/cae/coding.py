@@ -111,6 +111,6 @@ class Codec:
         picture = decoder.decode(
             data, max_pixels=self.max_pixels, allow_damaged=allow_damaged, region=region, scale=scale
         )
-        if picture.notes:
+        if picture.is_damaged:
             warnings.warn("; ".join(picture.notes), stacklevel=stacklevel)
         return to_pil(picture)
