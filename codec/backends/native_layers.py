@@ -5,7 +5,6 @@ What it gives is what numpy gives, to the bit, in a tenth of the time.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from ctypes import byref, pointer
 from functools import partial
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..machine.threads import in_threads
+from ..machine.threads import in_threads, lock_across_forks
 from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
@@ -37,6 +36,10 @@ LONGEST_RUN = 4
 """Of kernels/kernels.h."""
 
 
+_making = lock_across_forks()
+"""Held while a layer is brought into the form that kernels take."""
+
+
 class NativeLayers(HostArrays):
     """`Layers` by the kernels of a level."""
 
@@ -44,7 +47,6 @@ class NativeLayers(HostArrays):
         super().__init__(weights)
         self._kernels = kernels
         self._made: dict[tuple[Any, ...], Any] = {}
-        self._lock = threading.RLock()
 
     def narrow(self, name: str, x: Floats, step: int = OPERAND_STEP) -> Floats:
         return self._product(x, (self._layer(name), _input(x, NARROW, step)))
@@ -153,7 +155,7 @@ class NativeLayers(HostArrays):
 
     def _once(self, make: Callable[..., Any], *arguments: Any) -> Any:
         """What is made of the weights, for all threads once: kernels have its address."""
-        with self._lock:
+        with _making:
             if (make, *arguments) not in self._made:
                 self._made[make, *arguments] = make(*arguments)
             return self._made[make, *arguments]

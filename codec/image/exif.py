@@ -184,7 +184,7 @@ def in_tiff(file: bytes, exif: bytes | None, own: Tree) -> tuple[bytes, tuple[st
             notes.append("EXIF thumbnail left out: a TIFF file would have it as a second page")
     elif exif:
         notes.append("EXIF left out: it is damaged")
-    picture = target.directory(target.first).entries
+    picture = target.tree(target.directory(target.first), target.order)
     at = len(file) + len(file) % 2
     directory = written(tree | dict(own) | picture, at, target.order)
     return b"".join((file[:4], at.to_bytes(4, "little"), file[8:], bytes(at - len(file)), directory)), tuple(notes)

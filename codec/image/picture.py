@@ -16,8 +16,6 @@ What is kept and what is not:
 from __future__ import annotations
 
 import os
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -32,10 +30,12 @@ from PIL import Image, UnidentifiedImageError
 from ...bitstream.container import MAGIC
 from ...bitstream.errors import ImageError, ImageSizeError
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
+from . import other_files
 from .metadata import Loaded, Metadata, fit_metadata, orientation, put_metadata, read_metadata, turn
 from .netpbm import map_pixels
+from .pillow_settings import pillow_settings
 from .samples import Bytes, samples
-from .tiff_directory import Directory, Structure
+from .tiff_pages import MAGICS, Page, main_page
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"}) | {
     *(".jp2", ".tga", ".ppm", ".pgm", ".pbm", ".pnm")
@@ -44,8 +44,6 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"
 
 # ICO, ICNS and BLP files hold another image, whose size Pillow compares to its own limit alone before it decodes it.
 _NESTED = (b"\0\0\1\0", b"icns", b"BLP")
-
-_pillow_limit = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +141,9 @@ def _from_file(data: bytes, max_pixels: int) -> Picture:
         raise ImageError("the file is empty")
     if data.startswith(MAGIC):
         raise ImageError("a .cae file already, not an image to be encoded")
-    with _pillow_errors(max_pixels) as is_strict:
+    page = main_page(data) if data.startswith(MAGICS) else None
+    data = page.data if page else data
+    with _pillow_errors(max_pixels, data) as is_strict:
         if data.startswith(_NESTED) and not is_strict:
             raise ImageSizeError(
                 f"it holds another image, of which cannot be said whether it has {max_pixels:,} pixels at most; "
@@ -153,17 +153,16 @@ def _from_file(data: bytes, max_pixels: int) -> Picture:
     if image.format in ("EPS", "IPTC"):
         raise ImageError("EPS is a program, and IPTC may hold one, which is not run here; convert it to an image first")
     with image:
-        return _from_image(image, data, max_pixels)
+        return _from_image(image, data, max_pixels, page if image.format == "TIFF" else None)
 
 
-def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Picture:
-    """`data`: the bytes of the file where the image was opened from one and not loaded yet."""
-    notes: list[str] = []
+def _from_image(image: Image.Image, data: bytes | None, max_pixels: int, page: Page | None = None) -> Picture:
+    """`data`: the bytes of the file where the image was opened from one and not loaded yet; page: of a TIFF file."""
+    notes: list[str] = list(page.notes) if page else []
     _check_size(*image.size, max_pixels)
-    page = _tiff_page(image, data)
     with _pillow_errors(max_pixels):
         # Not how many: to count them takes time by the square of their number.
-        animated = data is not None and getattr(image, "is_animated", False)
+        animated = data is not None and page is None and getattr(image, "is_animated", False)
         tile = next(iter(getattr(image, "tile", ())), None)
         args = tile.args if tile else None
         rawmode = args[0] if isinstance(args, tuple) and args else args
@@ -173,7 +172,7 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Pict
         _check_size(*image.size, max_pixels)  # some formats have another size once they are loaded
         left_to_do = orientation(image)  # Pillow turns TIFF files itself while loading
         values, alpha = samples(image, data, rawmode, notes)
-        loaded = Loaded(image, page, notes)
+        loaded = Loaded(image, page and (page.structure, page.directory), notes)
         metadata = read_metadata(loaded)
     if animated:
         notes.insert(0, "first of several frames taken")
@@ -194,14 +193,6 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Pict
     return _build(values, metadata, tuple(notes))
 
 
-def _tiff_page(image: Image.Image, data: bytes | None) -> tuple[Structure, Directory] | None:
-    """The structure of a TIFF file, and the directory of its first page."""
-    if data is None or image.format != "TIFF":
-        return None
-    structure = Structure(data)
-    return structure, structure.directory(structure.first)
-
-
 def _build(values: Bytes, metadata: Metadata, notes: tuple[str, ...]) -> Picture:
     """Split uint8 [H, W] or [H, W, 1..4] into pixels and alpha."""
     if values.size == 0:
@@ -220,27 +211,16 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 @contextmanager
-def _pillow_errors(max_pixels: int) -> Iterator[bool]:
-    """Turn whatever Pillow raises into an ImageError. Yields whether Pillow itself refuses what is above `max_pixels`.
-
-    Pillow refuses what has more than twice its own limit. That one belongs to all threads of the process: it is raised
-    where it is below ours, and never lowered.
-    """
+def _pillow_errors(max_pixels: int, data: bytes = b"") -> Iterator[bool]:
+    """Turn whatever Pillow raises into an ImageError. data: the file. Yields whether Pillow itself refuses what is
+    above `max_pixels`."""
     try:
-        with _pillow_limit, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            before = Image.MAX_IMAGE_PIXELS
-            ours = (max_pixels + 1) // 2
-            if before is not None:
-                Image.MAX_IMAGE_PIXELS = max(before, ours)
-            try:
-                yield ours == Image.MAX_IMAGE_PIXELS
-            finally:
-                Image.MAX_IMAGE_PIXELS = before
+        with pillow_settings(max_pixels) as is_strict:
+            yield is_strict
     except ImageError:
         raise
     except UnidentifiedImageError as exc:
-        raise ImageError("not an image in a format that can be read here") from exc
+        raise ImageError(other_files.name(data) or "not an image in a format that can be read here") from exc
     except Image.DecompressionBombError as exc:
         raise ImageSizeError(f"more than the {max_pixels:,} pixels that are accepted") from exc
     except MemoryError as exc:

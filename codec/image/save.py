@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..options import PNG_COMPRESSION
 from .exif import in_tiff
 from .metadata import Saving, save_options
 from .picture import Picture, to_array
+from .pillow_settings import pillow_settings
 from .samples import Bytes
 
 #: Suffix of an output file to Pillow's name of the format.
@@ -77,8 +77,7 @@ def save_picture(
     try:
         saving, notes = save_options(picture.metadata, name)
         saving.options |= {"compress_level": png_compression} if name == "PNG" else _OPTIONS.get(name, {})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata that was damaged in the source already
+        with pillow_settings(0):  # it would warn of metadata that was damaged in the source already
             if name == "TIFF":
                 return *notes, *_save_tiff(picture, file, saving)
             Image.fromarray(to_array(picture)).save(file, name, **saving.options)

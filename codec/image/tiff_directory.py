@@ -21,16 +21,17 @@ EXIF_DIRECTORY, GPS_DIRECTORY, INTEROP_DIRECTORY = 0x8769, 0x8825, 0xA005
 DIRECTORIES = (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROP_DIRECTORY)
 """Tags whose values are the places of further directories, in EXIF."""
 
-_MOST = 1000  # directories of a file that are looked at; a loop of them has no end
+_MOST, _MOST_ENTRIES = 1000, 2**18  # of directories of a file that are looked at, which may overlap
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One tag's value. data: `count` values of a type, in the structure's byte order; at: where the entry begins."""
+    """One tag's value. data: `count` values of a type, in the structure's byte order, of which nothing is copied before
+    it is needed: many entries may name the same bytes; at: where the entry begins."""
 
     type: int
     count: int
-    data: bytes
+    data: bytes | memoryview
     at: int = 0
 
 
@@ -75,7 +76,7 @@ class Structure:
             inline = place + 4 + word
             begin = inline if length <= word else self.number(inline, word)
             if values and 0 < length <= len(self.data) - begin:
-                value = Entry(type, values, self.data[begin : begin + length], place)
+                value = Entry(type, values, memoryview(self.data)[begin : begin + length], place)
                 entries.setdefault(self.number(place, 2), value)
         end = at + head + size * count
         return Directory(entries, self.number(end, word) if count else 0, at, end + word)
@@ -83,13 +84,14 @@ class Structure:
     def chain(self) -> Iterator[Directory]:
         """The directories of a file's chain, each once."""
         seen: set[int] = set()
-        at = self.first
-        while at and at not in seen and len(seen) < _MOST:
+        at, count = self.first, 0
+        while at and at not in seen and len(seen) < _MOST and count < _MOST_ENTRIES:
             seen.add(at)
             directory = self.directory(at)
             if not directory.entries:
                 return
             yield directory
+            count += len(directory.entries)
             at = directory.next
 
     def numbers(self, entry: Entry | None) -> tuple[int, ...]:
@@ -112,22 +114,32 @@ class Structure:
         directory = self.directory(places[0]) if places else None
         return directory if directory and directory.entries else None
 
-    def tree(self, directory: Directory, order: Literal["little", "big"], depth: int = 0) -> dict[int, Entry | Tree]:
-        """The entries of a directory and of those of EXIF below it, to be written in a byte order."""
-        tree: dict[int, Entry | Tree] = {}
-        for tag, entry in directory.entries.items():
-            if tag in DIRECTORIES:
-                below = self.subdirectory(directory.entries, tag) if depth < len(DIRECTORIES) else None
-                if below:
-                    tree[tag] = self.tree(below, order, depth + 1)
-            else:
-                tree[tag] = entry if order == self.order else Entry(entry.type, entry.count, _swapped(entry))
-        return tree
+    def tree(self, directory: Directory, order: Literal["little", "big"]) -> dict[int, Entry | Tree]:
+        """The entries of a directory and of those of EXIF below it, to be written in a byte order. Values that overlap
+        are left out as soon as all of them would be longer than the structure."""
+        room = len(self.data)
+
+        def entries(directory: Directory, depth: int) -> dict[int, Entry | Tree]:
+            nonlocal room
+            tree: dict[int, Entry | Tree] = {}
+            for tag, entry in directory.entries.items():
+                room -= len(entry.data)
+                if tag in DIRECTORIES:
+                    below = self.subdirectory(directory.entries, tag) if depth < len(DIRECTORIES) else None
+                    if below:
+                        tree[tag] = entries(below, depth + 1)
+                elif room >= 0:
+                    data = bytes(entry.data) if order == self.order else _swapped(entry)
+                    tree[tag] = Entry(entry.type, entry.count, data)
+            return tree
+
+        return entries(directory, 0)
 
 
 def _swapped(entry: Entry) -> bytes:
     size = next((size for size, types in _WORDS.items() if entry.type in types), 1)
-    return b"".join(entry.data[at : at + size][::-1] for at in range(0, len(entry.data), size))
+    data = bytes(entry.data)
+    return b"".join(data[at : at + size][::-1] for at in range(0, len(data), size))
 
 
 def written(tree: Tree, at: int, order: Literal["little", "big"]) -> bytes:
@@ -142,7 +154,7 @@ def written(tree: Tree, at: int, order: Literal["little", "big"]) -> bytes:
         value = tree[tag]
         place = number(begin + len(later), 4)
         if isinstance(value, Entry):
-            head, data = (value.type, value.count), value.data
+            head, data = (value.type, value.count), bytes(value.data)
         else:
             head, data = (LONG, 1), written(value, begin + len(later), order)
         inline = isinstance(value, Entry) and len(data) <= 4
