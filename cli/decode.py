@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..codec.machine.files import is_stream, new_file
+from ..codec.machine.files import new_file
 from ..codec.options import PNG_COMPRESSION, SCALES
 from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
-from .files import STREAM, check_output, read_input, write_output
+from .files import STREAM, check_output, is_data, read_input, write_output
 from .progress import progress
 from .remote import Place
 from .work import Job, Outcome
@@ -142,7 +142,7 @@ class Source:
     def is_streamed(self) -> bool:
         """Whether its rows are written as they come, so that memory does not grow with its height."""
         job = self.job
-        is_file = isinstance(job.output, Path) and job.output != STREAM and not is_stream(job.output)
+        is_file = isinstance(job.output, Path) and not is_data(job.output)
         return is_file and self.format in ("ppm", "pgm")
 
 

@@ -31,7 +31,13 @@ RGB = RNG.integers(0, 256, (11, 7, 3), dtype=np.uint8)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 MAKER = Image.Exif()
 MAKER[0x010F] = "Maker"
-EACH = Metadata(SRGB, MAKER.tobytes().removeprefix(b"Exif\0\0"), b"<x/>")
+EACH = Metadata(
+    SRGB,
+    MAKER.tobytes().removeprefix(b"Exif\0\0"),
+    b"<x/>",
+    b"\x1c\x02x\0\4line",
+    struct.pack("<II", 3000000, 1500000),
+)
 XMP = b'<x:xmpmeta><rdf tiff:Orientation="6"/></x:xmpmeta>'
 REDUCED = "16 bit reduced to 8 bit"
 TURNED = "EXIF orientation applied"
@@ -402,12 +408,16 @@ def test_formats_hold_the_kinds_of_the_table(kind: Kind, format: str) -> None:
 
 def test_what_a_format_cannot_hold_of_one_kind_costs_no_other() -> None:
     saving, notes = save_options(replace(EACH, xmp=bytes(70000)), "JPEG")
-    assert saving.options == {"icc_profile": EACH.icc, "exif": b"Exif\0\0" + (EACH.exif or b"")}
+    assert saving.options.pop("extra").endswith(EACH.iptc or b"")
+    assert saving.options == {"icc_profile": EACH.icc, "exif": b"Exif\0\0" + (EACH.exif or b""), "dpi": (300, 150)}
     assert notes == ("XMP left out: JPEG holds 65,504 bytes of it at most",)
-    saving, notes = save_options(Metadata(b"", b"", b""), "PNG")
+    saving, notes = save_options(Metadata(b"", b"", b"", b""), "PNG")
     assert (saving.options, notes) == ({}, ())
     saving, notes = save_options(EACH, "BMP")
-    assert (saving.options, notes) == ({}, ("left out, since BMP holds none: ICC profile, EXIF, XMP",))
+    assert (saving.options, notes) == (
+        {"dpi": (300, 150)},
+        ("left out, since BMP holds none: ICC profile, EXIF, XMP, IPTC",),
+    )
 
 
 def test_jpeg_output(photo: npt.NDArray[np.uint8]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cae.pillow  # noqa: F401  registers the format
 from cae.codec.image.picture import read_picture
 from cae.codec.image.tiff_pages import main_page
 from cae.errors import ImageError
@@ -92,6 +93,14 @@ def raw(photometric: int, tags: list[Any], where: str) -> BytesIO:
 def test_raw_data_is_refused(where: str, photometric: int, tags: list[Any], name: str) -> None:
     with pytest.raises(ImageError, match=f"camera's raw data .*{name}.* develop it"):
         read_picture(raw(photometric, tags, where))
+
+
+def test_the_preview_of_raw_data_that_pillow_has_opened_is_refused() -> None:
+    with Image.open(raw(32803, [(50706, "B", 4, (1, 4, 0, 0), True)], "below")) as image:
+        with pytest.raises(ImageError, match="camera's raw data"):
+            read_picture(image)
+        with pytest.raises(ImageError, match="camera's raw data"):
+            image.save(BytesIO(), "CAE")
 
 
 def test_a_picture_that_only_came_from_raw_data_is_none() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -67,9 +67,9 @@ class Decoder:
         """
         header = read_header(data)
         check_size(header.width, header.height, max_pixels)
-        if region and len(region) != 4:
-            raise InputError(f"a region is x, y, width and height, not {region}")
-        part = Region(*region) if region else whole(header)
+        if region is not None and (not isinstance(region, Sequence) or len(region) != 4):
+            raise InputError(f"a region is x, y, width and height, not {region!r}")
+        part = Region(*region) if region is not None else whole(header)
         check_view(header, part, scale)
         saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
         self.check_weights(header)

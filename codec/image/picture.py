@@ -8,9 +8,10 @@ What is kept and what is not:
     grey stays grey, colour stays colour, an alpha channel stays one even where it is opaque all over;
     a transparent colour (PNG tRNS, GIF) and a palette with transparency become an alpha plane;
     16-bit samples become round(value / 257), so that 0 and 65535 are exactly 0 and 255, and 12-bit ones likewise;
+    integers of 32 bits are taken for 8 bits where none is above 255, for 16 bits where none is above 65535;
     CMYK, palette, YCbCr and HSV become RGB; an ICC profile of another colour space than RGB is dropped;
     the EXIF orientation is applied to the pixels and set to 1 in the EXIF and XMP data;
-    of an animation or a multi-page file the first frame is taken.
+    of an animation or a multi-page file the first frame is taken, of a TIFF file that says so its full resolution.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from PIL import Image, UnidentifiedImageError
 from ...bitstream.container import MAGIC
 from ...bitstream.errors import ImageError, ImageSizeError
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
-from . import other_files
+from . import jpeg, other_files
 from .metadata import Loaded, Metadata, fit_metadata, orientation, put_metadata, read_metadata, turn
 from .netpbm import map_pixels
 from .pillow_settings import pillow_settings
@@ -141,6 +142,22 @@ def _from_file(data: bytes, max_pixels: int) -> Picture:
         raise ImageError("the file is empty")
     if data.startswith(MAGIC):
         raise ImageError("a .cae file already, not an image to be encoded")
+    try:
+        return _from_whole_file(data, max_pixels)
+    except ImageSizeError:
+        raise
+    except ImageError:
+        if not data.startswith(jpeg.MAGIC):
+            raise
+        with _pillow_errors(max_pixels):
+            whole = jpeg.completed(data)
+        if whole is None:
+            raise
+    picture = _from_whole_file(whole, max_pixels)
+    return replace(picture, notes=("the file lacks its end marker; all pixels are there", *picture.notes))
+
+
+def _from_whole_file(data: bytes, max_pixels: int) -> Picture:
     page = main_page(data) if data.startswith(MAGICS) else None
     data = page.data if page else data
     with _pillow_errors(max_pixels, data) as is_strict:
@@ -172,7 +189,7 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int, page: P
         _check_size(*image.size, max_pixels)  # some formats have another size once they are loaded
         left_to_do = orientation(image)  # Pillow turns TIFF files itself while loading
         values, alpha = samples(image, data, rawmode, notes)
-        loaded = Loaded(image, page and (page.structure, page.directory), notes)
+        loaded = Loaded(image, (page.structure, page.directory) if page else None, notes)
         metadata = read_metadata(loaded)
     if animated:
         notes.insert(0, "first of several frames taken")

@@ -35,6 +35,7 @@ _WITHOUT_ALPHA = {"JPEG", "BMP", "PPM"}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},
+    "BMP": {"dpi": (0, 0)},  # not said, unless it is
 }
 
 
@@ -76,7 +77,8 @@ def save_picture(
         picture = replace(picture, alpha=None)
     try:
         saving, notes = save_options(picture.metadata, name)
-        saving.options |= {"compress_level": png_compression} if name == "PNG" else _OPTIONS.get(name, {})
+        plain = {"compress_level": png_compression} if name == "PNG" else _OPTIONS.get(name, {})
+        saving.options = plain | saving.options
         with pillow_settings(0):  # it would warn of metadata that was damaged in the source already
             if name == "TIFF":
                 return *notes, *_save_tiff(picture, file, saving)
