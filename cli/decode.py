@@ -260,7 +260,7 @@ class Decoding:
                 write_output(job.output, file.getvalue())
                 written = file.tell()
         else:
-            left_out = save_options(picture.metadata, FORMATS[source.format])[1]
+            left_out = save_options(picture.metadata, FORMATS[source.format], grey=picture.grey)[1]
         size, pixels = len(source.data), source.header.width * source.header.height
         line = (
             f"{job.output}: {picture.width}x{picture.height} {picture.mode}, {written:,} bytes (from {size:,}), "

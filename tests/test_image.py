@@ -37,6 +37,7 @@ EACH = Metadata(
     b"<x/>",
     b"\x1c\x02x\0\4line",
     struct.pack("<II", 3000000, 1500000),
+    b"\x09\x10\0\1",
 )
 XMP = b'<x:xmpmeta><rdf tiff:Orientation="6"/></x:xmpmeta>'
 REDUCED = "16 bit reduced to 8 bit"
@@ -407,16 +408,19 @@ def test_formats_hold_the_kinds_of_the_table(kind: Kind, format: str) -> None:
 
 
 def test_what_a_format_cannot_hold_of_one_kind_costs_no_other() -> None:
-    saving, notes = save_options(replace(EACH, xmp=bytes(70000)), "JPEG")
+    saving, notes = save_options(replace(EACH, xmp=bytes(70000)), "JPEG", grey=False)
     assert saving.options.pop("extra").endswith(EACH.iptc or b"")
     assert saving.options == {"icc_profile": EACH.icc, "exif": b"Exif\0\0" + (EACH.exif or b""), "dpi": (300, 150)}
-    assert notes == ("XMP left out: JPEG holds 65,504 bytes of it at most",)
-    saving, notes = save_options(Metadata(b"", b"", b"", b""), "PNG")
+    assert notes == (
+        "XMP left out: JPEG holds 65,504 bytes of it at most",
+        "left out, since JPEG holds none: colour (BT.2020 PQ)",
+    )
+    saving, notes = save_options(Metadata(b"", b"", b"", b""), "PNG", grey=False)
     assert (saving.options, notes) == ({}, ())
-    saving, notes = save_options(EACH, "BMP")
+    saving, notes = save_options(EACH, "BMP", grey=False)
     assert (saving.options, notes) == (
         {"dpi": (300, 150)},
-        ("left out, since BMP holds none: ICC profile, EXIF, XMP, IPTC",),
+        ("left out, since BMP holds none: ICC profile, EXIF, XMP, IPTC, colour (BT.2020 PQ)",),
     )
 
 

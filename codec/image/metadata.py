@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import DENSITY, EXIF, ICC, IPTC, XMP
-from . import density, exif, photoshop, xmp
+from ...bitstream.container import CICP, DENSITY, EXIF, ICC, IPTC, XMP
+from . import colour, density, exif, photoshop, xmp
 from .tiff_directory import Directory, Entry, Structure
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _ORIENTATION = 0x0112
 _TIFF_XMP = 700
 _PNG_XMP = "XML:com.adobe.xmp"
 
+_PNG_ICC = 2**20  # Pillow's MAX_TEXT_CHUNK
 _SEGMENT = 65533  # bytes in one of a JPEG file; EXIF and XMP have one each, with a name in front, a profile up to 255
 
 
@@ -30,7 +31,8 @@ class Metadata:
     """What goes with the pixels of a picture: the bytes of each of KINDS as a .cae file stores them, or None.
 
     icc: an ICC profile; exif: a TIFF structure, without the "Exif" prefix of JPEG; xmp: an XMP packet; iptc: IPTC-IIM
-    data sets; density: two u32 of 1/10000 of a pixel per inch.
+    data sets; density: two u32 of 1/10000 of a pixel per inch; cicp: four code points of H.273, which say what colours
+    mean.
     """
 
     icc: bytes | None = None
@@ -38,6 +40,7 @@ class Metadata:
     xmp: bytes | None = None
     iptc: bytes | None = None
     density: bytes | None = None
+    cicp: bytes | None = None
 
     def parts(self) -> Iterator[tuple[Kind, bytes]]:
         """Those that there are, in the order of KINDS."""
@@ -61,10 +64,11 @@ class Loaded:
 class Saving:
     """What Pillow's `Image.save` is to be given for a format, and what of the metadata goes another way.
 
-    exif, tags: of a TIFF file, whose directory gets them after Pillow has written it.
+    grey: whether its pixels will be. exif, tags: of a TIFF file, whose directory gets them after Pillow has written it.
     """
 
     format: str
+    grey: bool
     options: dict[str, Any] = field(default_factory=dict)
     exif: bytes | None = None
     tags: dict[int, Entry] = field(default_factory=dict)
@@ -76,8 +80,9 @@ class Kind:
 
     name: of its field in `Metadata` and in `cae info --json`; title: for people; chunk: its kind in a .cae file;
     key: Pillow's name in `Image.info` and among the arguments of `Image.save`, shown: the bytes as they are there;
-    read: its bytes in a loaded image; formats: what adds it to what a format is saved with, by Pillow's names of the
-    formats that hold it; jpeg_bytes: how many of them JPEG does; clean: makes the bytes in a .cae file fit the pixels.
+    read: its bytes in a loaded image; formats: what adds it to what a format is saved with, or says why not, by
+    Pillow's names of the formats that hold it; jpeg_bytes: how many of them JPEG does; clean: makes the bytes in a .cae
+    file fit the pixels.
     """
 
     name: str
@@ -85,14 +90,15 @@ class Kind:
     chunk: bytes
     key: str
     read: Callable[[Loaded], bytes | None]
-    formats: Mapping[str, Callable[[Kind, Saving, bytes], None]]
+    formats: Mapping[str, Callable[[Kind, Saving, bytes], str | None]]
     jpeg_bytes: int
     shown: Callable[[bytes], Any] = bytes
     clean: Callable[[bytes], bytes] = bytes
 
-    def put(self, saving: Saving, data: bytes) -> None:
+    def put(self, saving: Saving, data: bytes) -> str | None:
         """Has Pillow write it under its own name."""
         saving.options[self.key] = self.shown(data)
+        return None
 
 
 def read_metadata(loaded: Loaded) -> Metadata:
@@ -103,8 +109,9 @@ def read_metadata(loaded: Loaded) -> Metadata:
 
 
 def put_metadata(image: Image.Image, metadata: Metadata) -> None:
-    """Puts those that there are into the `info` of an image, under Pillow's names."""
-    for kind, data in _with_density(metadata).parts():
+    """Puts those that there are into the `info` of an image, under Pillow's names; a profile that fits its mode."""
+    icc = colour.fitted(metadata.icc, grey=image.mode in ("L", "LA")) if metadata.icc else None
+    for kind, data in _with_density(replace(metadata, icc=icc)).parts():
         if data:
             image.info[kind.key] = kind.shown(data)
 
@@ -133,26 +140,47 @@ def fit_metadata(metadata: Metadata, width: int, height: int, *, moved: str = ""
     return replace(metadata, exif=block, xmp=packet), tuple(notes)
 
 
-def save_options(metadata: Metadata, format: str) -> tuple[Saving, tuple[str, ...]]:
-    """What a format, by Pillow's name, is saved with to hold the metadata, and a line for what of it is left out."""
-    saving = Saving(format)
-    notes, lacking = [], []
+def save_options(metadata: Metadata, format: str, *, grey: bool) -> tuple[Saving, tuple[str, ...]]:
+    """What a format, by Pillow's name, is saved with to hold the metadata, and a line for what of it is left out or
+    becomes something else. grey: whether the picture is."""
+    saving = Saving(format, grey and format != "WEBP")  # which has colour alone
+    notes: list[str] = []
+    lacking: list[str] = []
+    if metadata.cicp and not metadata.icc and format in _NAMED and format != "PNG":
+        icc = colour.profile_of_cicp(metadata.cicp, grey=saving.grey)
+        if icc:
+            notes.append(f"colours ({colour.name(metadata.cicp)}) by an ICC profile")
+            metadata = replace(metadata, icc=icc, cicp=None)
     if metadata.density or format in _DENSITY_FORMATS:  # of a format without any, EXIF alone is named
         metadata = _with_density(metadata)
     for kind, data in metadata.parts():
         if format == "JPEG" and len(data) > kind.jpeg_bytes:
             notes.append(f"{kind.name.upper()} left out: JPEG holds {kind.jpeg_bytes:,} bytes of it at most")
         elif data and format in kind.formats:
-            kind.formats[format](kind, saving, data)
+            note = kind.formats[format](kind, saving, data)
+            notes += [note] if note else []
         elif data:
-            lacking.append(kind.title)
+            lacking.append(f"{kind.title} ({colour.name(data)})" if kind.chunk == CICP else kind.title)
     if lacking:
         notes.append(f"left out, since {format} holds none: {', '.join(lacking)}")
     return saving, tuple(notes)
 
 
 def _read_icc(loaded: Loaded) -> bytes | None:
-    return loaded.image.info.get("icc_profile") or None
+    info, grey = loaded.image.info, loaded.image.mode in ("1", "L", "LA", "La", "I", "I;16", "I;16B")
+    icc: bytes | None = info.get("icc_profile") or None
+    if icc or info.get("cicp") or "srgb" in info:
+        return icc
+    points: object = info.get("chromaticity")
+    said = info.get("gamma"), points
+    if loaded.page:  # which has tags for the same
+        structure, directory = loaded.page
+        white, rgb = (structure.fractions(directory.entries.get(tag)) for tag in (318, 319))
+        said = (None, tuple(map(float, white + rgb)))
+    icc = colour.profile_of_png(*said, grey=grey)
+    if icc:
+        loaded.notes.append("gamma and chromaticities kept as an ICC profile")
+    return icc
 
 
 def _read_exif(loaded: Loaded) -> bytes | None:
@@ -210,6 +238,34 @@ def _read_density(loaded: Loaded) -> bytes | None:
     if note:
         loaded.notes.append(note)
     return data
+
+
+def _read_cicp(loaded: Loaded) -> bytes | None:
+    cicp = _sound_cicp(loaded.image.info.get("cicp") or b"")
+    if not cicp or colour.is_default(cicp):
+        return None
+    if cicp[1] in colour.HDR:
+        loaded.notes.append(f"high dynamic range ({colour.name(cicp)}) with 8 bits: steps may show")
+    return cicp
+
+
+def _sound_cicp(cicp: bytes) -> bytes:
+    return cicp if isinstance(cicp, bytes) and len(cicp) == 4 else b""
+
+
+def _cicp_to_png(kind: Kind, saving: Saving, data: bytes) -> None:
+    _png_info(saving).add(b"cICP", data)
+
+
+def _put_icc(kind: Kind, saving: Saving, data: bytes) -> str | None:
+    fitted = colour.fitted(data, grey=saving.grey)
+    target = "grey" if saving.grey else "RGB"
+    if fitted is None:
+        return f"ICC profile left out: it is not one for {target}"
+    if saving.format == "PNG" and len(fitted) > _PNG_ICC:
+        return f"ICC profile left out: many programs refuse a PNG file with more than {_PNG_ICC:,} bytes of it"
+    saving.options[kind.key] = fitted
+    return None if fitted == data else f"ICC profile made one for {target}"
 
 
 def _iptc_to_jpeg(kind: Kind, saving: Saving, data: bytes) -> None:
@@ -274,15 +330,20 @@ _IPTC_FORMATS = {"PNG": _iptc_to_png, "JPEG": _iptc_to_jpeg, "TIFF": _iptc_to_ti
 _DENSITY_FORMATS = {"PNG": Kind.put, "JPEG": _density_to_jpeg, "TIFF": _density_to_tiff, "BMP": Kind.put}
 
 
+_ICC_FORMATS = dict.fromkeys(_NAMED, _put_icc)
+_CICP_FORMATS = {"PNG": _cicp_to_png}
+
+
 def _prefixed(data: bytes) -> bytes:
     return exif.EXIF_PREFIX + data
 
 
 KINDS = (
-    Kind("icc", "ICC profile", ICC, "icc_profile", _read_icc, _NAMED, 255 * (_SEGMENT - 14)),
+    Kind("icc", "ICC profile", ICC, "icc_profile", _read_icc, _ICC_FORMATS, 255 * (_SEGMENT - 14)),
     Kind("exif", "EXIF", EXIF, "exif", _read_exif, _EXIF_FORMATS, _SEGMENT - 6, _prefixed, exif.upright),
     Kind("xmp", "XMP", XMP, "xmp", _read_xmp, _XMP_FORMATS, _SEGMENT - 29),
     Kind("iptc", "IPTC", IPTC, "iptc", _read_iptc, _IPTC_FORMATS, _SEGMENT - 27),
     Kind("density", "resolution", DENSITY, "dpi", _read_density, _DENSITY_FORMATS, 8, _floats, density.sound),
+    Kind("cicp", "colour", CICP, "cicp", _read_cicp, _CICP_FORMATS, 4, bytes, _sound_cicp),
 )
 """All kinds of metadata, in the order of their chunks."""

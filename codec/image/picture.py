@@ -17,7 +17,7 @@ What is kept and what is not:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -31,7 +31,8 @@ from PIL import Image, UnidentifiedImageError
 from ...bitstream.container import MAGIC
 from ...bitstream.errors import ImageError, ImageSizeError
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
-from . import jpeg, other_files
+from . import jpeg, other_files, png
+from .colour import nclx_of_avif
 from .metadata import Loaded, Metadata, fit_metadata, orientation, put_metadata, read_metadata, turn
 from .netpbm import map_pixels
 from .pillow_settings import pillow_settings
@@ -159,7 +160,10 @@ def _from_file(data: bytes, max_pixels: int) -> Picture:
 
 def _from_whole_file(data: bytes, max_pixels: int) -> Picture:
     page = main_page(data) if data.startswith(MAGICS) else None
-    data = page.data if page else data
+    file = png.read(data) if data.startswith(png.MAGIC) else png.PngFile(data)
+    cicp = nclx_of_avif(data)
+    file.info |= {"cicp": cicp} if cicp else {}
+    data = page.data if page else file.data
     with _pillow_errors(max_pixels, data) as is_strict:
         if data.startswith(_NESTED) and not is_strict:
             raise ImageSizeError(
@@ -169,13 +173,17 @@ def _from_whole_file(data: bytes, max_pixels: int) -> Picture:
         image = Image.open(BytesIO(data))
     if image.format in ("EPS", "IPTC"):
         raise ImageError("EPS is a program, and IPTC may hold one, which is not run here; convert it to an image first")
+    image.info.update(file.info)
     with image:
-        return _from_image(image, data, max_pixels, page if image.format == "TIFF" else None)
+        return _from_image(image, data, max_pixels, page if image.format == "TIFF" else None, file.notes)
 
 
-def _from_image(image: Image.Image, data: bytes | None, max_pixels: int, page: Page | None = None) -> Picture:
-    """`data`: the bytes of the file where the image was opened from one and not loaded yet; page: of a TIFF file."""
-    notes: list[str] = list(page.notes) if page else []
+def _from_image(
+    image: Image.Image, data: bytes | None, max_pixels: int, page: Page | None = None, said: Sequence[str] = ()
+) -> Picture:
+    """`data`: the bytes of the file where the image was opened from one and not loaded yet; page: of a TIFF file; said:
+    lines about the file."""
+    notes: list[str] = [*said, *(page.notes if page else ())]
     _check_size(*image.size, max_pixels)
     with _pillow_errors(max_pixels):
         # Not how many: to count them takes time by the square of their number.
@@ -196,10 +204,11 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int, page: P
     turned = before != 1
     if turned:
         notes.append("EXIF orientation applied")
-    if metadata.icc and values.ndim == 3 and values.shape[2] >= 3 and metadata.icc[16:20] != b"RGB ":
+    grey = values.ndim == 2 or values.shape[2] < 3
+    if metadata.icc and metadata.icc[16:20] not in ((b"GRAY", b"RGB ") if grey else (b"RGB ",)):
         metadata = replace(metadata, icc=None)
         if image.mode != "CMYK":  # there the conversion has its own line
-            notes.append("ICC profile dropped: it is not one for RGB")
+            notes.append(f"ICC profile dropped: it is not one for {'grey' if grey else 'RGB'}")
     values = turn(values, left_to_do)
     if alpha is not None:
         values = np.dstack([values, turn(alpha, left_to_do)])

@@ -76,7 +76,7 @@ def save_picture(
     if name in _WITHOUT_ALPHA:
         picture = replace(picture, alpha=None)
     try:
-        saving, notes = save_options(picture.metadata, name)
+        saving, notes = save_options(picture.metadata, name, grey=picture.grey)
         plain = {"compress_level": png_compression} if name == "PNG" else _OPTIONS.get(name, {})
         saving.options = plain | saving.options
         with pillow_settings(0):  # it would warn of metadata that was damaged in the source already
