@@ -45,7 +45,8 @@ _MIN_TILE_BYTES = 1 + 4 + 4  # length, checksum of the latents, checksum of the 
 # Kinds of chunk known to version 1. As in PNG, an upper-case first letter says that a decoder which
 # does not know the kind must refuse the file.
 ALPHA, ICC, EXIF, XMP = b"ALPH", b"iccp", b"exif", b"xmpp"
-KNOWN_KINDS = frozenset({ALPHA, ICC, EXIF, XMP})
+IPTC, DENSITY, CICP = b"iptc", b"dens", b"cicp"
+KNOWN_KINDS = frozenset({ALPHA, ICC, EXIF, XMP, IPTC, DENSITY, CICP})
 
 
 @dataclass(frozen=True)

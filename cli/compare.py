@@ -10,7 +10,7 @@ import click
 from ..codec.machine.files import write_file
 from .columns import columns
 from .extras import check_extra
-from .failures import BAD_CAE_FILE, BAD_IMAGE, NO_OUTPUT, about
+from .failures import BAD_CAE_FILE, BAD_IMAGE, NO_OUTPUT, about, say
 from .files import check_output, utf8
 from .options import FILE, check_suffix
 
@@ -67,5 +67,5 @@ def _open(path: Path, maps: bool) -> Version:
     with about(path):
         version = open_version(path.name, data, maps)
     for note in version.notes:
-        click.echo(f"cae: {path}: {note}", err=True)
+        say(f"{path}: {note}")
     return version

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..codec.machine.files import is_stream, new_file
+from ..codec.machine.files import new_file
 from ..codec.options import PNG_COMPRESSION, SCALES
 from . import jobs, options
 from .failures import BAD_CAE_FILE, DAMAGED, NO_OUTPUT, about
-from .files import STREAM, check_output, read_input, write_output
+from .files import STREAM, check_output, is_data, read_input, write_output
 from .progress import progress
 from .remote import Place
 from .work import Job, Outcome
@@ -135,7 +135,7 @@ class Source:
     def is_streamed(self) -> bool:
         """Whether rows are written as they are decoded, so that memory does not grow with the image's height."""
         job = self.job
-        is_file = isinstance(job.output, Path) and job.output != STREAM and not is_stream(job.output)
+        is_file = isinstance(job.output, Path) and not is_data(job.output)
         return is_file and self.format in ("ppm", "pgm")
 
 
@@ -241,7 +241,8 @@ class Decoding:
 
     def write(self, job: Job, source: Source, decoded: Decoded) -> Outcome:
         """Writes the image, unless its rows have been written already. Raises Failure."""
-        from ..codec.image.save import save_picture
+        from ..codec.image.metadata import save_options
+        from ..codec.image.save import FORMATS, save_picture
 
         picture, written = decoded.picture, decoded.written
         left_out: tuple[str, ...] = ()
@@ -251,6 +252,8 @@ class Decoding:
                 left_out = save_picture(picture, file, source.format, self.settings.compression)
                 write_output(job.output, file.getvalue())
                 written = file.tell()
+        else:
+            left_out = save_options(picture.metadata, FORMATS[source.format], grey=picture.grey)[1]
         size, pixels = len(source.data), source.header.width * source.header.height
         line = (
             f"{job.output}: {picture.width}x{picture.height} {picture.mode}, {written:,} bytes (from {size:,}), "
@@ -258,4 +261,4 @@ class Decoding:
             f"{decoded.seconds:.2f} s"
         )
         notes = (*(f"{job.source}: {note}" for note in picture.notes), *(f"{job.output}: {note}" for note in left_out))
-        return Outcome(job, line, notes, size, written, size, pixels, code=DAMAGED if picture.notes else 0)
+        return Outcome(job, line, notes, size, written, size, pixels, code=DAMAGED if picture.is_damaged else 0)

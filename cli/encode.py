@@ -16,11 +16,10 @@ import click
 from click.core import ParameterSource
 
 from ..codec.encode.options import TARGETS, EncodeOptions
-from ..codec.machine.files import is_stream
 from ..codec.options import ROUNDS
 from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
-from .files import STREAM, check_output, read_input, write_output
+from .files import STREAM, check_output, is_data, read_input, write_output
 from .progress import progress
 from .remote import Place
 from .work import Job, Outcome
@@ -103,10 +102,11 @@ def encode(
     given = click.get_current_context().get_parameter_source("quality") != ParameterSource.DEFAULT
     if given + sum(asked[name] is not None for name in TARGETS) > 1:
         raise click.UsageError("give one of --quality, --target-size, --target-bpp and --target-psnr")
+    from ..codec.image import other_files
     from ..codec.image.picture import SUFFIXES
 
     chosen = options.choose_engine(engine, processes, threads, device)
-    planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae")
+    planned = jobs.plan(sources, folder, recursive, SUFFIXES, ".cae", other_files.SUFFIXES)
     work = Encoding(EncodeOptions(device=device, **asked), quiet)
     jobs.run(planned, skip_existing, work, chosen, processes, quiet)
 
@@ -186,7 +186,7 @@ def _check_replaced(output: Place) -> None:
     """Raises OSError for an output that exists and is no .cae file: a shell's * may have named a second image."""
     from ..bitstream.container import MAGIC
 
-    if isinstance(output, Path) and output.is_file() and not is_stream(output):
+    if isinstance(output, Path) and output.is_file() and not is_data(output):
         with output.open("rb") as file:
             begin = file.read(len(MAGIC))
         if begin not in (b"", MAGIC):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import click
 
 from ..bitstream.errors import (
     BitstreamError,
@@ -66,6 +69,16 @@ def about(place: object, code: int | None = None) -> Iterator[None]:
     except (CaeError, OSError) as exc:
         own = exit_code(exc)
         raise Failure(f"{place}: {_cause(exc)}", own if own == TOO_LARGE else code or own) from exc
+
+
+def one_line(text: str) -> str:
+    """The same on one line: a name of a file may hold line ends, and what moves a terminal's cursor."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda match: repr(match[0])[1:-1], text)
+
+
+def say(text: str) -> None:
+    """A line on standard error, if there is one."""
+    click.echo(f"cae: {one_line(text)}", err=True)
 
 
 def failure(exc: BaseException) -> Failure:

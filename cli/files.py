@@ -22,9 +22,34 @@ def read_input(source: Place) -> bytes:
     return _open(sys.stdin).read() if source == STREAM else source.read_bytes()
 
 
+def is_data(output: Place) -> bool:
+    """Whether an output is a pipe, a device or standard output by any name, and gets nothing but data."""
+    return output == STREAM or (isinstance(output, Path) and (is_stream(output) or _is_stdout(output)))
+
+
+def _is_stdout(output: Path) -> bool:
+    """As /dev/stdout is, where that goes to a file: it is not to be replaced by another."""
+    try:
+        return sys.stdout is not None and os.path.samestat(output.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):  # there is none, or it is none of the system's
+        return False
+
+
+def fill_closed_streams() -> None:
+    """Opens the null device in the place of standard streams that are closed. Else the next file would get their
+    number, and what libraries in C write to them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            if opened != number:
+                os.close(opened)
+
+
 def write_output(output: Place, data: bytes) -> None:
     """Writes a file, whole or not at all, or to standard output. Raises OSError."""
-    if output == STREAM:
+    if output == STREAM or (isinstance(output, Path) and _is_stdout(output)):
         stream = _open(sys.stdout)
         stream.write(data)
         stream.flush()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..codec.machine.files import write_file
-from .failures import BAD_CAE_FILE, NO_OUTPUT, about
+from .failures import BAD_CAE_FILE, NO_OUTPUT, about, one_line
 from .files import check_output, read_input
 from .options import FILE, max_pixels
 
@@ -80,8 +80,9 @@ def _text(source: Path, info: Info, parts: dict[str, float]) -> str:
     rows += [(titles.get(name, name), size, "") for name, size in info.chunk_bytes.items()]
     rows += [("overhead", info.overhead_bytes, "header, lengths, checksums")]
     installed = "installed" if info.weights_installed else "not installed: it cannot be decoded here"
+    name = one_line(str(source))
     lines = [
-        f"{source}: {info.width}x{info.height} {info.mode}, {info.file_bytes:,} bytes, {info.bpp:.3f} bpp, "
+        f"{name}: {info.width}x{info.height} {info.mode}, {info.file_bytes:,} bytes, {info.bpp:.3f} bpp, "
         f"{info.ratio:.1f}:1 (8-bit pixels)",
         *(f"  {name:<12}{size:>13,} bytes  {remark}".rstrip() for name, size, remark in rows),
         f"  {'quality':<12}{info.quality:.4g}, row {info.row} of 0..255",

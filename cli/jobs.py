@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path, PurePath
 
 import click
 
-from .failures import about
-from .files import STREAM, existing
+from .failures import about, one_line, say
+from .files import STREAM, existing, is_data
 from .progress import FilesBar
 from .remote import Place, Remote
 from .work import Job, Outcome, Work, do
@@ -21,13 +22,20 @@ Engine = Callable[[Sequence[Job], Work], Generator[Outcome, None, None]]
 
 
 def plan(
-    sources: Sequence[Place], folder: Place | None, recursive: bool, suffixes: Collection[str], suffix: str
-) -> list[Job]:
+    sources: Sequence[Place],
+    folder: Place | None,
+    recursive: bool,
+    suffixes: Collection[str],
+    suffix: str,
+    others: Collection[str] = (),
+) -> tuple[list[Job], Counter[str]]:
     """The jobs of a command's arguments: IN OUT, or any number of inputs with a folder for the outputs.
 
     Folders among the inputs stand for the files in them with one of `suffixes`, and with `recursive` for those of
-    their subfolders too, whose paths are kept. Outputs in a folder get `suffix`.
-    Raises UsageError, also where two inputs would have the same output, or OUT the name of an input."""
+    their subfolders too, whose paths are kept. Outputs in a folder get `suffix`. Left out, and counted, are those with
+    a suffix of `others`, and what macOS keeps beside files under names that begin with "._".
+    Raises UsageError, also where two inputs would have the same output, or OUT the name of an input.
+    """
     if folder is None:
         if len(sources) != 2:
             raise click.UsageError("give IN and OUT, or any number of inputs and --out FOLDER")
@@ -37,12 +45,13 @@ def plan(
             raise click.UsageError(
                 f"{sources[1]} is named as an input: name OUT otherwise, or say where the outputs go by --out FOLDER"
             )
-        return [Job(sources[0], sources[1])]
+        return [Job(sources[0], sources[1])], Counter()
     if STREAM in sources:
         raise click.UsageError("standard input has no name for a file in --out FOLDER")
     jobs: dict[Place, Job] = {}
+    left_out: Counter[str] = Counter()
     for source in sources:
-        for path, name in _files(source, recursive, suffixes):
+        for path, name in _files(source, recursive, suffixes, others, left_out):
             if ".." in name.parts:  # archives may have such names
                 raise click.UsageError(f"{path} would leave {folder}")
             output = folder / name.with_suffix(suffix)
@@ -51,12 +60,30 @@ def plan(
             jobs[output] = Job(path, output, make_folder=True)
     if not jobs:
         kinds = ", ".join(sorted(suffixes))
-        raise click.UsageError(f"no files ending in {kinds} in {', '.join(map(str, sources)) or 'nothing'}")
-    return list(jobs.values())
+        there = f"; {_counted(left_out)}" if left_out else ""
+        raise click.UsageError(f"no files ending in {kinds} in {', '.join(map(str, sources)) or 'nothing'}{there}")
+    return list(jobs.values()), left_out
 
 
-def _files(source: Place, recursive: bool, suffixes: Collection[str]) -> Iterator[tuple[Place, PurePath]]:
+def _counted(left_out: Counter[str]) -> str:
+    return "left out: " + ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
+
+
+def _files(
+    source: Place, recursive: bool, suffixes: Collection[str], others: Collection[str], left_out: Counter[str]
+) -> Iterator[tuple[Place, PurePath]]:
     """(path, name below the output folder) of a file, or of each file of a folder."""
+
+    def is_wanted(file: Place) -> bool:
+        suffix = file.suffix.lower()
+        if suffix in suffixes and file.name.startswith("._"):
+            left_out["._* of macOS"] += 1
+        elif suffix in suffixes:
+            return True
+        elif suffix in others:
+            left_out[suffix] += 1
+        return False
+
     if not _is_folder(source):
         yield source, PurePath(source.name)
         return
@@ -64,7 +91,7 @@ def _files(source: Place, recursive: bool, suffixes: Collection[str]) -> Iterato
         with about(source):
             files = source.files(recursive)
         for file in files:
-            if file.suffix.lower() in suffixes:
+            if is_wanted(file):
                 yield file, file.relative_to(source)
         return
     unreadable: list[Path] = []
@@ -73,7 +100,7 @@ def _files(source: Place, recursive: bool, suffixes: Collection[str]) -> Iterato
         paths += [Path(top, name) for name in names]
         if not recursive:
             break
-    found = (path for path in paths if path.suffix.lower() in suffixes and path.is_file())
+    found = (path for path in paths if path.is_file() and is_wanted(path))
     for path in sorted((*found, *unreadable)):  # folders that cannot be read fail as files do
         yield path, path.relative_to(source)
 
@@ -91,19 +118,29 @@ def _is_folder(source: Place) -> bool:
 
 
 def run(
-    planned: Sequence[Job], skip_existing: bool, work: Work, engine: Engine, processes: int | None, quiet: bool
+    planned: tuple[Sequence[Job], Counter[str]],
+    skip_existing: bool,
+    work: Work,
+    engine: Engine,
+    processes: int | None,
+    quiet: bool,
 ) -> None:
     """Does all jobs, prints what became of them, and ends the command: with exit code 1 if some of several failed.
 
-    skip_existing: whether to leave out jobs whose output exists. engine, processes: of `options.choose_engine`."""
-    there = existing(job.output for job in planned) if skip_existing else ()
-    jobs = [job for job in planned if job.output not in there]
-    skipped = len(planned) - len(jobs)
-    if len(planned) == 1 and jobs:
+    planned: what `plan` returned. skip_existing: whether to leave out jobs whose output exists. engine, processes: of
+    `options.choose_engine`.
+    """
+    asked, left_out = planned
+    there = existing(job.output for job in asked) if skip_existing else ()
+    jobs = [job for job in asked if job.output not in there]
+    skipped = len(asked) - len(jobs)
+    if left_out and not quiet:
+        say(_counted(left_out))
+    if len(asked) == 1 and jobs:
         outcome = do(work, jobs[0])
         _tell_notes(outcome, quiet)
         if not quiet and outcome.line:
-            click.echo(outcome.line, err=jobs[0].output == STREAM)
+            click.echo(one_line(outcome.line), err=is_data(jobs[0].output))
         click.get_current_context().exit(outcome.code)
     work = work.as_one_of(-(-len(jobs) // (processes or 1)))
     begin = time.perf_counter()
@@ -116,7 +153,7 @@ def run(
             read += outcome.bytes_in
             bar.clear()
             if outcome.error:
-                click.echo(f"cae: {outcome.error}", err=True)
+                say(outcome.error)
             _tell_notes(outcome, quiet)
             bar.show(len(done), read)
     bar.clear()
@@ -130,7 +167,7 @@ def _tell_notes(outcome: Outcome, quiet: bool) -> None:
     """Prints the notes of an outcome to stderr, with `quiet` only where something was lost."""
     if not quiet or outcome.code:
         for line in outcome.notes:
-            click.echo(f"cae: {line}", err=True)
+            say(line)
 
 
 def _summary(done: Iterable[Outcome], skipped: int, failed: int, seconds: float) -> str:

@@ -15,7 +15,8 @@ from .compare import compare
 from .completion import completion
 from .decode import decode
 from .encode import encode
-from .failures import EXPLANATION, Terminated, failure
+from .failures import EXPLANATION, Terminated, failure, one_line, say
+from .files import fill_closed_streams
 from .freeze import freeze
 from .info import info
 from .plot import plot
@@ -29,13 +30,17 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.ClickException as exc:
+            if one_line(exc.message) == exc.message:
+                raise
+            raise click.UsageError(one_line(exc.message), ctx) from exc
+        except (click.exceptions.Exit, click.Abort):
             raise
         except (Exception, KeyboardInterrupt) as exc:
             if isinstance(exc, OSError) and exc.errno == errno.EPIPE:
                 raise  # the reader of our output is gone: click ends without a message
             end = failure(exc)
-            click.echo(f"cae: {end}", err=True)
+            say(str(end))
             ctx.exit(end.code)
 
 
@@ -43,6 +48,7 @@ class _Commands(click.Group):
 @click.version_option(package_name="cae-codec", prog_name="cae", message="%(prog)s %(version)s")
 def main() -> None:
     """cae, a learned image codec: photographs in fewer bytes, decoded alike on every machine."""
+    fill_closed_streams()
     # Pillow logs some damages and raises an error, too: one line is enough.
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     # Names of files may not be text in the terminal's encoding. stderr escapes them by default, stdout does not.

@@ -24,7 +24,7 @@ def progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
             click.echo(f"\r{done} of {total} tiles ({100 * done // total} %)", nl=False, err=True)
 
     try:
-        yield report if sys.stderr.isatty() and not quiet else lambda done, total: None
+        yield report if _is_terminal() and not quiet else lambda done, total: None
     finally:
         if shown:
             _clear()
@@ -35,7 +35,7 @@ class FilesBar:
 
     def __init__(self, total: int, quiet: bool) -> None:
         self._total = total
-        self._active = sys.stderr.isatty() and not quiet
+        self._active = _is_terminal() and not quiet
         self._begin = time.perf_counter()
 
     def show(self, done: int, read: int) -> None:
@@ -53,6 +53,11 @@ class FilesBar:
         """Removes the bar."""
         if self._active:
             _clear()
+
+
+def _is_terminal() -> bool:
+    """Whether standard error is one; it may be closed."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def clock(seconds: float) -> str:

@@ -18,7 +18,7 @@ import click
 from ..codec.machine.files import write_file
 from . import options
 from .extras import check_extra
-from .failures import NO_OUTPUT, UNEXPECTED, Failure, about
+from .failures import NO_OUTPUT, UNEXPECTED, Failure, about, say
 from .files import check_output, utf8
 from .rd_options import check_targets, choose_images, choose_metrics, list_codecs, load_codecs, pairs
 
@@ -89,7 +89,7 @@ def rd_curve(
     with tempfile.TemporaryDirectory(prefix="cae-") as scratch:
         found, failures = open_images(find_images(images, group) if images else write_demo(Path(scratch)), group)
         for line in failures:
-            click.echo(f"cae: {line}; skipped", err=True)
+            say(f"{line}; skipped")
         if not found:
             raise Failure("none of the images can be read", UNEXPECTED)
         if anchors is not None:
@@ -101,7 +101,7 @@ def rd_curve(
             raise click.UsageError(f"the reference {reference} is not among the codecs {', '.join(loaded)}")
         for image in found:
             for note in image.notes if not quiet else ():
-                click.echo(f"cae: {image.path}: {note}", err=True)
+                say(f"{image.path}: {note}")
         qualities = {name: codec.qualities for name, codec in loaded.items()}
         settings = {name: codec.settings for name, codec in loaded.items()}
         try:
@@ -148,7 +148,7 @@ def _check_outputs(report: Path | None, plot: Path | None, points: Path | None, 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Gives a function that draws a bar on a terminal's stderr, of the points measured and of all."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     with click.progressbar(length=1, label="measuring", file=sys.stderr, show_pos=True) as bar:

@@ -185,7 +185,7 @@ class _Display:
     """Prints reports of a run: rows of the log as lines, or on a terminal as one line that is overwritten."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stdout.isatty()
+        self._terminal = sys.stdout is not None and sys.stdout.isatty()
         self._pending = False
 
     def __call__(self, news: Row | str, left: float) -> None:
@@ -198,7 +198,8 @@ class _Display:
             self._pending = True
         else:
             click.echo(_line(news, left))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
 
 def _line(row: Row, left: float) -> str:

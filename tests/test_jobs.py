@@ -252,5 +252,5 @@ def test_folders_that_cannot_be_read_are_jobs_that_fail(tmp_path: Path, monkeypa
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    planned = plan([tmp_path], tmp_path / "out", True, {".png"}, ".cae")
+    planned, _ = plan([tmp_path], tmp_path / "out", True, {".png"}, ".cae")
     assert [job.source for job in planned] == [tmp_path / "a.png", tmp_path / "secret"]

@@ -7,7 +7,6 @@ sizes, which the kernels do not, and shares positions among threads.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Hashable
 from ctypes import byref, pointer
 from functools import partial
@@ -16,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..machine.threads import in_threads
+from ..machine.threads import in_threads, lock_across_forks
 from ..model.arrays import AnyArray, Floats, Latents, Pixels, ScaleIndices
 from ..model.config import LATENT_FRACTION, OPERAND_STEP, OPERAND_ZERO, PATCH, TABLE_ROWS
 from ..model.constants import CLASSES, HALF, MEAN_LIMIT, MEAN_ONE, SCALE_ONE
@@ -38,6 +37,10 @@ OPERANDS = {(1, False): np.float32, (4, False): np.uint8, (4, True): np.int8}
 
 LONGEST_RUN = 4
 """The constant of this name in kernels.h."""
+
+
+_making = lock_across_forks()
+"""Held while a layer is brought into the form that kernels take."""
 
 
 class NativeLayers(HostArrays):
@@ -208,10 +211,10 @@ class NativeLayers(HostArrays):
 
 def once(make: Callable[..., T]) -> Callable[..., T]:
     """A function that returns make(*arguments) and keeps it, and calls `make` only once for all threads."""
-    lock, kept = threading.RLock(), functools.cache(make)
+    kept = functools.cache(make)
 
     def call(*arguments: Hashable) -> T:
-        with lock:
+        with _making:
             return kept(*arguments)
 
     return call

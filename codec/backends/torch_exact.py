@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
@@ -11,9 +10,10 @@ from typing import Any
 import torch
 
 from ...bitstream.errors import WeightsError
+from ..machine.threads import lock_across_forks
 from .torch_parts import pointwise
 
-_lock = threading.Lock()
+_lock = lock_across_forks()
 _inside = 0
 """How many contexts of exact arithmetic are open, in all threads."""
 _before: list[Callable[[], None]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from ...bitstream.limits import DEFAULT_MAX_PIXELS
 from ...bitstream.rectangle import Rectangle
 from ...bitstream.salvage import Salvage, salvage
 from ..image.chunks import from_chunks
+from ..image.metadata import fit_metadata
 from ..image.picture import Picture
 from ..machine.memory import memory_errors
 from ..model.arrays import Latents, Pixels
@@ -66,9 +67,9 @@ class Decoder:
         """
         header = read_header(data)
         check_size(header.width, header.height, max_pixels)
-        if region and len(region) != 4:
-            raise InputError(f"a region is x, y, width and height, not {region}")
-        part = Region(*region) if region else whole(header)
+        if region is not None and (not isinstance(region, Sequence) or len(region) != 4):
+            raise InputError(f"a region is x, y, width and height, not {region!r}")
+        part = Region(*region) if region is not None else whole(header)
         check_view(header, part, scale)
         saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
         self.check_weights(header)
@@ -82,7 +83,13 @@ class Decoder:
             damaged_chunks = saved.damaged_chunks if allow_damaged else None
             alpha, metadata, missing = from_chunks(saved.container.chunks, header, damaged_chunks)
             alpha = alpha if alpha is None else show([alpha], AT_ORIGIN, part, scale)
-        return Picture(pixels, alpha, metadata, (*damage.notes(), *missing))
+        height, width = pixels.shape[:2]
+        is_part = part != whole(header)
+        metadata, unfit = fit_metadata(
+            metadata, width, height, moved="this is a part of the picture" if is_part else ""
+        )
+        lost = (*damage.notes(), *missing)
+        return Picture(pixels, alpha, metadata, (*lost, *unfit), is_damaged=bool(lost))
 
     def decode_latents(self, container: Container) -> Latents:
         """The latents of the whole image, int32 [h, w, M] in sixteenths of a quantisation step. Raises as `decode`."""

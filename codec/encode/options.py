@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Integral, Real
 
 from ...bitstream.errors import InputError
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
@@ -39,6 +39,11 @@ class EncodeOptions:
         given = [name for name in TARGETS if getattr(self, name) is not None]
         if len(given) > 1:
             raise InputError(f"give {' or '.join(given)}, not both")
+        for name in given:
+            if not isinstance(getattr(self, name), Real):
+                raise InputError(f"{name} is a number, not {getattr(self, name)!r}")
+        if not isinstance(self.max_pixels, Integral):
+            raise InputError(f"max_pixels is a whole number, not {self.max_pixels!r}")
         if not given:
             rate_index_of(self.quality)
         if self.target_size is not None and not 1 <= self.target_size < math.inf:

@@ -22,7 +22,8 @@ def metadata_of(chunks: Sequence[Chunk]) -> Metadata:
     """The metadata among the chunks of a file."""
     parts = {chunk.kind: chunk.data for chunk in chunks}
     # Another encoder may have left an orientation in it; the pixels are upright, and viewers would turn them again.
-    return Metadata(**{kind.name: kind.clean(parts[kind.chunk]) for kind in KINDS if kind.chunk in parts})
+    clean = {kind.name: kind.clean(parts[kind.chunk]) for kind in KINDS if kind.chunk in parts}
+    return Metadata(**{name: data for name, data in clean.items() if data})
 
 
 def from_chunks(

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import EXIF, ICC, XMP
+from ...bitstream.container import CICP, DENSITY, EXIF, ICC, IPTC, XMP
+from . import colour, density, exif, photoshop, xmp
+from .tiff_directory import Directory, Entry, Structure
 
 if TYPE_CHECKING:
     from PIL import Image
 
 Bytes = npt.NDArray[np.uint8]
 
-EXIF_PREFIX = b"Exif\0\0"
-
 _ORIENTATION = 0x0112
-_LONG = 4  # the type of a tag's value; orientation is a SHORT by the standard, a LONG here and there
-# The tags of a TIFF file that describe the photograph and not the layout of the file: ImageDescription, Make,
-# Model, Software, DateTime, Artist, Copyright; and the EXIF and GPS directories.
-_TIFF_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
-_TIFF_DIRECTORIES = (0x8769, 0x8825)
 _TIFF_XMP = 700
 _PNG_XMP = "XML:com.adobe.xmp"
 
+_PNG_ICC = 2**20  # Pillow's MAX_TEXT_CHUNK
 _SEGMENT = 65533  # bytes in one of a JPEG file; EXIF and XMP have one each, with a name in front, a profile up to 255
 
 
@@ -36,12 +30,17 @@ _SEGMENT = 65533  # bytes in one of a JPEG file; EXIF and XMP have one each, wit
 class Metadata:
     """What goes with the pixels of a picture: the bytes of each of KINDS as a .cae file stores them, or None.
 
-    icc: an ICC profile; exif: a TIFF structure, without the "Exif" prefix of JPEG; xmp: an XMP packet.
+    icc: an ICC profile; exif: a TIFF structure, without the "Exif" prefix of JPEG; xmp: an XMP packet; iptc: IPTC-IIM
+    data sets; density: two u32 of 1/10000 of a pixel per inch; cicp: four code points of H.273, which say what colours
+    mean.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    iptc: bytes | None = None
+    density: bytes | None = None
+    cicp: bytes | None = None
 
     def parts(self) -> Iterator[tuple[Kind, bytes]]:
         """Those that there are, in the order of KINDS."""
@@ -52,131 +51,263 @@ class Metadata:
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """An image that Pillow has loaded, and where it came from. page: the structure and the directory of a TIFF file
+    that it is, where its bytes are known. notes: gets a line for each thing that is said in the file and not kept."""
+
+    image: Image.Image
+    page: tuple[Structure, Directory] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Saving:
+    """What Pillow's `Image.save` is to be given for a format, and what of the metadata goes another way.
+
+    grey: whether its pixels will be. exif, tags: of a TIFF file, whose directory gets them after Pillow has written it.
+    """
+
+    format: str
+    grey: bool
+    options: dict[str, Any] = field(default_factory=dict)
+    exif: bytes | None = None
+    tags: dict[int, Entry] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kind of metadata.
 
     name: of its field in `Metadata` and in `cae info --json`; title: for people; chunk: its kind in a .cae file;
-    key: Pillow's name in `Image.info` and among the arguments of `Image.save`, prefix: what the bytes begin with there;
-    read: its bytes in a loaded image; formats: what adds it to the arguments of `Image.save`, by Pillow's names of the
-    formats that hold it; jpeg_bytes: how many of them JPEG does; clean: makes the bytes in a .cae file fit the pixels.
+    key: Pillow's name in `Image.info` and among the arguments of `Image.save`, shown: the bytes as they are there;
+    read: its bytes in a loaded image; formats: what adds it to what a format is saved with, or says why not, by
+    Pillow's names of the formats that hold it; jpeg_bytes: how many of them JPEG does; clean: makes the bytes in a .cae
+    file fit the pixels.
     """
 
     name: str
     title: str
     chunk: bytes
     key: str
-    read: Callable[[Image.Image], bytes | None]
-    formats: Mapping[str, Callable[[Kind, dict[Any, Any], bytes], None]]
+    read: Callable[[Loaded], bytes | None]
+    formats: Mapping[str, Callable[[Kind, Saving, bytes], str | None]]
     jpeg_bytes: int
-    prefix: bytes = b""
+    shown: Callable[[bytes], Any] = bytes
     clean: Callable[[bytes], bytes] = bytes
 
-    def put(self, options: dict[Any, Any], data: bytes) -> None:
-        """Adds it under Pillow's own name, to arguments of `Image.save` or to an `Image.info`."""
-        options[self.key] = self.prefix + data
+    def put(self, saving: Saving, data: bytes) -> str | None:
+        """Has Pillow write it under its own name."""
+        saving.options[self.key] = self.shown(data)
+        return None
 
 
-def read_metadata(image: Image.Image) -> Metadata:
+def read_metadata(loaded: Loaded) -> Metadata:
     """That of a loaded image, EXIF and XMP with orientation 1."""
-    return Metadata(**{kind.name: kind.read(image) for kind in KINDS})
+    metadata = Metadata(**{kind.name: kind.read(loaded) for kind in KINDS})
+    said = exif.resolution(metadata.exif) if metadata.exif else None
+    return replace(metadata, density=None) if said and density.packed(said) == metadata.density else metadata
 
 
 def put_metadata(image: Image.Image, metadata: Metadata) -> None:
-    """Puts those that there are into the `info` of an image, under Pillow's names."""
-    for kind, data in metadata.parts():
+    """Puts those that there are into the `info` of an image, under Pillow's names; a profile that fits its mode."""
+    icc = colour.fitted(metadata.icc, grey=image.mode in ("L", "LA")) if metadata.icc else None
+    for kind, data in _with_density(replace(metadata, icc=icc)).parts():
         if data:
-            kind.put(image.info, data)
+            image.info[kind.key] = kind.shown(data)
 
 
-def save_options(metadata: Metadata, format: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The arguments by which Pillow's `Image.save` writes what a format, by Pillow's name, holds of the metadata, and a
-    line for each part that is too long for JPEG and left out; of formats that hold none of a kind nothing is said."""
-    options: dict[str, Any] = {}
+def _with_density(metadata: Metadata) -> Metadata:
+    """The same with the resolution that the EXIF block has, where there is no other."""
+    said = exif.resolution(metadata.exif) if metadata.exif and not metadata.density else None
+    return replace(metadata, density=density.packed(said)) if said else metadata
+
+
+def fit_metadata(metadata: Metadata, width: int, height: int, *, moved: str = "") -> tuple[Metadata, tuple[str, ...]]:
+    """The same for pixels of this size, and a line for what of it is dropped.
+
+    moved: what has been done to the pixels that a small picture in the EXIF block does not show, for people.
+    """
     notes = []
+    block, packet = metadata.exif, metadata.xmp
+    if block:
+        block = exif.fitted(block, width, height)
+    if block and moved:
+        block, had_one = exif.without_thumbnail(block)
+        if had_one:
+            notes.append(f"EXIF thumbnail dropped: {moved}")
+    if packet:
+        packet = xmp.fitted(packet, width, height)
+    return replace(metadata, exif=block, xmp=packet), tuple(notes)
+
+
+def save_options(metadata: Metadata, format: str, *, grey: bool) -> tuple[Saving, tuple[str, ...]]:
+    """What a format, by Pillow's name, is saved with to hold the metadata, and a line for what of it is left out or
+    becomes something else. grey: whether the picture is."""
+    saving = Saving(format, grey and format != "WEBP")  # which has colour alone
+    notes: list[str] = []
+    lacking: list[str] = []
+    if metadata.cicp and not metadata.icc and format in _NAMED and format != "PNG":
+        icc = colour.profile_of_cicp(metadata.cicp, grey=saving.grey)
+        if icc:
+            notes.append(f"colours ({colour.name(metadata.cicp)}) by an ICC profile")
+            metadata = replace(metadata, icc=icc, cicp=None)
+    if metadata.density or format in _DENSITY_FORMATS:  # of a format without any, EXIF alone is named
+        metadata = _with_density(metadata)
     for kind, data in metadata.parts():
         if format == "JPEG" and len(data) > kind.jpeg_bytes:
             notes.append(f"{kind.name.upper()} left out: JPEG holds {kind.jpeg_bytes:,} bytes of it at most")
         elif data and format in kind.formats:
-            kind.formats[format](kind, options, data)
-    return options, tuple(notes)
+            note = kind.formats[format](kind, saving, data)
+            notes += [note] if note else []
+        elif data:
+            lacking.append(f"{kind.title} ({colour.name(data)})" if kind.chunk == CICP else kind.title)
+    if lacking:
+        notes.append(f"left out, since {format} holds none: {', '.join(lacking)}")
+    return saving, tuple(notes)
 
 
-def _read_icc(image: Image.Image) -> bytes | None:
-    return image.info.get("icc_profile") or None
+def _read_icc(loaded: Loaded) -> bytes | None:
+    info, grey = loaded.image.info, loaded.image.mode in ("1", "L", "LA", "La", "I", "I;16", "I;16B")
+    icc: bytes | None = info.get("icc_profile") or None
+    if icc or info.get("cicp") or "srgb" in info:
+        return icc
+    points: object = info.get("chromaticity")
+    said = info.get("gamma"), points
+    if loaded.page:  # which has tags for the same
+        structure, directory = loaded.page
+        white, rgb = (structure.fractions(directory.entries.get(tag)) for tag in (318, 319))
+        said = (None, tuple(map(float, white + rgb)))
+    icc = colour.profile_of_png(*said, grey=grey)
+    if icc:
+        loaded.notes.append("gamma and chromaticities kept as an ICC profile")
+    return icc
 
 
-def _read_exif(image: Image.Image) -> bytes | None:
-    exif = image.info.get("exif")
-    tags = _tags(image)
-    if not isinstance(exif, bytes) and tags:
-        # TIFF (and an old convention for PNG) holds the tags in another form: make a new EXIF block.
-        kept = _no_tags()
-        for tag in _TIFF_TAGS:
-            if tag in tags:
-                kept[tag] = tags[tag]
-        for tag in _TIFF_DIRECTORIES:
-            if tags.get_ifd(tag):
-                kept[tag] = dict(tags.get_ifd(tag))
-        exif = kept.tobytes() if len(kept) else None
-    return upright(exif.removeprefix(EXIF_PREFIX)) if exif else None
+def _read_exif(loaded: Loaded) -> bytes | None:
+    block = loaded.image.info.get("exif")
+    if loaded.page:
+        block, left_out = exif.of_directory(*loaded.page)
+        if left_out:
+            loaded.notes.append(f"TIFF tags left out: {', '.join(map(str, left_out))}")
+    elif not isinstance(block, bytes):
+        # An open TIFF file (and an old convention for PNG) has the tags in another form.
+        tags = _tags(loaded.image)
+        block = exif.of_tags(tags) if tags else None
+    return exif.upright(block.removeprefix(exif.EXIF_PREFIX)) if block else None
 
 
-def _read_xmp(image: Image.Image) -> bytes | None:
-    xmp = image.info.get("xmp") or image.info.get(_PNG_XMP)
-    if isinstance(xmp, str):
-        xmp = xmp.encode()
-    return re.sub(rb"(tiff:Orientation\s*=\s*[\"']|<tiff:Orientation>\s*)[2-8]", rb"\g<1>1", xmp) if xmp else None
+def _read_xmp(loaded: Loaded) -> bytes | None:
+    packet = loaded.image.info.get("xmp") or loaded.image.info.get(_PNG_XMP)
+    if isinstance(packet, str):
+        packet = packet.encode()
+    return xmp.upright(packet) if packet else None
 
 
-def _exif_to_tiff(kind: Kind, options: dict[Any, Any], data: bytes) -> None:
-    # Pillow takes the tags of a TIFF file from here, XMP among them.
-    options[kind.key] = _no_tags()
-    with suppress(Exception):  # a damaged EXIF block is left out
-        options[kind.key].load(EXIF_PREFIX + data)
+def _exif_to_tiff(kind: Kind, saving: Saving, data: bytes) -> None:
+    saving.exif = data
 
 
-def _xmp_to_tiff(kind: Kind, options: dict[Any, Any], data: bytes) -> None:
-    options.setdefault("exif", _no_tags())[_TIFF_XMP] = data
+def _xmp_to_tiff(kind: Kind, saving: Saving, data: bytes) -> None:
+    saving.tags[_TIFF_XMP] = Entry(1, len(data), data)
 
 
-def _xmp_to_png(kind: Kind, options: dict[Any, Any], data: bytes) -> None:
-    from PIL.PngImagePlugin import PngInfo
-
-    options["pnginfo"] = PngInfo()
-    options["pnginfo"].add_itxt(_PNG_XMP, data)
+def _xmp_to_png(kind: Kind, saving: Saving, data: bytes) -> None:
+    _png_info(saving).add_itxt(_PNG_XMP, data)
 
 
-def _no_tags() -> Image.Exif:
-    from PIL import Image  # not above: `cae info` knows all kinds, and does without
+def _png_info(saving: Saving) -> Any:
+    from PIL.PngImagePlugin import PngInfo  # not above: `cae info` knows all kinds, and does without
 
-    return Image.Exif()
+    return saving.options.setdefault("pnginfo", PngInfo())
 
 
-def _tags(image: Image.Image) -> Image.Exif:
+def _read_iptc(loaded: Loaded) -> bytes | None:
+    info = loaded.image.info
+    resources = info.get("photoshop")
+    found = photoshop.sound(resources.get(photoshop.IPTC)) if isinstance(resources, dict) else None
+    if loaded.page:
+        found = photoshop.iptc_of_tags(loaded.page[0], loaded.page[1].entries)
+    elif not found and loaded.image.format == "TIFF":
+        tags = _tags(loaded.image)
+        found = photoshop.sound(tags.get(photoshop.TIFF_IPTC)) if tags else None
+    return found or photoshop.sound(info.get("iptc"))
+
+
+def _read_density(loaded: Loaded) -> bytes | None:
+    data, note = density.of_info(loaded.image.format, loaded.image.info)
+    if note:
+        loaded.notes.append(note)
+    return data
+
+
+def _read_cicp(loaded: Loaded) -> bytes | None:
+    cicp = _sound_cicp(loaded.image.info.get("cicp") or b"")
+    if not cicp or colour.is_default(cicp):
+        return None
+    if cicp[1] in colour.HDR:
+        loaded.notes.append(f"high dynamic range ({colour.name(cicp)}) with 8 bits: steps may show")
+    return cicp
+
+
+def _sound_cicp(cicp: bytes) -> bytes:
+    return cicp if isinstance(cicp, bytes) and len(cicp) == 4 else b""
+
+
+def _cicp_to_png(kind: Kind, saving: Saving, data: bytes) -> None:
+    _png_info(saving).add(b"cICP", data)
+
+
+def _put_icc(kind: Kind, saving: Saving, data: bytes) -> str | None:
+    fitted = colour.fitted(data, grey=saving.grey)
+    target = "grey" if saving.grey else "RGB"
+    if fitted is None:
+        return f"ICC profile left out: it is not one for {target}"
+    if saving.format == "PNG" and len(fitted) > _PNG_ICC:
+        return f"ICC profile left out: many programs refuse a PNG file with more than {_PNG_ICC:,} bytes of it"
+    saving.options[kind.key] = fitted
+    return None if fitted == data else f"ICC profile made one for {target}"
+
+
+def _iptc_to_jpeg(kind: Kind, saving: Saving, data: bytes) -> None:
+    segment = photoshop.JPEG_NAME + photoshop.resources_of_iptc(data)
+    saving.options["extra"] = b"\xff\xed" + (len(segment) + 2).to_bytes(2) + segment
+
+
+def _iptc_to_png(kind: Kind, saving: Saving, data: bytes) -> None:
+    _png_info(saving).add_text("Raw profile type iptc", photoshop.text_of_iptc(data), zip=True)
+
+
+def _iptc_to_tiff(kind: Kind, saving: Saving, data: bytes) -> None:
+    saving.tags[photoshop.TIFF_IPTC] = Entry(7, len(data), data)
+
+
+def _density_to_jpeg(kind: Kind, saving: Saving, data: bytes) -> None:
+    across, down = (min(max(round(side), 1), 65535) for side in density.unpacked(data))
+    saving.options["dpi"] = across, down
+
+
+def _density_to_tiff(kind: Kind, saving: Saving, data: bytes) -> None:
+    for tag, side in zip((282, 283), density.unpacked(data), strict=True):
+        saving.tags[tag] = Entry(5, 1, side.numerator.to_bytes(4, "little") + side.denominator.to_bytes(4, "little"))
+    saving.tags[296] = Entry(3, 1, b"\2\0")  # inches
+
+
+def _floats(data: bytes) -> tuple[float, float]:
+    across, down = density.unpacked(data)
+    return float(across), float(down)
+
+
+def _tags(image: Image.Image) -> Image.Exif | None:
     try:
         return image.getexif()
     except Exception:
-        return _no_tags()  # a damaged EXIF block says nothing, and is no reason to refuse the pixels
-
-
-def upright(exif: bytes) -> bytes:
-    """The same EXIF block with orientation 1, changed in place: maker notes hold offsets into the block."""
-    order: Literal["little", "big"] = "little" if exif.startswith(b"II") else "big"
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(exif[at : at + size], order)
-
-    directory = number(4, 4)
-    for entry in range(directory + 2, directory + 2 + 12 * number(directory, 2), 12):
-        if number(entry, 2) == _ORIENTATION:
-            size = 4 if number(entry + 2, 2) == _LONG else 2
-            return exif[: entry + 8] + (1).to_bytes(size, order) + exif[entry + 8 + size :]
-    return exif
+        return None  # a damaged EXIF block says nothing, and is no reason to refuse the pixels
 
 
 def orientation(image: Image.Image) -> int:
     """1..8; 1, upright, where there is none or it makes no sense."""
-    value = _tags(image).get(_ORIENTATION, 1)
+    tags = _tags(image)
+    value = tags.get(_ORIENTATION, 1) if tags else 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
@@ -195,10 +326,24 @@ def turn(values: Bytes, orientation: int) -> Bytes:
 _NAMED = dict.fromkeys(("PNG", "JPEG", "WEBP", "TIFF"), Kind.put)
 _EXIF_FORMATS = _NAMED | {"TIFF": _exif_to_tiff}
 _XMP_FORMATS = _NAMED | {"PNG": _xmp_to_png, "TIFF": _xmp_to_tiff}
+_IPTC_FORMATS = {"PNG": _iptc_to_png, "JPEG": _iptc_to_jpeg, "TIFF": _iptc_to_tiff}
+_DENSITY_FORMATS = {"PNG": Kind.put, "JPEG": _density_to_jpeg, "TIFF": _density_to_tiff, "BMP": Kind.put}
+
+
+_ICC_FORMATS = dict.fromkeys(_NAMED, _put_icc)
+_CICP_FORMATS = {"PNG": _cicp_to_png}
+
+
+def _prefixed(data: bytes) -> bytes:
+    return exif.EXIF_PREFIX + data
+
 
 KINDS = (
-    Kind("icc", "ICC profile", ICC, "icc_profile", _read_icc, _NAMED, 255 * (_SEGMENT - 14)),
-    Kind("exif", "EXIF", EXIF, "exif", _read_exif, _EXIF_FORMATS, _SEGMENT - len(EXIF_PREFIX), EXIF_PREFIX, upright),
+    Kind("icc", "ICC profile", ICC, "icc_profile", _read_icc, _ICC_FORMATS, 255 * (_SEGMENT - 14)),
+    Kind("exif", "EXIF", EXIF, "exif", _read_exif, _EXIF_FORMATS, _SEGMENT - 6, _prefixed, exif.upright),
     Kind("xmp", "XMP", XMP, "xmp", _read_xmp, _XMP_FORMATS, _SEGMENT - 29),
+    Kind("iptc", "IPTC", IPTC, "iptc", _read_iptc, _IPTC_FORMATS, _SEGMENT - 27),
+    Kind("density", "resolution", DENSITY, "dpi", _read_density, _DENSITY_FORMATS, 8, _floats, density.sound),
+    Kind("cicp", "colour", CICP, "cicp", _read_cicp, _CICP_FORMATS, 4, bytes, _sound_cicp),
 )
 """All kinds of metadata, in the order of their chunks."""

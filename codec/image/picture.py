@@ -8,17 +8,16 @@ What is kept and what is not:
     grey stays grey, colour stays colour, an alpha channel stays one even where it is opaque all over;
     a transparent colour (PNG tRNS, GIF) and a palette with transparency become an alpha plane;
     16-bit samples become round(value / 257), so that 0 and 65535 are exactly 0 and 255, and 12-bit ones likewise;
+    integers of 32 bits are taken for 8 bits where none is above 255, for 16 bits where none is above 65535;
     CMYK, palette, YCbCr and HSV become RGB; an ICC profile of another colour space than RGB is dropped;
     the EXIF orientation is applied to the pixels and set to 1 in the EXIF and XMP data;
-    of an animation or a multi-page file the first frame is taken.
+    of an animation or a multi-page file the first frame is taken, of a TIFF file that says so its full resolution.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -32,9 +31,13 @@ from PIL import Image, UnidentifiedImageError
 from ...bitstream.container import MAGIC
 from ...bitstream.errors import ImageError, ImageSizeError
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
-from .metadata import Metadata, orientation, put_metadata, read_metadata, turn
+from . import jpeg, other_files, png
+from .colour import nclx_of_avif
+from .metadata import Loaded, Metadata, fit_metadata, orientation, put_metadata, read_metadata, turn
 from .netpbm import map_pixels
+from .pillow_settings import open_image, pillow_settings
 from .samples import Bytes, samples
+from .tiff_pages import MAGICS, Page, main_page
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"}) | {
     *(".jp2", ".tga", ".ppm", ".pgm", ".pbm", ".pnm")
@@ -44,21 +47,21 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"
 # ICO, ICNS and BLP files hold another image, whose size Pillow compares to its own limit alone before it decodes it.
 _NESTED = (b"\0\0\1\0", b"icns", b"BLP")
 
-_pillow_limit = threading.Lock()
-
 
 @dataclass(frozen=True, eq=False)
 class Picture:
     """One image in the form the codec takes and gives back.
 
     pixels: uint8 [H, W, 3] for colour, [H, W] for grey; alpha: uint8 [H, W], not premultiplied, or None. Neither is to
-    be changed. notes: one line for each conversion that reading it took, or each part that was damaged.
+    be changed. notes: one line for each conversion that reading it took, or each part of a .cae file that does not fit
+    what was decoded of it or was damaged; is_damaged: whether the latter.
     """
 
     pixels: Bytes
     alpha: Bytes | None = None
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
+    is_damaged: bool = False
 
     @property
     def width(self) -> int:
@@ -140,26 +143,51 @@ def _from_file(data: bytes, max_pixels: int) -> Picture:
         raise ImageError("the file is empty")
     if data.startswith(MAGIC):
         raise ImageError("a .cae file already, not an image to be encoded")
-    with _pillow_errors(max_pixels) as is_strict:
+    try:
+        return _from_whole_file(data, max_pixels)
+    except ImageSizeError:
+        raise
+    except ImageError:
+        if not data.startswith(jpeg.MAGIC):
+            raise
+        with _pillow_errors(max_pixels):
+            whole = jpeg.completed(data)
+        if whole is None:
+            raise
+    picture = _from_whole_file(whole, max_pixels)
+    return replace(picture, notes=("the file lacks its end marker; all pixels are there", *picture.notes))
+
+
+def _from_whole_file(data: bytes, max_pixels: int) -> Picture:
+    page = main_page(data) if data.startswith(MAGICS) else None
+    file = png.read(data) if data.startswith(png.MAGIC) else png.PngFile(data)
+    cicp = nclx_of_avif(data)
+    file.info |= {"cicp": cicp} if cicp else {}
+    data = page.data if page else file.data
+    with _pillow_errors(max_pixels, data) as is_strict:
         if data.startswith(_NESTED) and not is_strict:
             raise ImageSizeError(
                 f"it holds another image, of which cannot be said whether it has {max_pixels:,} pixels at most; "
                 "convert it to PNG first"
             )
-        image = Image.open(BytesIO(data))
+        image = open_image(BytesIO(data))
     if image.format in ("EPS", "IPTC"):
         raise ImageError("EPS is a program, and IPTC may hold one, which is not run here; convert it to an image first")
+    image.info.update(file.info)
     with image:
-        return _from_image(image, data, max_pixels)
+        return _from_image(image, data, max_pixels, page if image.format == "TIFF" else None, file.notes)
 
 
-def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Picture:
-    """`data`: the bytes of the file where the image was opened from one and not loaded yet."""
-    notes: list[str] = []
+def _from_image(
+    image: Image.Image, data: bytes | None, max_pixels: int, page: Page | None = None, said: Sequence[str] = ()
+) -> Picture:
+    """`data`: the bytes of the file where the image was opened from one and not loaded yet; page: of a TIFF file; said:
+    lines about the file."""
+    notes: list[str] = [*said, *(page.notes if page else ())]
     _check_size(*image.size, max_pixels)
     with _pillow_errors(max_pixels):
         # Not how many: to count them takes time by the square of their number.
-        animated = data is not None and getattr(image, "is_animated", False)
+        animated = data is not None and page is None and getattr(image, "is_animated", False)
         tile = next(iter(getattr(image, "tile", ())), None)
         args = tile.args if tile else None
         rawmode = args[0] if isinstance(args, tuple) and args else args
@@ -169,18 +197,25 @@ def _from_image(image: Image.Image, data: bytes | None, max_pixels: int) -> Pict
         _check_size(*image.size, max_pixels)  # some formats have another size once they are loaded
         left_to_do = orientation(image)  # Pillow turns TIFF files itself while loading
         values, alpha = samples(image, data, rawmode, notes)
-        metadata = read_metadata(image)
+        loaded = Loaded(image, (page.structure, page.directory) if page else None, notes)
+        metadata = read_metadata(loaded)
     if animated:
         notes.insert(0, "first of several frames taken")
-    if before != 1:
+    turned = before != 1
+    if turned:
         notes.append("EXIF orientation applied")
-    if metadata.icc and values.ndim == 3 and values.shape[2] >= 3 and metadata.icc[16:20] != b"RGB ":
+    grey = values.ndim == 2 or values.shape[2] < 3
+    if metadata.icc and metadata.icc[16:20] not in ((b"GRAY", b"RGB ") if grey else (b"RGB ",)):
         metadata = replace(metadata, icc=None)
         if image.mode != "CMYK":  # there the conversion has its own line
-            notes.append("ICC profile dropped: it is not one for RGB")
+            notes.append(f"ICC profile dropped: it is not one for {'grey' if grey else 'RGB'}")
     values = turn(values, left_to_do)
     if alpha is not None:
         values = np.dstack([values, turn(alpha, left_to_do)])
+    metadata, dropped = fit_metadata(
+        metadata, values.shape[1], values.shape[0], moved="the picture was turned" if turned else ""
+    )
+    notes += dropped
     return _build(values, metadata, tuple(notes))
 
 
@@ -202,27 +237,16 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 @contextmanager
-def _pillow_errors(max_pixels: int) -> Iterator[bool]:
-    """Turn whatever Pillow raises into an ImageError. Yields whether Pillow itself refuses what is above `max_pixels`.
-
-    Pillow refuses what has more than twice its own limit. That one belongs to all threads of the process: it is raised
-    where it is below ours, and never lowered.
-    """
+def _pillow_errors(max_pixels: int, data: bytes = b"") -> Iterator[bool]:
+    """Turn whatever Pillow raises into an ImageError. data: the file. Yields whether Pillow itself refuses what is
+    above `max_pixels`."""
     try:
-        with _pillow_limit, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            before = Image.MAX_IMAGE_PIXELS
-            ours = (max_pixels + 1) // 2
-            if before is not None:
-                Image.MAX_IMAGE_PIXELS = max(before, ours)
-            try:
-                yield ours == Image.MAX_IMAGE_PIXELS
-            finally:
-                Image.MAX_IMAGE_PIXELS = before
+        with pillow_settings(max_pixels) as is_strict:
+            yield is_strict
     except ImageError:
         raise
     except UnidentifiedImageError as exc:
-        raise ImageError("not an image in a format that can be read here") from exc
+        raise ImageError(other_files.name(data) or "not an image in a format that can be read here") from exc
     except Image.DecompressionBombError as exc:
         raise ImageSizeError(f"more than the {max_pixels:,} pixels that are accepted") from exc
     except MemoryError as exc:

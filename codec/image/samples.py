@@ -12,10 +12,16 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from ...bitstream.errors import ImageError
+from .pillow_settings import open_image
+from .tiff_pages import RAW
 
 Bytes = npt.NDArray[np.uint8]
 
-_BITS, _PHOTOMETRIC = 258, 262  # tags of a TIFF file
+# Tags of a TIFF file.
+_SUBFILE, _DNG = 254, 50706
+_BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _PALETTE, _SAMPLE_FORMAT = 258, 262, 277, 284, 320, 339
+_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # samples of a colour, by PhotometricInterpretation
+_SIGNED = 2
 
 
 def samples(image: Image.Image, data: bytes | None, rawmode: str, notes: list[str]) -> tuple[Bytes, Bytes | None]:
@@ -25,14 +31,13 @@ def samples(image: Image.Image, data: bytes | None, rawmode: str, notes: list[st
     Returns uint8 [H, W] or [H, W, 2..4] (with an alpha channel last), and uint8 [H, W] or None.
     Appends a line to `notes` for each conversion. Raises ImageError, or whatever Pillow raises.
     """
-    if _misread(image, rawmode):
-        raise ImageError("16-bit TIFF with a plane for each colour cannot be read; store the colours interleaved")
+    _check_tiff(image, notes)
     key = image.info.get("transparency")
     if rawmode in ("L;2", "L;4") and isinstance(key, int):
         key *= 85 if rawmode == "L;2" else 17  # Pillow widens the samples and leaves the key as it was
     wide = _sixteen_bits(image, data, rawmode)
     if wide is None:
-        values = np.asarray(_to_plain_mode(image, notes))
+        values = _eight_bits(image, notes)
         alpha = None if image.mode in ("P", "PA") else _alpha_from_key(values, key)
     else:
         alpha = _alpha_from_key(wide, key)
@@ -41,6 +46,44 @@ def samples(image: Image.Image, data: bytes | None, rawmode: str, notes: list[st
     if wide is not None or ";16" in rawmode:
         notes.append(f"{12 if _tiff_bits(image) == 12 else 16} bit reduced to 8 bit")
     return values, alpha
+
+
+def _check_tiff(image: Image.Image, notes: list[str]) -> None:
+    """Raises ImageError for samples that Pillow takes, without a word, for others; a line for those that it leaves out.
+    Pillow's name of how they are stored does not say: an image that is loaded already has none."""
+    tags = _tiff_tags(image)
+    count = tags.get(_SAMPLES, 1)
+    if _DNG in tags and tags.get(_SUBFILE, 0) & 1:
+        raise ImageError(RAW.format("DNG"))
+    if tags.get(_PLANAR) == 2 and count > 1 and _tiff_bits(image) > 8:
+        raise ImageError("16-bit TIFF with a plane for each colour cannot be read; store the colours interleaved")
+    extra = count - _COLOURS.get(tags.get(_PHOTOMETRIC, -1), count) - (image.mode[-1] in "Aa" and image.mode != "a")
+    if extra > 0:
+        notes.append(
+            f"{extra} {'channel' if extra == 1 else 'channels'} of a meaning that the file does not say left out"
+        )
+
+
+def _eight_bits(image: Image.Image, notes: list[str]) -> Bytes:
+    """uint8 [H, W] or [H, W, 2..4], of an image that has no more than 8 bits a sample, or needs no more."""
+    tags = _tiff_tags(image)
+    if image.mode == "I":
+        notes.append("integers from 0 to 255 taken for 8 bit")
+        return np.asarray(image).astype(np.uint8)
+    if image.mode == "P" and _PALETTE in tags:
+        # By the standard entries reach 65535. In files that have bytes in their place none is above 255.
+        entries = np.array(tags[_PALETTE], np.uint32).reshape(3, -1)
+        notes.append("palette expanded")
+        colours = entries if entries.max() < 256 else (entries + 128) // 257
+        table: Bytes = colours.astype(np.uint8).T
+        expanded: Bytes = table[np.asarray(image)]
+        return expanded
+    values: Bytes = np.asarray(_to_plain_mode(image, notes))
+    if max(tags.get(_SAMPLE_FORMAT, (1,))) == _SIGNED and values.max(initial=0) > 127:
+        raise ImageError(
+            "samples below 0, of which is not known what is black; convert to unsigned ones of 8 or 16 bit"
+        )
+    return values
 
 
 def _alpha_from_key(values: npt.NDArray[Any], key: object) -> Bytes | None:
@@ -59,8 +102,9 @@ def _sixteen_bits(image: Image.Image, data: bytes | None, rawmode: str) -> npt.N
     if image.mode == "I":
         values = np.asarray(image)
         if values.size and (values.min() < 0 or values.max() > 65535):
-            raise ImageError("32-bit samples outside 0..65535; convert to 8 or 16 bit first")
-        return values.astype(np.uint16)
+            raise ImageError("integers outside 0..65535, of which is not known what is white; convert to 8 or 16 bit")
+        # Of integers without a range of their own, such as of 32 bits, those that fit into bytes are taken for bytes.
+        return values.astype(np.uint16) if values.max(initial=0) > 255 else None
     if image.mode.startswith("I;16"):
         return _by_tags(image, np.asarray(image).astype(np.uint16))
     if data is None:
@@ -71,10 +115,21 @@ def _sixteen_bits(image: Image.Image, data: bytes | None, rawmode: str) -> npt.N
     if rawmode == "LA;16B":
         four = np.asarray(_load_as(data, "RGBA"))
         return _join(four[..., 0::2], four[..., 1::2])
-    if rawmode not in {f"{mode};16{order}" for mode in ("RGB", "RGBA") for order in "BLN"}:
+    if rawmode not in {f"{mode};16{order}" for mode in ("RGB", "RGBA", "RGBa", "RGBX") for order in "BLN"}:
         return None
     big = rawmode[-1] == "B" or (rawmode[-1] == "N" and sys.byteorder == "big")
-    return _join(np.asarray(image), np.asarray(_load_as(data, rawmode[:-1] + ("L" if big else "B"))))
+    stored, order, other = (rawmode[:-1], "B", "L") if big else (rawmode[:-1], "L", "B")
+    if stored != "RGBa;16":
+        return _join(np.asarray(image), np.asarray(_load_as(data, stored + other)))
+    # Multiplied by alpha, which Pillow would undo with 8 bits of both.
+    return _divided(_join(*(np.asarray(_load_as(data, f"RGBA;16{each}")) for each in (order, other))))
+
+
+def _divided(wide: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    """uint16 [H, W, 4] with colours that are not multiplied by alpha, of ones that are."""
+    alpha = wide[..., 3:].astype(np.uint32)
+    colours = (wide[..., :3] * np.uint32(65535) + alpha // 2) // np.maximum(alpha, 1)
+    return np.dstack([np.minimum(colours, 65535), alpha]).astype(np.uint16)
 
 
 def _join(high: Bytes, low: Bytes) -> npt.NDArray[np.uint16]:
@@ -99,15 +154,9 @@ def _tiff_tags(image: Image.Image) -> Mapping[int, Any]:
     return getattr(image, "tag_v2", {})
 
 
-def _misread(image: Image.Image, rawmode: str) -> bool:
-    """Whether this is a TIFF file of 16 bits a sample that Pillow takes, without a word, for one of 8."""
-    planar = rawmode in ("R", "C")  # the unpacker of the first of several planes, for 8 bits a sample
-    return planar and _tiff_bits(image) > 8
-
-
 def _load_as(data: bytes, rawmode: str) -> Image.Image:
     """The file unpacked by another of Pillow's unpackers than the one it would choose."""
-    image = Image.open(BytesIO(data))
+    image = open_image(BytesIO(data))
     tiles = []
     for tile in image.tile:
         args = (rawmode, *tile.args[1:]) if isinstance(tile.args, tuple) else rawmode

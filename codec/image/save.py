@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,8 +12,10 @@ from PIL import Image
 
 from ...bitstream.errors import ImageError
 from ..options import PNG_COMPRESSION
-from .metadata import save_options
+from .exif import in_tiff
+from .metadata import Saving, save_options
 from .picture import Picture, to_array
+from .pillow_settings import load_writers, pillow_settings
 from .samples import Bytes
 
 #: Suffix of an output file to Pillow's name of the format.
@@ -33,6 +35,7 @@ _WITHOUT_ALPHA = {"JPEG", "BMP", "PPM"}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},
+    "BMP": {"dpi": (0, 0)},  # not said, unless it is
 }
 
 
@@ -64,8 +67,8 @@ def save_picture(
 ) -> tuple[str, ...]:
     """Write the picture, with the metadata the format can hold. `format` is a key of FORMATS; png_compression: 0..9.
 
-    JPEG is written at quality 95 without chroma subsampling, everything else without loss. Returns a line for each
-    part of the metadata that is too long for JPEG and left out. Raises ImageError where the format cannot hold the
+    JPEG is written at quality 95 without chroma subsampling, everything else without loss. Returns a line for what of
+    the metadata the format does not hold, or holds in another form. Raises ImageError where the format cannot hold the
     picture: transparency in JPEG, BMP or PPM, colour in PGM, a long side.
     """
     name = FORMATS[format]
@@ -73,15 +76,27 @@ def save_picture(
     if name in _WITHOUT_ALPHA:
         picture = replace(picture, alpha=None)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata that was damaged in the source already
-            options, too_long = save_options(picture.metadata, name)
-            options |= {"compress_level": png_compression} if name == "PNG" else _OPTIONS.get(name, {})
-            Image.fromarray(to_array(picture)).save(file, name, **options)
+        saving, notes = save_options(picture.metadata, name, grey=picture.grey)
+        plain = {"compress_level": png_compression} if name == "PNG" else _OPTIONS.get(name, {})
+        saving.options = plain | saving.options
+        load_writers(name)
+        with pillow_settings(0):  # it would warn of metadata that was damaged in the source already
+            if name == "TIFF":
+                return *notes, *_save_tiff(picture, file, saving)
+            Image.fromarray(to_array(picture)).save(file, name, **saving.options)
     except Exception as exc:
         # What Pillow's encoders refuse they refuse with nearly any exception. Not so a failure to write the
         # file, which is an OSError with a number, and a lack of memory.
         if isinstance(exc, MemoryError) or (isinstance(exc, OSError) and exc.errno is not None):
             raise
         raise ImageError(f"cannot be written as {name}: {exc}") from exc
-    return too_long
+    return notes
+
+
+def _save_tiff(picture: Picture, file: BinaryIO, saving: Saving) -> tuple[str, ...]:
+    """Has Pillow write the pixels, and adds what of the metadata describes the photograph. Lines as `save_picture`."""
+    plain = BytesIO()
+    Image.fromarray(to_array(picture)).save(plain, "TIFF", **saving.options)
+    data, notes = in_tiff(plain.getvalue(), saving.exif, saving.tags)
+    file.write(data)
+    return notes

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 ALIGNED = 96
 """Parts of the work begin at multiples of this many positions: CHUNK of kernels/layers.h, so that no chunk is cut."""
@@ -53,6 +55,15 @@ def _pool() -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
+
+
+def lock_across_forks() -> AbstractContextManager[bool]:
+    """A lock for the life of the process that a fork waits for: the child finds it free, and what it guards whole. It
+    is to be held for moments only."""
+    lock = threading.RLock()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return lock
 
 
 def in_threads(work: Callable[[int, int], int], positions: int, least: int = LEAST) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 from ...bitstream.errors import InputError
 from .config import ROWS
 
@@ -9,8 +11,10 @@ from .config import ROWS
 def rate_index_of(quality: float) -> int:
     """The rate index, 0..255, of a quality, 0..100: a row of the rate tables, another for every whole quality.
 
-    Raises InputError outside the range.
+    Raises InputError outside the range, and for what is no number.
     """
+    if not isinstance(quality, Real):
+        raise InputError(f"quality must be a number between 0 and 100, not {quality!r}")
     if not 0 <= quality <= 100:  # also true for NaN
         raise InputError(f"quality must be between 0 and 100, not {quality:g}")
     return round(quality * (ROWS - 1) / 100)

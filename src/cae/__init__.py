@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from .codec.info import Info
-    from .coding import Codec, Source
+    from .coding import Codec, File, Source
 
     __version__: str
 
@@ -57,7 +57,7 @@ def encode(
 
 
 def decode(
-    data: bytes,
+    data: File,
     *,
     region: tuple[int, int, int, int] | None = None,
     scale: int = 1,
@@ -65,11 +65,12 @@ def decode(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     allow_damaged: bool = False,
 ) -> Image.Image:
-    """The image of a .cae file, of mode L, LA, RGB or RGBA, its ICC profile, EXIF and XMP in `info`.
+    """The image of a .cae file, of mode L, LA, RGB or RGBA, its ICC profile, EXIF, XMP, IPTC and dpi in `info`.
 
-    region: x, y, width and height in pixels of the part that is wanted. scale: 1, 2, 4, 8 or 16, how many pixels to a
-    side become one. device: auto, cpu or cuda. max_pixels: larger images are refused before anything is allocated; the
-    default is Pillow's. allow_damaged: tiles that are damaged become grey, and a UserWarning names them.
+    data: the bytes of the file, its path, or the open binary file. region: x, y, width and height in pixels of the part
+    that is wanted. scale: 1, 2, 4, 8 or 16, how many pixels to a side become one. device: auto, cpu or cuda.
+    max_pixels: larger images are refused before anything is allocated; the default is Pillow's. allow_damaged: tiles
+    that are damaged become grey, and a UserWarning names them.
     Raises CaeError: BitstreamError, InputError for the region or scale, WeightsError or MemoryLimitError of
     cae.errors.
     """
@@ -78,11 +79,15 @@ def decode(
     return Codec(device, max_pixels=max_pixels)._decode(data, region, scale, allow_damaged, stacklevel=3)
 
 
-def info(data: bytes) -> Info:
-    """What a .cae file says about itself: size, mode, bytes of each part. Raises CaeError."""
-    from .codec.info import info
+def info(data: File) -> Info:
+    """What a .cae file says about itself: size, mode, bytes of each part.
 
-    return info(data)
+    data: the bytes of the file, its path, or the open binary file. Raises CaeError.
+    """
+    from .codec.info import info
+    from .coding import file_bytes
+
+    return info(file_bytes(data))
 
 
 def __getattr__(name: str) -> Any:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy.typing as npt
 from PIL import Image
 
 from .bitstream.container import Header, read_header
+from .bitstream.errors import InputError
 from .bitstream.limits import DEFAULT_MAX_PIXELS
 from .codec import select
 from .codec.encode import rate_control
@@ -23,6 +25,25 @@ from .codec.options import DEFAULT_EFFORT
 Source = str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | BinaryIO
 """A path, a PIL image, a uint8 array [H, W] (grey), [H, W, 2] (with alpha), [H, W, 3] or [H, W, 4] (RGBA), or an open
 binary file."""
+
+
+File = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
+"""A .cae file: its bytes, its path, or the open binary file."""
+
+
+def file_bytes(file: File) -> bytes:
+    """The bytes of a .cae file. Raises InputError for what is none, and where it cannot be read."""
+    if isinstance(file, bytes | bytearray | memoryview):
+        return bytes(file)
+    try:
+        data = file.read() if hasattr(file, "read") else Path(file).read_bytes()
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror or error}") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a .cae file is bytes, a path or a binary file, not {type(file).__name__}") from error
+    if not isinstance(data, bytes):
+        raise InputError(f"a .cae file is read as bytes, not as {type(data).__name__}: open it in binary mode")
+    return data
 
 
 class Codec:
@@ -70,7 +91,7 @@ class Codec:
 
     def decode(
         self,
-        data: bytes,
+        data: File,
         *,
         region: tuple[int, int, int, int] | None = None,
         scale: int = 1,
@@ -80,20 +101,21 @@ class Codec:
         return self._decode(data, region, scale, allow_damaged, stacklevel=3)
 
     def decode_many(
-        self, files: Sequence[bytes], *, region: tuple[int, int, int, int] | None = None, scale: int = 1
+        self, files: Sequence[File], *, region: tuple[int, int, int, int] | None = None, scale: int = 1
     ) -> list[Image.Image]:
         """The image of each file, all of which are held in memory at once. Raises as `decode`, for any of them."""
         by_weights: dict[bytes, list[tuple[int, Header]]] = {}
-        for index, header in enumerate(map(read_header, files)):
+        data = [file_bytes(file) for file in files]
+        for index, header in enumerate(map(read_header, data)):
             by_weights.setdefault(header.fingerprint, []).append((index, header))
         images: dict[int, Image.Image] = {}
         for group in by_weights.values():
             _, largest = max(group, key=lambda each: each[1].width * each[1].height)
             decoder = select.load_decoder(self.device, largest, len(group))
-            own = [files[index] for index, _ in group]
+            own = [data[index] for index, _ in group]
             pictures = decoder.decode_many(own, max_pixels=self.max_pixels, region=region, scale=scale)
             images |= {index: to_pil(picture) for (index, _), picture in zip(group, pictures, strict=True)}
-        return [images[index] for index in range(len(files))]
+        return [images[index] for index in range(len(data))]
 
     def _options(self, **asked: Any) -> EncodeOptions:
         return EncodeOptions(device=self.device, max_pixels=self.max_pixels, **asked)
@@ -104,13 +126,14 @@ class Codec:
             return rate_control.prepare(picture, options)
 
     def _decode(
-        self, data: bytes, region: tuple[int, int, int, int] | None, scale: int, allow_damaged: bool, stacklevel: int
+        self, file: File, region: tuple[int, int, int, int] | None, scale: int, allow_damaged: bool, stacklevel: int
     ) -> Image.Image:
         """stacklevel: whose call a warning names."""
+        data = file_bytes(file)
         decoder = select.load_decoder(self.device, read_header(data))
         picture = decoder.decode(
             data, max_pixels=self.max_pixels, allow_damaged=allow_damaged, region=region, scale=scale
         )
-        if picture.notes:
+        if picture.is_damaged:
             warnings.warn("; ".join(picture.notes), stacklevel=stacklevel)
         return to_pil(picture)
