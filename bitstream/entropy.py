@@ -36,7 +36,7 @@ class Decoder(Protocol):
         """
 
     def finish(self) -> None:
-        """To be called after the last step. Raises CorruptError unless the payload is used up exactly."""
+        """Ends decoding, after the last step. Raises CorruptError unless the payload is used up exactly."""
 
 
 def encode_steps(tables: ProbabilityTables, steps: Sequence[Step]) -> bytes:
@@ -76,10 +76,10 @@ def encode_steps(tables: ProbabilityTables, steps: Sequence[Step]) -> bytes:
 
 
 class StepDecoder:
-    """The inverse of `encode_steps`, one step a call."""
+    """Decodes a payload of `encode_steps`, one step a call, in Python's integers."""
 
     def __init__(self, tables: ProbabilityTables, payload: bytes) -> None:
-        """Raises CorruptError if the payload is not one that the encoder can write, as far as is known."""
+        """Raises CorruptError for a payload that ends in a zero byte, as none of the encoder's does."""
         self._tables = tables
         self._words = words_of(payload).tolist()
         self._state = 0
@@ -87,7 +87,7 @@ class StepDecoder:
             self._state = self._state << 32 | self._words.pop()
 
     def decode(self, rows: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """The symbols of the next step, as of `Decoder`."""
+        """The symbols of the next step, int32 [n], by the rows of their tables, uint8 [n]. Raises InputError."""
         tables = self._tables
         tables.check_rows(rows)
         symbols = np.zeros(len(rows), np.int32)
@@ -115,7 +115,7 @@ class StepDecoder:
         return symbols
 
     def finish(self) -> None:
-        """To be called after the last step, as of `Decoder`."""
+        """Ends decoding, after the last step. Raises CorruptError unless the payload is used up exactly."""
         check_end(self._state, len(self._words))
 
     def _pop(self, first: int, frequency: int) -> None:
@@ -132,7 +132,7 @@ def words_of(payload: bytes) -> NDArray[np.uint32]:
 
 
 def payload_of(words: NDArray[np.uint32]) -> bytes:
-    """Inverse of `words_of`. The words are the digits of one number: leading zeros need not be kept."""
+    """The payload of words, the least significant first: the digits of one number, so that leading zeros can go."""
     return words.astype("<u4").tobytes().rstrip(b"\0")
 
 
@@ -143,5 +143,5 @@ def check_end(state: int, words: int) -> None:
 
 
 def _by_row(rows: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """A stable order by row, intp [n]."""
+    """The indices that sort rows stably, intp [n]."""
     return np.argsort(rows, kind="stable")  # a radix sort for bytes
