@@ -74,6 +74,6 @@ def test_bits_that_the_integer_analysis_adds_are_noticed(
     assert integer_check.largest_bits(trained, codec.coder, photographs) < integer_check.MOST_BITS
     broken = with_tensors(latents__reach=4)
     monkeypatch.setattr(integer_check, "hostile_crops", lambda: [])
-    monkeypatch.setattr(integer_check, "worst_blocks", lambda *_: [integer_check.Block(0, 0, 0, 0, 1.0, 1.0)])
+    monkeypatch.setattr(integer_check, "worst_blocks", lambda *_: [integer_check.Block(0, 0, 0, 0, 1.0, 1.0, 16.0)])
     with pytest.raises(WeightsError, match="times the bits"):
         integer_check.check(trained, broken.coder, photographs)

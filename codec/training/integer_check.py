@@ -15,6 +15,7 @@ import torch
 
 from ...bitstream.errors import WeightsError
 from ..encode.analysis_windows import analyse
+from ..encode.block_bound import floor
 from ..evaluation.blocks import block_means
 from ..model.arrays import Pixels
 from ..model.config import PATCH
@@ -33,6 +34,10 @@ MOST_ERROR, MOST_FACTOR = 25.0, 4.0
 """A block's mean squared error by integers, in levels of 8 bits, may be MOST_ERROR + MOST_FACTOR times that in floating
 point: where coding is coarse, a symbol more or less is a large step."""
 
+OF_BOUND = 0.5
+"""Below this share of the encoder's bound on blocks (encode/block_bound.py) a block is not broken, whatever the trained
+networks show. That counts at the lowest rates, where the bound is 16 levels and one symbol more or less is eight."""
+
 MOST_BITS = 1.03
 """The largest ratio of a photograph's bits for latents by the integer analysis to those in floating point."""
 
@@ -48,11 +53,13 @@ class Block(NamedTuple):
     """Mean squared error, in levels of 8 bits, of the trained networks."""
     integer: float
     """Mean squared error, in levels of 8 bits, of the integer networks."""
+    bound: float
+    """Mean squared error that the encoder lets any block have at this rate."""
 
     @property
     def excess(self) -> float:
         """How far the integer networks' error is above what is allowed; negative if it is not."""
-        return self.integer - MOST_FACTOR * self.floating - MOST_ERROR
+        return self.integer - max(MOST_ERROR + MOST_FACTOR * self.floating, OF_BOUND * self.bound)
 
     def __str__(self) -> str:
         return (
@@ -76,10 +83,11 @@ def worst_blocks(model: CompressionModel, coder: TileCoder, crops: Sequence[Pixe
             x = torch.tensor(crop)[None].float() / 255 - 0.5
             floating = (255 * model(x, torch.tensor([rate_of(row)])).x[0] + 127.5).round().clamp(0, 255).byte().numpy()
             _, latents = coder.quantise(analyse(coder.networks, [crop], row), row)
+            bound = floor(coder.networks, row)
             errors = [block_means(crop, shown) for shown in (floating, coder.pixels(latents[0], row))]
             for top, left in np.ndindex(errors[0].shape):
                 own = (float(error[top, left]) for error in errors)
-                blocks.append(Block(index, row, PATCH * top, PATCH * left, *own))
+                blocks.append(Block(index, row, PATCH * top, PATCH * left, *own, bound=bound))
     return sorted(blocks, key=lambda block: -block.excess)[:count]
 
 
