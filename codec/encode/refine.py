@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import Header, Tile, all_latents
+from ...bitstream.container import Header, Tile, all_latents, latents_checksum
 from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import LATENT_FRACTION, PATCH
@@ -24,9 +24,8 @@ from ..options import ROUNDS
 from ..tile.coder import TileCoder
 from .analysis_windows import analyse, cut
 from .block_bound import PUTTING_RIGHT, ROUNDS_OF_EACH, excess, put_right, suspected
-
-LUMA_SHARE = 0.8
-"""Of the luma's error in the distortion, beside that of RGB, as in training."""
+from .cost import error_bits
+from .patches import Patched, cells_of
 
 FIRST_STEP, LARGEST_STEP = 0.6, 1.3
 MOMENTUM = 0.3
@@ -58,9 +57,20 @@ class TileTrials:
     around it is left out.
     """
 
-    def __init__(self, coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle) -> None:
+    def __init__(
+        self,
+        coder: TileCoder,
+        images: Sequence[Pixels],
+        header: Header,
+        area: Rectangle,
+        patched: Patched | None = None,
+    ) -> None:
+        """patched: of the images, whose pixels they are then."""
         self.coder, self.rate_index = coder, header.rate_index
-        outer = area.grown(coder.networks.halo, all_latents(header))
+        whole = all_latents(header)
+        outer = area.grown(coder.networks.halo, whole)
+        self._exact = _blocks(patched, outer, whole)
+        self._skipped = None if patched is None else patched.skipped[*cells_of(area)]
         self._around = cut(images, outer)
         self._place = area.within(outer)
         self._blocks = area.scaled(PATCH).within(outer.scaled(PATCH))
@@ -70,6 +80,9 @@ class TileTrials:
         self.sixteenth = 1 / (LATENT_FRACTION * coder.networks.sigma_in_steps[self.rate_index])
         """Of a step, in standard deviations: float32 [M]."""
         self._latents = (known / self.sixteenth).astype(np.int32)
+        if patched is not None:
+            skipped = patched.skipped.repeat(4, axis=0).repeat(4, axis=1)[*outer.within(whole)]
+            self._latents[:, skipped] = 0
         self._shown = self._around.copy()
         self.wanted = known[:, *self._place]
         """The latents of the tile, float32 [B, h, w, M]."""
@@ -79,51 +92,79 @@ class TileTrials:
     def code(self, y: Floats, z: npt.NDArray[np.int32], images: slice = slice(None), weight: float = 1) -> list[Coded]:
         """Some of the images, all of them by default, from latents and hyper-latents. weight: of `quantise`."""
         networks, rate_index = self.coder.networks, self.rate_index
-        steps, decoded = self.coder.quantise(y, rate_index, z, weight)
+        steps, decoded = self.coder.quantise(y, rate_index, z, weight, self._skipped)
         tiles = self.coder.encode(steps, decoded)
         self._latents[images, *self._place] = decoded
         shown = networks.synthesise(self._latents[images], rate_index)
         self._shown[images, *self._pixels] = shown[:, *self._pixels]
+        if self._exact is not None:
+            # What is under patches nobody sees, so there is nothing to be put right.
+            np.copyto(self._shown, self._around, where=self._exact)
         parts = zip(
             tiles, y, z, decoded, self._shown[images], self._around[images], self._shown[images, *self._blocks],
             strict=True,
         )  # fmt: skip
         return [
-            Coded(self._cost(tile, after[self._pixels], before[self._pixels]), tile, y_, z_, d, own.copy())
+            Coded(self._cost(tile, after, before), tile, y_, z_, d, own.copy())
             for tile, y_, z_, d, after, before, own in parts
         ]
+
+    def _cost(self, tile: Tile, shown: Pixels, original: Pixels) -> float:
+        """In bits. Pixels: with those around."""
+        own = self._pixels
+        return 8 * len(tile.payload) + error_bits(self.coder.networks, self.rate_index, shown[own], original[own])
 
     def analysed(self) -> Floats:
         """The latents of what was shown last, float32 [B, h, w, M] in standard deviations."""
         return self.coder.networks.analyse(self._shown, self.rate_index)[:, *self._place]
 
-    def _cost(self, tile: Tile, shown: Pixels, original: Pixels) -> float:
-        """In bits. Pixels: uint8 [H, W, 3]; their error is `distortion.squared_error`, summed up."""
-        networks = self.coder.networks
-        squares, luma_squares = networks.squared_errors(shown, original)
-        error = (1 - LUMA_SHARE) * (squares / 3) + LUMA_SHARE * (luma_squares / 256**2)
-        return 8 * len(tile.payload) + float(networks.rate_weight[self.rate_index]) * error
 
-
-def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, effort: int) -> list[Tile]:
+def encode(
+    coder: TileCoder,
+    images: Sequence[Pixels],
+    header: Header,
+    area: Rectangle,
+    effort: int,
+    patched: Patched | None = None,
+) -> list[Tile]:
     """The records of a tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9:
     the best of an image's rounds, by bits + lambda * squared error, with blocks put right that are beyond their bound
-    (block_bound.py)."""
+    (block_bound.py). patched: of the images, whose pixels they are then; patches have no error."""
     rounds = ROUNDS[effort - 1]
+    skipped = None if patched is None else patched.skipped[*cells_of(area)]
+    if skipped is not None and skipped.all():
+        nothing = np.zeros((area.height, area.width, coder.channels), np.int32)
+        return [Tile(b"", latents_checksum(nothing))] * len(images)
     if rounds:
-        return _looked_at(coder, images, header, area, rounds)
+        return _looked_at(coder, images, header, area, rounds, patched)
     y = analyse(coder.networks, images, header.rate_index, area)
-    steps, decoded = coder.quantise(y, header.rate_index)
+    steps, decoded = coder.quantise(y, header.rate_index, skipped=skipped)
     tiles = coder.encode(steps, decoded)
     wrong = suspected(coder.networks, header.rate_index, cut(images, area), y, decoded)
+    if patched is not None:
+        wrong &= ~patched.blocks[*area.within(all_latents(header))]
     # Each by itself, so that an image becomes the same file whatever goes through the networks with it.
     for index in map(int, np.flatnonzero(wrong.any(axis=(1, 2)))):
-        (tiles[index],) = _looked_at(coder, [images[index]], header, area, rounds)
+        (tiles[index],) = _looked_at(coder, [images[index]], header, area, rounds, patched)
     return tiles
 
 
-def _looked_at(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, rounds: int) -> list[Tile]:
-    trials = TileTrials(coder, images, header, area)
+def _blocks(patched: Patched | None, area: Rectangle, whole: Rectangle) -> npt.NDArray[np.bool_] | None:
+    """Which pixels of an area of latents are in patches: bool [H, W, 1]."""
+    if patched is None:
+        return None
+    return patched.blocks[*area.within(whole)].repeat(PATCH, axis=0).repeat(PATCH, axis=1)[..., None]
+
+
+def _looked_at(
+    coder: TileCoder,
+    images: Sequence[Pixels],
+    header: Header,
+    area: Rectangle,
+    rounds: int,
+    patched: Patched | None,
+) -> list[Tile]:
+    trials = TileTrials(coder, images, header, area, patched)
     best = _refined(trials, rounds)
     return [_within_bound(trials, index, coded).tile for index, coded in enumerate(best)]
 
