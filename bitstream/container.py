@@ -22,7 +22,16 @@ from .errors import (
     UnknownChunkError,
     UnsupportedVersionError,
 )
-from .limits import FREE_CELLS, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_PAYLOAD_BYTES, MAX_PIXELS, MAX_SIDE, MAX_TILE
+from .limits import (
+    FREE_CELLS,
+    MAX_CHUNK_BYTES,
+    MAX_CHUNKS,
+    MAX_PAYLOAD_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MAX_TILE,
+)
+from .patches import Patches, unpack_patches
 from .rectangle import Rectangle
 from .wire import Reader, sealed, varint
 
@@ -44,9 +53,9 @@ _MIN_TILE_BYTES = 1 + 4 + 4  # length, checksum of the latents, checksum of the 
 
 # Kinds of chunk known to version 1. As in PNG, an upper-case first letter says that a decoder which
 # does not know the kind must refuse the file.
-ALPHA, ICC, EXIF, XMP = b"ALPH", b"iccp", b"exif", b"xmpp"
+ALPHA, PATCHES, ICC, EXIF, XMP = b"ALPH", b"PTCH", b"iccp", b"exif", b"xmpp"
 IPTC, DENSITY, CICP = b"iptc", b"dens", b"cicp"
-KNOWN_KINDS = frozenset({ALPHA, ICC, EXIF, XMP, IPTC, DENSITY, CICP})
+KNOWN_KINDS = frozenset({ALPHA, PATCHES, ICC, EXIF, XMP, IPTC, DENSITY, CICP})
 
 
 @dataclass(frozen=True)
@@ -126,10 +135,29 @@ def tile_rectangles(header: Header) -> list[Rectangle]:
     return list(all_latents(header).parts(side, side))
 
 
-def is_enough(payload_bytes: int, rectangle: Rectangle) -> bool:
-    """Whether a payload of this length may stand for a tile of this size."""
+def patches_of(header: Header, chunks: Sequence[Chunk], *, allow_damaged: bool = False) -> Patches | None:
+    """The patches of a file, None if it has none. Raises as `unpack_patches`."""
+    for chunk in chunks:
+        if chunk.kind == PATCHES:
+            return unpack_patches(chunk.data, header.height, header.width, allow_damaged=allow_damaged)
+    return None
+
+
+def skipped_cells(patches: Patches | None, rectangle: Rectangle) -> NDArray[np.bool_] | None:
+    """Which cells of a tile the networks do not code: bool [h/4, w/4], None for none."""
+    if patches is None:
+        return None
+    per_unit = TILE_UNIT // LATENT_SIDE
+    cells = Rectangle(*(value // per_unit for value in rectangle))
+    own = patches.skipped[cells.top : cells.bottom, cells.left : cells.right]
+    return own if own.any() else None
+
+
+def is_enough(payload_bytes: int, rectangle: Rectangle, skipped: NDArray[np.bool_] | None = None) -> bool:
+    """Whether a payload of this length may stand for a tile of this size; skipped: of `skipped_cells`. One that is
+    skipped altogether takes none, and no work."""
     cells = rectangle.height * rectangle.width // (TILE_UNIT // LATENT_SIDE) ** 2
-    return cells <= FREE_CELLS + payload_bytes
+    return cells <= FREE_CELLS + payload_bytes or (skipped is not None and bool(skipped.all()))
 
 
 def latents_checksum(latents: NDArray[np.int32]) -> int:
@@ -154,7 +182,9 @@ def pack(container: Container) -> bytes:
     parts = [_pack_header(header, has_chunks=bool(chunks))]
     if chunks:
         parts.append(_pack_chunks(chunks))
-    parts.extend(map(_pack_tile, tiles, tile_rectangles(header)))
+    patches = patches_of(header, chunks)
+    for tile, rectangle in zip(tiles, tile_rectangles(header), strict=True):
+        parts.append(_pack_tile(tile, rectangle, skipped_cells(patches, rectangle)))
     return b"".join(parts)
 
 
@@ -169,7 +199,8 @@ def unpack(data: bytes) -> Container:
     rows, columns = tile_grid(header)
     if rows * columns * _MIN_TILE_BYTES > reader.left:
         raise TruncatedError(f"no room for {rows * columns} tiles in the {reader.left} bytes that are left")
-    tiles = tuple(unpack_tile(reader, rectangle) for rectangle in tile_rectangles(header))
+    patches = patches_of(header, chunks)
+    tiles = tuple(unpack_tile(reader, own, skipped_cells(patches, own)) for own in tile_rectangles(header))
     if reader.left:
         raise CorruptError(f"{reader.left} bytes after the last tile")
     return Container(header, chunks, tiles)
@@ -231,21 +262,21 @@ def unpack_chunks(reader: Reader) -> tuple[Chunk, ...]:
     return tuple(chunks)
 
 
-def _pack_tile(tile: Tile, rectangle: Rectangle) -> bytes:
+def _pack_tile(tile: Tile, rectangle: Rectangle, skipped: NDArray[np.bool_] | None) -> bytes:
     if len(tile.payload) > MAX_PAYLOAD_BYTES:
         raise InputError(f"a payload of {len(tile.payload)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed")
-    if not is_enough(len(tile.payload), rectangle):
+    if not is_enough(len(tile.payload), rectangle, skipped):
         raise InputError(_too_short(len(tile.payload), rectangle))
     if not 0 <= tile.latents_checksum < 2**32:
         raise InputError(f"the checksum {tile.latents_checksum} is not a number of 32 bits")
     return sealed(varint(len(tile.payload)) + tile.latents_checksum.to_bytes(4, "little") + tile.payload)
 
 
-def unpack_tile(reader: Reader, rectangle: Rectangle) -> Tile:
-    """The next tile, of this size, its checksum verified."""
+def unpack_tile(reader: Reader, rectangle: Rectangle, skipped: NDArray[np.bool_] | None) -> Tile:
+    """The next tile, of this size, its checksum verified. skipped: of `skipped_cells`."""
     start = reader.position
     length = reader.length("payload", MAX_PAYLOAD_BYTES)
-    if not is_enough(length, rectangle):
+    if not is_enough(length, rectangle, skipped):
         raise LimitError(_too_short(length, rectangle))
     checksum = reader.u32()
     payload = reader.take(length)

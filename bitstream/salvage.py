@@ -2,7 +2,18 @@
 
 from dataclasses import dataclass
 
-from .container import KNOWN_KINDS, Chunk, Container, Tile, tile_rectangles, unpack_header, unpack_tile
+from .container import (
+    KNOWN_KINDS,
+    PATCHES,
+    Chunk,
+    Container,
+    Tile,
+    patches_of,
+    skipped_cells,
+    tile_rectangles,
+    unpack_header,
+    unpack_tile,
+)
 from .errors import BitstreamError, UnknownChunkError
 from .limits import MAX_CHUNK_BYTES, MAX_CHUNKS
 from .wire import Reader
@@ -11,7 +22,8 @@ from .wire import Reader
 @dataclass(frozen=True)
 class Salvage:
     """What could be read of a damaged file. damaged_tiles: their indices in the order of the file; in the container
-    they are empty. damaged_chunks: how many chunks the container lacks."""
+    they are empty. damaged_chunks: how many chunks the container lacks. Patches are kept, damaged or not, since each of
+    their parts has a checksum."""
 
     container: Container
     damaged_tiles: frozenset[int]
@@ -28,13 +40,15 @@ def salvage(data: bytes) -> Salvage:
     reader = Reader(data)
     header, has_chunks = unpack_header(reader)
     chunks, damaged_chunks = _salvage_chunks(reader) if has_chunks else ((), 0)
+    # Without their map no tile can be read.
+    patches = patches_of(header, chunks, allow_damaged=True)
     tiles, damaged = [], set()
     first: BitstreamError | None = None
     intact = 0
     for index, rectangle in enumerate(tile_rectangles(header)):
         start = reader.position
         try:
-            tiles.append(unpack_tile(reader, rectangle))
+            tiles.append(unpack_tile(reader, rectangle, skipped_cells(patches, rectangle)))
             intact += 1
         except BitstreamError as error:
             first = first or error
@@ -53,13 +67,15 @@ def _salvage_chunks(reader: Reader) -> tuple[tuple[Chunk, ...], int]:
     chunks: list[Chunk] = []
     for _ in range(min(count, MAX_CHUNKS)):
         start = reader.position
+        kind = data = b""
         try:
             kind = reader.take(4)
             data = reader.take(reader.length("chunk", MAX_CHUNK_BYTES))
             reader.check_seal(start, "chunk")
         except BitstreamError:
             reader.position = _end(reader, start, before=4, after=4)
-            continue
+            if kind != PATCHES or not data:  # whose parts have checksums of their own
+                continue
         chunk = Chunk(kind, data)
         if kind not in KNOWN_KINDS and chunk.mandatory:
             raise UnknownChunkError(f"unknown mandatory chunk {kind!r}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..codec.encode.options import TARGETS, EncodeOptions
+from ..codec.encode.options import PATCHES, TARGETS, EncodeOptions
 from ..codec.options import ROUNDS
 from . import jobs, options
 from .failures import BAD_IMAGE, NO_OUTPUT, about
@@ -81,6 +81,14 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     help="1 is the fastest. Higher levels take longer and need fewer bits for an equally good picture; with the same "
     "-q the picture gets better, and the file may grow. Decoding takes as long at all levels.",
 )
+@click.option(
+    "--patches",
+    type=click.Choice(PATCHES),
+    default=EncodeOptions.patches,
+    show_default=True,
+    help="Code text and drawings without loss: where that is better, nowhere, or everything.",
+)
+@click.option("--lossless", is_flag=True, help="Code everything without loss: --patches all.")
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @click.option("--exact", is_flag=True, help="Keep the colours of fully transparent pixels.")
 @options.running
@@ -99,9 +107,16 @@ def encode(
     """Encode the image IN to the file OUT (.cae), or many images and folders of images into the folder of --out.
 
     "-" is standard input or output; a URL such as s3://bucket/x.png is what fsspec takes it for."""
-    given = click.get_current_context().get_parameter_source("quality") != ParameterSource.DEFAULT
+    source_of = click.get_current_context().get_parameter_source
+    given = source_of("quality") != ParameterSource.DEFAULT
     if given + sum(asked[name] is not None for name in TARGETS) > 1:
         raise click.UsageError("give one of --quality, --target-size, --target-bpp and --target-psnr")
+    if asked.pop("lossless"):
+        if asked["patches"] != "all" and source_of("patches") != ParameterSource.DEFAULT:
+            raise click.UsageError(f"--lossless is --patches all, not {asked['patches']}")
+        asked["patches"] = "all"
+    if asked["patches"] == "all" and (given or any(asked[name] is not None for name in TARGETS)):
+        raise click.UsageError("without loss there is no quality and no target")
     from ..codec.image import other_files
     from ..codec.image.picture import SUFFIXES
 
@@ -173,7 +188,8 @@ class Encoding:
         size, pixels = len(coded.data), picture.width * picture.height
         line = (
             f"{job.output}: {size:,} bytes (from {source.size:,}), {8 * size / pixels:.3f} bpp, "
-            f"{pixels * len(picture.mode) / size:.1f}:1 (8-bit pixels), {seconds:.2f} s, q {coded.quality:.4g}"
+            f"{pixels * len(picture.mode) / size:.1f}:1 (8-bit pixels), {seconds:.2f} s, "
+            + ("lossless" if self.options.patches == "all" else f"q {coded.quality:.4g}")
         )
         line += f" after {coded.codings} codings" if coded.codings > 1 else ""
         notes = [f"{job.source}: {note}" for note in picture.notes]

@@ -74,10 +74,11 @@ def _text(source: Path, info: Info, parts: dict[str, float]) -> str:
     from ..codec.image.metadata import KINDS
 
     titles = {kind.name: kind.title for kind in KINDS}
+    remarks = {"patches": "all pixels, without loss" if info.lossless else "parts without loss"}
     tiles = "1 tile" if info.tiles == 1 else f"{info.tiles} tiles"
     rows = [("pixels", info.tile_bytes, f"{tiles} of up to {info.tile_side}x{info.tile_side}")]
     rows += [(f"  {name}", round(size), _PARTS.get(name, "latents")) for name, size in parts.items()]
-    rows += [(titles.get(name, name), size, "") for name, size in info.chunk_bytes.items()]
+    rows += [(titles.get(name, name), size, remarks.get(name, "")) for name, size in info.chunk_bytes.items()]
     rows += [("overhead", info.overhead_bytes, "header, lengths, checksums")]
     installed = "installed" if info.weights_installed else "not installed: it cannot be decoded here"
     name = one_line(str(source))
@@ -85,7 +86,7 @@ def _text(source: Path, info: Info, parts: dict[str, float]) -> str:
         f"{name}: {info.width}x{info.height} {info.mode}, {info.file_bytes:,} bytes, {info.bpp:.3f} bpp, "
         f"{info.ratio:.1f}:1 (8-bit pixels)",
         *(f"  {name:<12}{size:>13,} bytes  {remark}".rstrip() for name, size, remark in rows),
-        f"  {'quality':<12}{info.quality:.4g}, row {info.row} of 0..255",
+        f"  {'quality':<12}" + ("lossless" if info.lossless else f"{info.quality:.4g}, row {info.row} of 0..255"),
         f"  {'weights':<12}{info.fingerprint}, {installed}",
         f"  {'format':<12}version {info.version}",
     ]

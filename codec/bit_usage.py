@@ -8,9 +8,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..bitstream.container import LATENT_SIDE, Container, latent_size, tile_rectangles
+from ..bitstream.container import (
+    LATENT_SIDE,
+    Container,
+    latent_size,
+    patches_of,
+    skipped_cells,
+    tile_rectangles,
+)
 from .codec import FileCoder
-from .model.constants import CLASSES, STEPS
+from .model.constants import STEPS
+from .tile.bits import FRACTION, tile_bits
 
 STOPS = (0.0, 0.4, 0.75, 1.0)
 COLOURS = ((0, 0, 20), (130, 20, 110), (245, 125, 20), (255, 255, 180))
@@ -36,25 +44,14 @@ def bit_usage(codec: FileCoder, container: Container) -> BitUsage:
     codec.check_weights(header)
     totals = np.zeros(1 + STEPS)
     positions = np.zeros(latent_size(header))
-    for tile, (top, left, height, width) in zip(container.tiles, tile_rectangles(header), strict=True):
-        place = positions[top : top + height, left : left + width]
-        costs: list[npt.NDArray[np.float64]] = []
-
-        def watch(
-            symbols: npt.NDArray[np.int32],
-            scale_indices: npt.NDArray[np.uint8],
-            costs: list[npt.NDArray[np.float64]] = costs,
-        ) -> None:
-            bits = codec.coder.tables.costs(symbols.reshape(-1), scale_indices.reshape(-1)).reshape(symbols.shape)
-            costs.append(bits.sum(-1))
-
-        codec.coder.decode([tile], height, width, header.rate_index, watch)
-        totals += [cost.sum() for cost in costs]
-        hyper = costs[0][0]
-        place += (hyper / 16).repeat(4, axis=0).repeat(4, axis=1)
-        for cost in costs[1:]:
-            for k, (row, column) in enumerate(CLASSES):
-                place[row::2, column::2] += cost[k, 0]
+    patches = patches_of(header, container.chunks)
+    for tile, rectangle in zip(container.tiles, tile_rectangles(header), strict=True):
+        top, left, height, width = rectangle
+        skipped = skipped_cells(patches, rectangle)
+        parts, own = tile_bits(codec.coder, tile, height, width, header.rate_index, skipped)
+        if parts:
+            totals += np.array(parts) / FRACTION
+        positions[top : top + height, left : left + width] = own / (16 * FRACTION)
     return BitUsage(float(totals[0]), tuple(float(total) for total in totals[1:]), positions)
 
 

@@ -13,6 +13,7 @@ from ..bitstream.container import (
     is_enough,
     latent_size,
     pack,
+    patches_of,
     read_header,
     tile_grid,
     tile_rectangles,
@@ -23,7 +24,7 @@ from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TI
 from .backends.batching import ROOM, WINDOW, Done, groups, padded_pixels
 from .backends.interface import Networks
 from .decode.decoder import Decoder, Progress, check_size, silent
-from .encode import refine
+from .encode import mixed, refine
 from .encode.options import EncodeOptions
 from .image.chunks import to_chunks
 from .image.picture import Picture
@@ -102,7 +103,10 @@ class FileCoder(Decoder):
         header, coder = read_header(files[0]), self.coder
         check_size(header.width, header.height, max_pixels)
         self.check_weights(header)
-        tiles = [unpack(data).tiles[0] for data in files]
+        containers = [unpack(data) for data in files]
+        if any(patches_of(header, container.chunks) for container in containers):
+            return [self] * len(files)  # each has cells of its own that are not coded
+        tiles = [container.tiles[0] for container in containers]
         with memory_errors():
             latents = coder.decode(tiles, *latent_size(header), header.rate_index)
             pixels = coder.networks.synthesise(latents, header.rate_index)
@@ -118,6 +122,9 @@ class FileCoder(Decoder):
         header = Header(width, height, grey, rate_index, self.fingerprint, DEFAULT_TILE)
         files = []
         with memory_errors():
+            if options.patches == "all":
+                exact = [mixed.lossless(self.coder, picture.pixels, header) for picture in pictures]
+                return [_packed(picture, file) for picture, file in zip(pictures, exact, strict=True)]
             tiles_of_each = self._encode_tiles([picture.pixels for picture in pictures], header, options, progress)
             for picture, tiles in zip(pictures, tiles_of_each, strict=True):
                 own = header
@@ -126,7 +133,10 @@ class FileCoder(Decoder):
                     # decoder would suspect a decompression bomb. Tiles of SAFE_TILE may be empty.
                     own = replace(header, tile=SAFE_TILE)
                     (tiles,) = self._encode_tiles([picture.pixels], own, options, progress)
-                files.append(pack(Container(own, to_chunks(picture), tiles)))
+                file = Container(own, (), tiles)
+                if options.patches == "auto":
+                    file = mixed.best(self.coder, picture.pixels, file, options.effort)
+                files.append(_packed(picture, file))
         return files
 
     def _encode_tiles(
@@ -139,6 +149,11 @@ class FileCoder(Decoder):
             done.append(refine.encode(self.coder, images, header, rectangle, options.effort))
             progress(len(done), len(rectangles))
         return list(zip(*done, strict=True))
+
+
+def _packed(picture: Picture, file: Container) -> bytes:
+    """The file with what else there is of a picture."""
+    return pack(replace(file, chunks=(*file.chunks, *to_chunks(picture))))
 
 
 def _is_small(header: Header) -> bool:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..bitstream.container import ALPHA, TILE_UNIT, VERSION, Container, unpack
+from ..bitstream.container import ALPHA, PATCHES, TILE_UNIT, VERSION, Container, patches_of, unpack
 from .image.metadata import KINDS
 from .model.rate import quality_of, rate_index_of
 from .model.weights import is_installed
 
-_NAMES = {ALPHA: "alpha"} | {kind.chunk: kind.name for kind in KINDS}
+_NAMES = {ALPHA: "alpha", PATCHES: "patches"} | {kind.chunk: kind.name for kind in KINDS}
 
 
 @dataclass(frozen=True)
 class Info:
     """Properties of a .cae file. Sizes are in bytes, lengths in pixels.
 
-    mode: what it decodes to, L, LA, RGB or RGBA. row: the rate index, 0..255. tile_bytes: the coded pixels.
-    chunk_bytes: sizes of the chunks, under alpha, the names of `metadata.KINDS`, or an unknown chunk's four letters.
-    overhead_bytes: what is left of file_bytes, namely the header, lengths and checksums.
+    mode: what it decodes to, L, LA, RGB or RGBA. row: the rate index, 0..255. tile_bytes: what the networks coded.
+    lossless: whether there is nothing of that, all pixels being in patches. chunk_bytes: sizes of the chunks, under
+    alpha, patches, the names of `metadata.KINDS`, or an unknown chunk's four letters. overhead_bytes: what is left of
+    file_bytes, namely the header, lengths and checksums.
     """
 
     version: int
@@ -30,6 +31,7 @@ class Info:
     tile_side: int
     file_bytes: int
     tile_bytes: int
+    lossless: bool
     chunk_bytes: dict[str, int]
     overhead_bytes: int
     fingerprint: str
@@ -64,6 +66,7 @@ def describe(container: Container, file_bytes: int) -> Info:
     for chunk in container.chunks:  # unknown kinds may occur more than once
         name = _NAMES.get(chunk.kind, chunk.kind.decode("ascii"))
         chunks[name] = chunks.get(name, 0) + len(chunk.data)
+    patches = patches_of(header, container.chunks)
     tile_bytes = sum(len(tile.payload) for tile in container.tiles)
     return Info(
         version=VERSION,
@@ -75,6 +78,7 @@ def describe(container: Container, file_bytes: int) -> Info:
         tile_side=header.tile * TILE_UNIT,
         file_bytes=file_bytes,
         tile_bytes=tile_bytes,
+        lossless=patches is not None and bool(patches.skipped.all()),
         chunk_bytes=chunks,
         overhead_bytes=file_bytes - tile_bytes - sum(chunks.values()),
         fingerprint=header.fingerprint.hex(),

@@ -2,14 +2,15 @@
 
     python tests/reference_decoder.py weights/cae.safetensors photo.cae photo.ppm
 
-It shares no code with the package and is made to be read beside the specification, not to be fast: a symbol at a time,
-the state of the coder a Python integer, sums in float64, exact for integers below 2^53. It takes any file that the
-specification allows and rejects the others by the names of section 9.
+Streams of patches are WebP's, which Pillow reads. It shares no code with the package and is made to be read beside the
+specification, not to be fast: a symbol at a time, the state of the coder a Python integer, sums in float64, exact for
+integers below 2^53. It takes any file that the specification allows and rejects the others by the names of section 9.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import sys
 import zlib
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 Array = np.ndarray[Any, Any]
 A = 1023  # of section 8
@@ -96,13 +98,15 @@ def parse(data: bytes) -> tuple[Header, dict[bytes, bytes], list[tuple[int, byte
     require(max(header.width, header.height) <= 2**20, "LimitError", "side")
     require(header.width * header.height <= 2**30, "LimitError", "pixels")
     chunks = parse_chunks(reader) if flags & 2 else {}
+    skipped, _ = patches(chunks, header)
     tiles = []
     areas = tile_areas(header)
     require(9 * len(areas) <= len(data) - reader.at, "TruncatedError", "tiles")
-    for _, _, height, width in areas:
+    for top, left, height, width in areas:
         start = reader.at
         length = reader.length()
-        require(height * width // 16 <= 16 + length, "LimitError", "cells of a tile")
+        is_skipped = skipped[top // 4 : (top + height) // 4, left // 4 : (left + width) // 4].all()
+        require(height * width // 16 <= 16 + length or is_skipped, "LimitError", "cells of a tile")
         tiles.append((reader.u32(), reader.take(length)))
         reader.crc(start)
     require(reader.at == len(data), "CorruptError", "bytes after the last tile")
@@ -123,7 +127,7 @@ def parse_chunks(reader: Reader) -> dict[bytes, bytes]:
     known = {}
     for kind, content in found:
         require(kind.isascii() and kind.isalpha(), "CorruptError", "kind of a chunk")
-        if kind in (b"ALPH", b"iccp", b"exif", b"xmpp", b"iptc", b"dens", b"cicp"):
+        if kind in (b"ALPH", b"PTCH", b"iccp", b"exif", b"xmpp", b"iptc", b"dens", b"cicp"):
             require(kind not in known, "CorruptError", "two chunks of a kind")
             known[kind] = content
         else:
@@ -159,6 +163,61 @@ def alpha_plane(data: bytes, height: int, width: int) -> Array:
         plane[y] = (line, np.cumsum(line, dtype=np.uint8), line + above)[kind]
         above = plane[y]
     return plane
+
+
+def patches(chunks: dict[bytes, bytes], header: Header) -> tuple[Array, list[tuple[int, int, int, int, bytes]]]:
+    """Section 6: bool for each cell, whether it is skipped; top, left, height, width and stream of each area."""
+    rows, columns = -(-header.height // 64), -(-header.width // 64)
+    skipped = np.zeros((rows, columns), bool)
+    streams: list[tuple[int, int, int, int, bytes]] = []
+    if b"PTCH" not in chunks:
+        return skipped, streams
+    reader = Reader(chunks[b"PTCH"])
+
+    def record() -> bytes:
+        start = reader.at
+        data = reader.take(reader.length())
+        reader.crc(start)
+        return data
+
+    packed, size = record(), -(-rows * columns // 8)
+    inflater = zlib.decompressobj(-15)
+    try:
+        bits = inflater.decompress(packed, size + 1)
+    except zlib.error as error:
+        raise Rejected("CorruptError", str(error)) from error
+    require(len(bits) == size and inflater.eof and not inflater.unused_data, "CorruptError", "the map")
+    cells = np.unpackbits(np.frombuffer(bits, np.uint8))
+    require(not cells[rows * columns :].any(), "CorruptError", "bits that are no cells")
+    for top in range(0, header.height, 4096):
+        for left in range(0, header.width, 4096):
+            size = min(4096, header.height - top), min(4096, header.width - left)
+            streams.append((top, left, *size, record()))
+    require(reader.at == len(reader.data), "CorruptError", "bytes after the last stream")
+    return cells[: rows * columns].reshape(rows, columns).astype(bool), streams
+
+
+def lay_over(pixels: Array, skipped: Array, areas: list[tuple[int, int, int, int, bytes]]) -> None:
+    """Patches over float32 [H, W, 3], in place."""
+    for top, left, height, width, stream in areas:
+        shown = np.zeros((height, width), bool)
+        place = slice(top, top + height), slice(left, left + width)
+        if stream:
+            size = int.from_bytes(stream[1:5], "little")
+            require(len(stream) > 4 and stream[0] == 0x2F and size < 2**29, "CorruptError", "not VP8L")
+            require(size % 2**28 == (width - 1) + (height - 1 << 14), "CorruptError", "size of an area")
+            padded = stream + bytes(len(stream) % 2)
+            file = b"WEBPVP8L" + len(stream).to_bytes(4, "little") + padded
+            try:
+                image = Image.open(io.BytesIO(b"RIFF" + len(file).to_bytes(4, "little") + file), formats=["WEBP"])
+                rgba = np.array(image.convert("RGBA"))
+            except Exception as error:
+                raise Rejected("CorruptError", str(error)) from error
+            require(bool(np.isin(rgba[..., 3], (0, 255)).all()), "CorruptError", "alpha of a patch")
+            shown = rgba[..., 3] == 255
+            pixels[place][shown] = rgba[..., :3][shown]
+        covered = skipped.repeat(64, axis=0).repeat(64, axis=1)[: pixels.shape[0], : pixels.shape[1]][place]
+        require(not (covered & ~shown).any(), "CorruptError", "a skipped cell that is not covered")
 
 
 # Section 7: the entropy coder.
@@ -295,12 +354,16 @@ def unfold(x: Array, factor: int) -> Array:
     return x.reshape(height * factor, width * factor, n)
 
 
-def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: int) -> Array:
-    """The latents of a tile: int64 [h, w, M], in sixteenths of a step."""
+def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: int, skipped: Array) -> Array:
+    """The latents of a tile: int64 [h, w, M], in sixteenths of a step. skipped: bool [h/4, w/4]."""
+    if skipped.all():
+        require(payload == b"", "CorruptError", "the payload of a tile that is skipped")
+        return np.zeros((height, width, weights["unit"].shape[1]), np.int64)
     coder = Coder(payload, weights.tables)
     hyper_rows = weights["hyper_rows"][row].astype(int)
-    cells = height // 4 * (width // 4)
-    z = coder.step(np.tile(hyper_rows, cells)).reshape(height // 4, width // 4, len(hyper_rows))
+    z = coder.step(np.where(skipped[..., None], 0, hyper_rows).ravel())
+    z = z.reshape(height // 4, width // 4, len(hyper_rows))
+    halves = skipped.repeat(2, axis=0).repeat(2, axis=1)
 
     prior = "prior.hyper_synthesis"
     f = single(unfold(weights.pointwise(f"{prior}.enter", operands(128.0 + z)), 2))
@@ -326,11 +389,12 @@ def decode_tile(weights: Weights, payload: bytes, row: int, height: int, width: 
             means.append(single(np.clip(np.rint(out[..., :group] * (unit[part] / 2**8)), -(2**20), 2**20)))
             rows.append(np.clip(np.rint(out[..., group:] / 2**8 + log_unit[part]), 0, 63).astype(int))
             places.append((slice(dy, None, 2), slice(dx, None, 2), part))
-        symbols = coder.step(np.stack(rows).ravel()).reshape(np.shape(means))
+        symbols = coder.step(np.where(halves[..., None], 0, rows).ravel()).reshape(np.shape(means))
         for place, mean, symbol in zip(places, means, symbols, strict=True):
             latents[place] = mean + 16 * np.float32(symbol)
             known[place] = np.clip(np.rint(latents[place] * inverse[place[2]]), -(2**15) + 1, 2**15 - 1)
     coder.end()
+    latents[skipped.repeat(4, axis=0).repeat(4, axis=1)] = 0
     return latents.astype(np.int64)
 
 
@@ -362,13 +426,16 @@ def decode(data: bytes, weights: Weights) -> tuple[Array, Array, Array | None]:
     header, chunks, tiles = parse(data)
     require(header.fingerprint == weights.fingerprint, "WrongWeightsError", header.fingerprint.hex())
     alpha = alpha_plane(chunks[b"ALPH"], header.height, header.width) if b"ALPH" in chunks else None
+    skipped, areas = patches(chunks, header)
     channels = weights["unit"].shape[1]
     latents = np.zeros((4 * -(-header.height // 64), 4 * -(-header.width // 64), channels), np.int32)
     for (checksum, payload), (top, left, height, width) in zip(tiles, tile_areas(header), strict=True):
-        tile = decode_tile(weights, payload, header.row, height, width)
+        cells = skipped[top // 4 : (top + height) // 4, left // 4 : (left + width) // 4]
+        tile = decode_tile(weights, payload, header.row, height, width, cells)
         require(zlib.crc32(tile.astype("<i4").tobytes()) == checksum, "DecodeMismatchError", "checksum of the latents")
         latents[top : top + height, left : left + width] = tile
     pixels = synthesise(weights, latents, header.row)[: header.height, : header.width]
+    lay_over(pixels, skipped, areas)
     if header.grey:
         pixels = np.rint(pixels.mean(axis=2))
     return latents, pixels.astype(np.uint8), alpha

@@ -14,11 +14,18 @@ from hypothesis import strategies as st
 from cae.codec.codec import FileCoder
 from cae.codec.encode import refine
 from cae.codec.encode.block_bound import VARIANCE_FACTOR, bound, excess, floor
+from cae.codec.encode.options import EncodeOptions
 from cae.codec.image.picture import Picture
 from cae.codec.model.arrays import Pixels
 from cae.codec.model.rate import rate_index_of
 from cae.codec.select import load_on_cpu
 from cae.codec.tile.coder import TileCoder
+
+
+def by_networks(codec: FileCoder, pixels: np.ndarray, quality: float, effort: int) -> bytes:
+    """A file without patches, which would be exact."""
+    (data,) = codec.encode_pictures([Picture(pixels)], EncodeOptions(quality, effort=effort, patches="off"))
+    return data
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +81,7 @@ SATURATED = [(19, 255, 14), (255, 0, 0), (0, 0, 255), (255, 0, 255), (0, 255, 25
 @pytest.mark.parametrize("quality", [2, 10, 20, 45, 70, 100])
 def test_flat_colours_stay_within_their_bound(codec: FileCoder, quality: int, effort: int) -> None:
     flats = np.concatenate([np.full((64, 64, 3), colour, np.uint8) for colour in SATURATED], axis=1)
-    shown = codec.decode(codec.encode(Picture(flats), quality, effort=effort)).pixels
+    shown = codec.decode(by_networks(codec, flats, quality, effort)).pixels
     # The fastest encoding does not look at pixels.
     assert over_bound(codec, rate_index_of(quality), flats, shown) <= (2 if effort == 1 else 1)
 
@@ -106,7 +113,7 @@ def test_flat_cells_stay_within_their_bound(
     ]
     pixels = np.concatenate([np.concatenate(cells[:3], axis=1), np.concatenate(cells[3:], axis=1)])
     picture = pixels.round().clip(0, 255).astype(np.uint8)
-    shown = codec.decode(codec.encode(Picture(picture), quality, effort=effort)).pixels
+    shown = codec.decode(by_networks(codec, picture, quality, effort)).pixels
     assert over_bound(codec, rate_index_of(quality), picture, shown) <= 1
 
 
@@ -134,10 +141,10 @@ def test_what_the_hyper_latents_hide_is_put_right(
     misled = FileCoder(Misled(codec.coder.networks), codec.fingerprint)
     picture = np.full((128, 192, 3), (128, 128, 128), np.uint8)
     picture[32:64, 64:112] = 19, 255, 14
-    shown = codec.decode(misled.encode(Picture(picture), 10, effort=effort)).pixels
+    shown = codec.decode(by_networks(misled, picture, 10, effort)).pixels
     assert over_bound(codec, 26, picture, shown) <= 1
     monkeypatch.setattr(refine, "excess", lambda *_: np.zeros((1, 8, 12)))
-    shown = codec.decode(misled.encode(Picture(picture), 10, effort=effort)).pixels
+    shown = codec.decode(by_networks(misled, picture, 10, effort)).pixels
     assert over_bound(codec, 26, picture, shown) > 2
 
 
@@ -146,7 +153,7 @@ def test_what_is_put_right_beside_others_leaves_them_as_they_are(
 ) -> None:
     """Of pictures that go through the networks together, each becomes the file that it becomes alone."""
     first, second = (np.full((64, 64, 3), colour, np.uint8) for colour in ((19, 255, 14), (128, 128, 128)))
-    usual = codec.encode(Picture(second), 10, effort=1)
+    usual = by_networks(codec, second, 10, 1)
 
     def only_the_first(*arguments: Any) -> npt.NDArray[np.bool_]:
         return (arguments[2] == first).all(axis=(1, 2, 3))[:, None, None] & np.ones((1, 4, 4), bool)
@@ -157,7 +164,7 @@ def test_what_is_put_right_beside_others_leaves_them_as_they_are(
     codings: list[int] = []
     put_right = refine.put_right
     monkeypatch.setattr(refine, "put_right", lambda *given: codings.append(len(given[2])) or put_right(*given))
-    files = codec.encode_many([Picture(first), Picture(second)], 10, effort=1)
+    files = codec.encode_pictures([Picture(first), Picture(second)], EncodeOptions(10, effort=1, patches="off"))
     assert files[1] == usual
     assert set(codings) == {1}
     assert len(codings) == len(refine.PUTTING_RIGHT)
@@ -168,7 +175,7 @@ def test_ordinary_pictures_are_looked_at_once(codec: FileCoder, monkeypatch: pyt
     photo = np.ascontiguousarray(skimage.data.astronaut()[:256, :256])  # type: ignore[no-untyped-call]
     codings: list[int] = []
     quantise = TileCoder.quantise
-    monkeypatch.setattr(TileCoder, "quantise", lambda *arguments: codings.append(1) or quantise(*arguments))
+    monkeypatch.setattr(TileCoder, "quantise", lambda *a, **k: codings.append(1) or quantise(*a, **k))
     for quality in (10, 50, 90):
         for effort, rounds in ((1, 1), (2, 2), (3, 3)):
             codings.clear()

@@ -118,8 +118,8 @@ def test_own_weights_from_a_folder_or_a_file(photo: Bytes, tmp_path: Path) -> No
     quick = make_codec(f"cae:effort=1:weights={file}")
     assert quick.settings != installed.settings
     assert quick.encode(photo, 30) != installed.encode(photo, 30)
-    for options in ("effort=10", "effort=x", "effort=1:effort=2", "speed=1"):
-        with pytest.raises(InputError, match=r"effort|speed"):
+    for options in ("effort=10", "effort=x", "effort=1:effort=2", "speed=1", "patches=some"):
+        with pytest.raises(InputError, match=r"effort|speed|patches"):
             make_codec(f"cae:{options}")
     (tmp_path / "bad.safetensors").write_bytes(b"bad")
     with pytest.raises(WeightsError, match=r"bad\.safetensors"):

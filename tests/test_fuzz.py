@@ -45,6 +45,10 @@ def files(codec: Codec, photo: npt.NDArray[np.uint8]) -> list[bytes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
         coded.append(codec.encode(read_picture(photo[:64, :128]), 20))
+        # Text that is without loss beside a photograph, and a picture that is altogether.
+        stripes = np.kron(np.arange(16 * 16).reshape(16, 16) % 2, np.ones((4, 4)))[..., None] * np.uint8([250, 240, 0])
+        mixed = np.concatenate([stripes.astype(np.uint8), photo[:64, :64]], axis=1)
+        coded += [codec.encode(read_picture(pixels), 70) for pixels in (mixed, mixed[:, :64])]
     return coded
 
 

@@ -76,4 +76,4 @@ def test_all_ways_in_have_the_same_options() -> None:
         assert asked[field.name] == field.default
         if field.name in parameters:
             assert parameters[field.name].default == field.default
-    assert set(cae.pillow._KEYWORDS) == {"quality", "target_size", "target_psnr", "effort", "exact"}
+    assert set(cae.pillow._KEYWORDS) == {"quality", "target_size", "target_psnr", "effort", "patches", "exact"}

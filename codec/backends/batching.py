@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from ...bitstream.container import Tile
 from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Latents, Pixels
@@ -50,7 +53,9 @@ class Done:
     known: Latents
     shown: Pixels
 
-    def latents(self, tile: Tile, height: int, width: int, rate_index: int) -> Latents:
+    def latents(
+        self, tile: Tile, height: int, width: int, rate_index: int, skipped: npt.NDArray[np.bool_] | None = None
+    ) -> Latents:
         """The latents of the image, [height, width, M]."""
         return self.known
 

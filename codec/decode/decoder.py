@@ -10,7 +10,9 @@ from ...bitstream.container import (
     LATENT_SIDE,
     Container,
     Header,
+    patches_of,
     read_header,
+    skipped_cells,
     tile_grid,
     tile_rectangles,
     unpack,
@@ -26,6 +28,7 @@ from ..machine.memory import memory_errors
 from ..model.arrays import Latents, Pixels
 from . import synthesis_windows
 from .damage import Damage
+from .patches import PatchLayer
 from .region import AT_ORIGIN, Region, Write, check_view, needed_tiles, show, tiles_area, whole
 from .synthesis_windows import TileDecoder
 
@@ -74,11 +77,13 @@ class Decoder:
         saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
         self.check_weights(header)
         damage = Damage(header, saved.damaged_tiles)
+        patches = patches_of(header, saved.container.chunks, allow_damaged=allow_damaged)
+        layer = PatchLayer(patches, header.height, header.width, allow_damaged)
         tiles = needed_tiles(header, part, self.coder.halo)
         area = tiles_area(header, tiles)
         with memory_errors():
             bands = self._decode_bands(saved.container, tiles, damage if allow_damaged else None, progress)
-            parts = self._synthesise(header, bands, area, damage)
+            parts = self._synthesise(header, bands, area, damage, layer)
             pixels = show(parts, area, part, scale, write)
             damaged_chunks = saved.damaged_chunks if allow_damaged else None
             alpha, metadata, missing = from_chunks(saved.container.chunks, header, damaged_chunks)
@@ -88,7 +93,7 @@ class Decoder:
         metadata, unfit = fit_metadata(
             metadata, width, height, moved="this is a part of the picture" if is_part else ""
         )
-        lost = (*damage.notes(), *missing)
+        lost = (*damage.notes(), *layer.notes(), *missing)
         return Picture(pixels, alpha, metadata, (*lost, *unfit), is_damaged=bool(lost))
 
     def decode_latents(self, container: Container) -> Latents:
@@ -114,6 +119,7 @@ class Decoder:
         """
         header = container.header
         rectangles = tile_rectangles(header)
+        patches = patches_of(header, container.chunks, allow_damaged=damage is not None)
         per_row = tile_grid(header)[1]
         tried = 0
         for row in range(tiles.top, tiles.bottom):
@@ -121,9 +127,11 @@ class Decoder:
             decoded: list[Latents] = []
             for index in indices:
                 _, _, height, width = rectangles[index]
+                skipped = skipped_cells(patches, rectangles[index])
                 if damage is None or index not in damage:
                     try:
-                        decoded.append(self.coder.latents(container.tiles[index], height, width, header.rate_index))
+                        tile = container.tiles[index]
+                        decoded.append(self.coder.latents(tile, height, width, header.rate_index, skipped))
                     except (CorruptError, DecodeMismatchError):
                         if damage is None:
                             raise
@@ -137,14 +145,19 @@ class Decoder:
             yield decoded[0] if len(decoded) == 1 else np.concatenate(decoded, axis=1)
 
     def _synthesise(
-        self, header: Header, bands: Iterator[Latents], area: Rectangle, damage: Damage
+        self, header: Header, bands: Iterator[Latents], area: Rectangle, damage: Damage, layer: PatchLayer
     ) -> Iterator[Pixels]:
         """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""
         top, left = LATENT_SIDE * area.top, LATENT_SIDE * area.left
         for part in synthesis_windows.synthesise(
-            self.coder, bands, header.rate_index, (area.top, area.left), damage.covers
+            self.coder,
+            bands,
+            header.rate_index,
+            (area.top, area.left),
+            lambda own: damage.covers(own) or layer.cover(own),
         ):
             damage.blank(part, top, left)
+            layer.lay_over(part, top, left)
             yield _to_grey(part) if header.grey else part
             top += len(part)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from ...bitstream.container import Tile
 from ...bitstream.rectangle import Rectangle
@@ -25,8 +26,11 @@ class TileDecoder(Protocol):
     channels: int
     """Channels of the latents, M."""
 
-    def latents(self, tile: Tile, height: int, width: int, rate_index: int) -> Latents:
-        """The latents of a tile, int32 [height, width, M]. Raises CorruptError, DecodeMismatchError."""
+    def latents(
+        self, tile: Tile, height: int, width: int, rate_index: int, skipped: npt.NDArray[np.bool_] | None = None
+    ) -> Latents:
+        """The latents of a tile, int32 [height, width, M]. skipped: cells that are not coded, bool [h/4, w/4]. Raises
+        CorruptError, DecodeMismatchError."""
 
     def pixels(self, latents: Latents, rate_index: int) -> Pixels:
         """The pixels of latents, int32 [h, w, M] -> uint8 [16h, 16w, 3]."""

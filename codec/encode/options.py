@@ -13,6 +13,7 @@ from ..model.rate import rate_index_of
 from ..options import DEFAULT_EFFORT, ROUNDS
 
 TARGETS = ("target_size", "target_bpp", "target_psnr")
+PATCHES = ("auto", "off", "all")
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,10 @@ class EncodeOptions:
 
     quality: 0 (smallest file) to 100 (best picture), without meaning where there is a target: target_size, in bytes, or
     target_bpp, in bits per pixel, of the whole file at most; target_psnr, in dB, of its pixels at least.
-    effort: 1 (fastest) to 9 (fewest bits for a picture as good). strip: leave out the metadata. exact: keep the colours
-    of fully transparent pixels. device: auto, cpu or cuda. max_pixels: larger images are refused before they are read.
+    effort: 1 (fastest) to 9 (fewest bits for a picture as good). patches: "auto" codes parts without loss where that is
+    better, as it is for text and drawings, "off" none, "all" the whole picture, whatever the quality. strip: leave out
+    the metadata. exact: keep the colours of fully transparent pixels. device: auto, cpu or cuda. max_pixels: larger
+    images are refused before they are read.
     """
 
     quality: float = 50
@@ -30,6 +33,7 @@ class EncodeOptions:
     target_bpp: float | None = None
     target_psnr: float | None = None
     effort: int = DEFAULT_EFFORT
+    patches: str = "auto"
     strip: bool = False
     exact: bool = False
     device: str = "auto"
@@ -54,6 +58,10 @@ class EncodeOptions:
             raise InputError(f"a PSNR is a number of dB, not {self.target_psnr}")
         if not isinstance(self.effort, Integral) or not 1 <= self.effort <= len(ROUNDS):
             raise InputError(f"the effort is a whole number from 1 to {len(ROUNDS)}, not {self.effort!r}")
+        if self.patches not in PATCHES:
+            raise InputError(f"patches are one of {', '.join(PATCHES)}, not {self.patches!r}")
+        if self.patches == "all" and given:
+            raise InputError(f"a file without loss has no {given[0]}")
         check_device(self.device)
 
     @property

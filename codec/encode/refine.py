@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import Header, Tile, all_latents
+from ...bitstream.container import Header, Tile, all_latents, latents_checksum
 from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import LATENT_FRACTION, PATCH
@@ -24,9 +24,8 @@ from ..options import ROUNDS
 from ..tile.coder import TileCoder
 from .analysis_windows import analyse, cut
 from .block_bound import PUTTING_RIGHT, ROUNDS_OF_EACH, excess, put_right, suspected
-
-LUMA_SHARE = 0.8
-"""The share of the luma's squared error in the distortion; the rest is that of RGB, as in training."""
+from .cost import error_bits
+from .patches import Patched, cells_of
 
 FIRST_STEP, LARGEST_STEP = 0.6, 1.3
 MOMENTUM = 0.3
@@ -58,9 +57,20 @@ class TileTrials:
     latents do to pixels around it is left out.
     """
 
-    def __init__(self, coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle) -> None:
+    def __init__(
+        self,
+        coder: TileCoder,
+        images: Sequence[Pixels],
+        header: Header,
+        area: Rectangle,
+        patched: Patched | None = None,
+    ) -> None:
+        """patched: of the images, whose pixels they are then."""
         self.coder, self.rate_index = coder, header.rate_index
-        outer = area.grown(coder.networks.halo, all_latents(header))
+        whole = all_latents(header)
+        outer = area.grown(coder.networks.halo, whole)
+        self._exact = _blocks(patched, outer, whole)
+        self._skipped = None if patched is None else patched.skipped[*cells_of(area)]
         self._around = cut(images, outer)
         self._place = area.within(outer)
         self._blocks = area.scaled(PATCH).within(outer.scaled(PATCH))
@@ -70,6 +80,9 @@ class TileTrials:
         self.sixteenth = 1 / (LATENT_FRACTION * coder.networks.sigma_in_steps[self.rate_index])
         """float32 [M]: a sixteenth of a quantisation step, in standard deviations."""
         self._latents = (known / self.sixteenth).astype(np.int32)
+        if patched is not None:
+            skipped = patched.skipped.repeat(4, axis=0).repeat(4, axis=1)[*outer.within(whole)]
+            self._latents[:, skipped] = 0
         self._shown = self._around.copy()
         self.wanted = known[:, *self._place]
         """float32 [B, h, w, M]: the tile's latents by the analysis transform, in standard deviations."""
@@ -81,52 +94,81 @@ class TileTrials:
         hyper-latents z, int32 [B, h/4, w/4, Z]. weight: how many times as much as usual at this rate errors count
         against bits."""
         networks, rate_index = self.coder.networks, self.rate_index
-        steps, decoded = self.coder.quantise(y, rate_index, z, weight)
+        steps, decoded = self.coder.quantise(y, rate_index, z, weight, self._skipped)
         tiles = self.coder.encode(steps, decoded)
         self._latents[images, *self._place] = decoded
         shown = networks.synthesise(self._latents[images], rate_index)
         self._shown[images, *self._pixels] = shown[:, *self._pixels]
+        if self._exact is not None:
+            # What is under patches nobody sees, so there is nothing to be put right.
+            np.copyto(self._shown, self._around, where=self._exact)
         parts = zip(
             tiles, y, z, decoded, self._shown[images], self._around[images], self._shown[images, *self._blocks],
             strict=True,
         )  # fmt: skip
         return [
-            Coded(self._cost(tile, after[self._pixels], before[self._pixels]), tile, y_, z_, d, own.copy())
+            Coded(self._cost(tile, after, before), tile, y_, z_, d, own.copy())
             for tile, y_, z_, d, after, before, own in parts
         ]
+
+    def _cost(self, tile: Tile, shown: Pixels, original: Pixels) -> float:
+        """In bits. Pixels: with those around."""
+        own = self._pixels
+        return 8 * len(tile.payload) + error_bits(self.coder.networks, self.rate_index, shown[own], original[own])
 
     def analysed(self) -> Floats:
         """The latents of the pixels that were decoded last, float32 [B, h, w, M] in standard deviations."""
         return self.coder.networks.analyse(self._shown, self.rate_index)[:, *self._place]
 
-    def _cost(self, tile: Tile, shown: Pixels, original: Pixels) -> float:
-        """A payload's bits, and its error's worth in bits, of uint8 [H, W, 3], by `distortion.squared_error`."""
-        networks = self.coder.networks
-        squares, luma_squares = networks.squared_errors(shown, original)
-        error = (1 - LUMA_SHARE) * (squares / 3) + LUMA_SHARE * (luma_squares / 256**2)
-        return 8 * len(tile.payload) + float(networks.rate_weight[self.rate_index]) * error
 
-
-def encode(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, effort: int) -> list[Tile]:
+def encode(
+    coder: TileCoder,
+    images: Sequence[Pixels],
+    header: Header,
+    area: Rectangle,
+    effort: int,
+    patched: Patched | None = None,
+) -> list[Tile]:
     """One coded tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9: the best
     of its iterations by bits + lambda * squared error, with blocks coded again whose error is beyond their bound
-    (block_bound.py). area: that of the tile, in latent positions."""
+    (block_bound.py). area: that of the tile, in latent positions. patched: the patches of the images, whose pixels are
+    then filled where those are; patches have no error."""
     rounds = ROUNDS[effort - 1]
+    skipped = None if patched is None else patched.skipped[*cells_of(area)]
+    if skipped is not None and skipped.all():
+        nothing = np.zeros((area.height, area.width, coder.channels), np.int32)
+        return [Tile(b"", latents_checksum(nothing))] * len(images)
     if rounds:
-        return _looked_at(coder, images, header, area, rounds)
+        return _looked_at(coder, images, header, area, rounds, patched)
     y = analyse(coder.networks, images, header.rate_index, area)
-    steps, decoded = coder.quantise(y, header.rate_index)
+    steps, decoded = coder.quantise(y, header.rate_index, skipped=skipped)
     tiles = coder.encode(steps, decoded)
     wrong = suspected(coder.networks, header.rate_index, cut(images, area), y, decoded)
+    if patched is not None:
+        wrong &= ~patched.blocks[*area.within(all_latents(header))]
     # Images are coded again one by one, so that each becomes the same file whatever is coded together with it.
     for index in map(int, np.flatnonzero(wrong.any(axis=(1, 2)))):
-        (tiles[index],) = _looked_at(coder, [images[index]], header, area, rounds)
+        (tiles[index],) = _looked_at(coder, [images[index]], header, area, rounds, patched)
     return tiles
 
 
-def _looked_at(coder: TileCoder, images: Sequence[Pixels], header: Header, area: Rectangle, rounds: int) -> list[Tile]:
+def _blocks(patched: Patched | None, area: Rectangle, whole: Rectangle) -> npt.NDArray[np.bool_] | None:
+    """Which pixels of an area of latents are in patches: bool [H, W, 1]."""
+    if patched is None:
+        return None
+    return patched.blocks[*area.within(whole)].repeat(PATCH, axis=0).repeat(PATCH, axis=1)[..., None]
+
+
+def _looked_at(
+    coder: TileCoder,
+    images: Sequence[Pixels],
+    header: Header,
+    area: Rectangle,
+    rounds: int,
+    patched: Patched | None,
+) -> list[Tile]:
     """The tile of each image after so many iterations, every block held against its bound by its decoded pixels."""
-    trials = TileTrials(coder, images, header, area)
+    trials = TileTrials(coder, images, header, area, patched)
     best = _refined(trials, rounds)
     return [_within_bound(trials, index, coded).tile for index, coded in enumerate(best)]
 

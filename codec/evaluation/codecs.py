@@ -3,7 +3,7 @@
 A codec is asked for by a word, its options behind colons:
 
     jpeg  jpeg-444  webp  avif  avif-420  jpeg2000  jxl  cae  zoo:MODEL
-    avif:speed=4    avif:tune=psnr    cae:effort=9    cae:weights=PATH    zoo:mbt2018-mean:weights=PATH
+    avif:speed=4  avif:tune=psnr  cae:effort=9  cae:patches=off  cae:weights=PATH  zoo:mbt2018-mean:weights=PATH
 
 To add one, write a class with what `protocol.ImageCodec` has and give its name a line in `CODECS` and `make_codec`.
 """
@@ -25,6 +25,7 @@ from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import InputError, WeightsError
 from ..backends.networks import fastest, on_cpu
 from ..codec import FileCoder
+from ..encode.options import PATCHES, EncodeOptions
 from ..image.picture import Picture
 from ..model.arrays import Pixels
 from ..model.integer_weights import load_integers, parse_integers
@@ -74,9 +75,11 @@ class CaeCodec:
     scale = Scale(0, 100, 0.5)
     qualities: tuple[float, ...] = (14, 26, 36, 46, 57, 68, 80, 92)
 
-    def __init__(self, name: str, weights: Path | None = None, effort: int = DEFAULT_EFFORT) -> None:
+    def __init__(
+        self, name: str, weights: Path | None = None, effort: int = DEFAULT_EFFORT, patches: str = "auto"
+    ) -> None:
         self.name = name
-        self._effort = effort
+        self._options = EncodeOptions(effort=effort, patches=patches)
         if weights is not None and weights.is_file():
             data = weights.read_bytes()
             integers = parse_integers(data, str(weights))
@@ -84,11 +87,17 @@ class CaeCodec:
         else:
             integers, fingerprint = load_integers(weights)
         self._codec = FileCoder(on_cpu(integers), fingerprint)
-        self.settings = {"weights": fingerprint.hex(), "effort": effort}
-        self.settings |= {"code": _code_digest(), "instructions": fastest()}
+        self.settings = {
+            "weights": fingerprint.hex(),
+            "effort": effort,
+            "patches": patches,
+            "libwebp": str(features.version("webp")),
+            "code": _code_digest(),
+            "instructions": fastest(),
+        }
 
     def encode(self, image: Pixels, quality: float) -> bytes:
-        return self._codec.encode(Picture(image), quality, effort=self._effort)
+        return self._codec.encode_pictures([Picture(image)], self._options.at(quality))[0]
 
     def decode(self, data: bytes) -> Pixels:
         return self._codec.decode(data).pixels
@@ -145,14 +154,20 @@ CODECS = {
     "avif-420": "AVIF with chroma subsampling, 4:2:0",
     "jpeg2000": "JPEG 2000, Pillow, 9/7 wavelet; its quality is a PSNR in dB",
     "jxl": "JPEG XL, pillow-jxl-plugin, effort 7",
-    "cae": "this codec; cae:effort=N for 1 to 9, cae:weights=PATH for a folder of weights or a .safetensors file",
+    "cae": "this codec; cae:effort=N for 1 to 9, cae:patches=off or all, cae:weights=PATH for a folder of weights or "
+    "a .safetensors file",
     "zoo:MODEL": "a model of CompressAI's zoo, as zoo:mbt2018-mean; :weights=PATH for a file or a folder of its files",
 }
 """A line about every codec, by the name that it is asked for by."""
 
 DEFAULT = ("jpeg", "webp", "jpeg2000", "jxl", "avif", "cae")
 
-_OPTIONS = {"avif": ("speed", "tune"), "avif-420": ("speed", "tune"), "cae": ("weights", "effort"), "zoo": ("weights",)}
+_OPTIONS = {
+    "avif": ("speed", "tune"),
+    "avif-420": ("speed", "tune"),
+    "cae": ("weights", "effort", "patches"),
+    "zoo": ("weights",),
+}
 
 
 def make_codec(spec: str, threads: int = 1) -> ImageCodec:
@@ -179,8 +194,11 @@ def make_codec(spec: str, threads: int = 1) -> ImageCodec:
         effort = options.get("effort", str(DEFAULT_EFFORT))
         if effort not in map(str, range(1, len(ROUNDS) + 1)):
             raise InputError(f"codec {spec}: the effort is a whole number from 1 to {len(ROUNDS)}")
+        patches = options.get("patches", "auto")
+        if patches not in PATCHES:
+            raise InputError(f"codec {spec}: patches are one of {', '.join(PATCHES)}")
         try:
-            return CaeCodec(spec, path, int(effort))
+            return CaeCodec(spec, path, int(effort), patches)
         except (WeightsError, OSError) as error:
             raise WeightsError(f"codec {spec}: {error}") from error
     if name == "zoo":

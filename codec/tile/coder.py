@@ -18,6 +18,9 @@ from ..backends.interface import Networks
 from ..model.arrays import Floats, Latents, Pixels, ScaleIndices, Symbols
 from .quantize import rounding_costs
 
+Skipped = npt.NDArray[np.bool_] | None
+"""bool [h/4, w/4]: cells of a tile that are not coded, whose latents are 0; None for none."""
+
 Watch = Callable[[Symbols, ScaleIndices], None]
 """A function called with the symbols and scale indices of the hyper-latents, [B, h/4, w/4, Z], then with those of each
 step, [4, B, h/2, w/2, M/4]."""
@@ -37,24 +40,28 @@ class TileCoder:
         self._costs = rounding_costs(self.tables)
 
     def quantise(
-        self, y: Floats, rate_index: int, z: Symbols | None = None, weight: float = 1
+        self, y: Floats, rate_index: int, z: Symbols | None = None, weight: float = 1, skipped: Skipped = None
     ) -> tuple[list[list[Step]], Latents]:
         """Quantises latents, float32 [B, h, w, M] in standard deviations. Returns the steps of each tile, hyper-latents
         first, without the symbols that are not coded because of their scale; and the latents that will be decoded,
         int32 [B, h, w, M] in sixteenths of a quantisation step.
 
         z: hyper-latents, int32 [B, h/4, w/4, Z], if others than those of these latents are to be coded. weight: a
-        factor of what errors cost against bits; much more than 1 means rounding to the nearest.
+        factor of what errors cost against bits; much more than 1 means rounding to the nearest. skipped:
+        the cells of each tile that are not coded.
         """
         networks = self.networks
         z = networks.analyse_hyper(y, rate_index) if z is None else z
-        hyper = zip(z, self._hyper_scale_indices(z.shape, rate_index), strict=True)
+        if skipped is not None:
+            z = np.where(skipped[..., None], np.int32(0), z)
+        hyper = zip(z, _without(self._hyper_scale_indices(z.shape, rate_index), skipped), strict=True)
         steps = [[(symbols.ravel(), scale_indices.ravel())] for symbols, scale_indices in hyper]
         sigma_in_steps = networks.sigma_in_steps[rate_index]
         rd_weight = networks.rd_weight[rate_index] * np.float32(weight)
 
         def resolve(step: int, means: Floats, scale_indices: ScaleIndices) -> Symbols:
             """The symbols of a step by rounding; those that are coded are added to `steps`."""
+            scale_indices = _without(scale_indices, skipped)
             symbols = networks.round_latents(self._costs, step, means, scale_indices, y, sigma_in_steps, rd_weight)
             coded = self.tables.coded(scale_indices)
             found, coded_scales = symbols.ravel()[coded], scale_indices.ravel()[coded]
@@ -62,17 +69,18 @@ class TileCoder:
                 tile.append(own)
             return symbols
 
-        return steps, networks.run_context_steps(z, rate_index, resolve)
+        latents = networks.run_context_steps(z, rate_index, resolve)
+        return steps, _cleared(latents, skipped)
 
     def encode(self, steps: Sequence[Sequence[Step]], latents: Latents) -> list[Tile]:
         """The records of tiles, from the steps and latents that `quantise` returns."""
         tiles = zip(steps, latents, strict=True)
         return [Tile(self.networks.encode_steps(self.tables, own), latents_checksum(y)) for own, y in tiles]
 
-    def latents(self, tile: Tile, height: int, width: int, rate_index: int) -> Latents:
+    def latents(self, tile: Tile, height: int, width: int, rate_index: int, skipped: Skipped = None) -> Latents:
         """The latents of one tile, int32 [height, width, M] in sixteenths of a step. Raises CorruptError,
         DecodeMismatchError."""
-        own: Latents = self.decode([tile], height, width, rate_index)[0]
+        own: Latents = self.decode([tile], height, width, rate_index, skipped=skipped)[0]
         return own
 
     def pixels(self, latents: Latents, rate_index: int) -> Pixels:
@@ -81,17 +89,25 @@ class TileCoder:
         return own
 
     def decode(
-        self, tiles: Sequence[Tile], height: int, width: int, rate_index: int, watch: Watch = _ignore
+        self,
+        tiles: Sequence[Tile],
+        height: int,
+        width: int,
+        rate_index: int,
+        watch: Watch = _ignore,
+        skipped: Skipped = None,
     ) -> Latents:
         """The latents, int32 [B, height, width, M] in sixteenths of a step, of B tiles of that many latent positions.
 
-        watch: called with the symbols and scale indices as they are decoded. Raises CorruptError for a payload that is
+        watch: called with the symbols and scale indices as they are decoded. skipped: cells that are not coded.
+        Raises CorruptError for a payload that is
         malformed, DecodeMismatchError if the checksum of the decoded latents is not the tile's.
         """
         decoders = [self.networks.step_decoder(self.tables, tile.payload) for tile in tiles]
 
         def read(scale_indices: ScaleIndices, axis: int) -> Symbols:
             """Decodes the symbols of all tiles for these scale indices, whose tiles are along `axis`."""
+            scale_indices = _without(scale_indices, skipped)
             parts = zip(decoders, np.moveaxis(scale_indices, axis, 0), strict=True)
             decoded = [decoder.decode(own.ravel()).reshape(own.shape) for decoder, own in parts]
             symbols: Symbols = np.stack(decoded, axis)
@@ -99,8 +115,12 @@ class TileCoder:
             return symbols
 
         shape = (len(tiles), height // 4, width // 4, self.networks.hyper_scale_indices.shape[1])
-        z = read(self._hyper_scale_indices(shape, rate_index), 0)
-        latents = self.networks.run_context_steps(z, rate_index, lambda step, means, own: read(own, 1))
+        if skipped is not None and skipped.all():
+            latents = np.zeros((len(tiles), height, width, self.channels), np.int32)
+        else:
+            z = read(self._hyper_scale_indices(shape, rate_index), 0)
+            latents = self.networks.run_context_steps(z, rate_index, lambda step, means, own: read(own, 1))
+            latents = _cleared(latents, skipped)
         for decoder, tile, own in zip(decoders, tiles, latents, strict=True):
             decoder.finish()
             if latents_checksum(own) != tile.latents_checksum:
@@ -111,6 +131,22 @@ class TileCoder:
         """The scale indices of hyper-latents of a shape [..., Z]."""
         scale_indices: ScaleIndices = np.broadcast_to(self.networks.hyper_scale_indices[rate_index], shape)
         return scale_indices
+
+
+def _without(scale_indices: ScaleIndices, skipped: Skipped) -> ScaleIndices:
+    """Those of hyper-latents or of a step, with a scale that is not coded in cells that are skipped."""
+    if skipped is None:
+        return scale_indices
+    per_cell = scale_indices.shape[-2] // skipped.shape[1]
+    own = skipped.repeat(per_cell, axis=0).repeat(per_cell, axis=1)
+    return np.where(own[..., None], np.uint8(0), scale_indices)
+
+
+def _cleared(latents: Latents, skipped: Skipped) -> Latents:
+    """The same with zeros in cells that are skipped."""
+    if skipped is not None:
+        latents[:, skipped.repeat(4, axis=0).repeat(4, axis=1)] = 0
+    return latents
 
 
 def _of_each_tile(step: Step, positions: npt.NDArray[np.intp], shape: tuple[int, ...]) -> list[Step]:

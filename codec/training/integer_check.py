@@ -86,8 +86,9 @@ def worst_blocks(model: CompressionModel, coder: TileCoder, crops: Sequence[Pixe
             bound = floor(coder.networks, row)
             errors = [block_means(crop, shown) for shown in (floating, coder.pixels(latents[0], row))]
             for top, left in np.ndindex(errors[0].shape):
-                own = (float(error[top, left]) for error in errors)
-                blocks.append(Block(index, row, PATCH * top, PATCH * left, *own, bound=bound))
+                floating_error, integer_error = (float(error[top, left]) for error in errors)
+                place = PATCH * top, PATCH * left
+                blocks.append(Block(index, row, *place, floating_error, integer_error, bound))
     return sorted(blocks, key=lambda block: -block.excess)[:count]
 
 

@@ -35,6 +35,7 @@ def encode(
     target_size: int | None = None,
     target_psnr: float | None = None,
     effort: int = DEFAULT_EFFORT,
+    patches: str = "auto",
     exact: bool = False,
     device: str = "auto",
     max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -44,16 +45,24 @@ def encode(
     image: a path, a binary file, a PIL image, or a uint8 array [H, W] (grey), [H, W, 3] or [H, W, 4] (RGBA).
     quality: 0 (smallest file) to 100 (best picture). Instead of it may be given, one of them: target_size, for the best
     file of at most so many bytes; target_psnr, for the smallest file with at least so many dB. Either takes up to eight
-    codings. effort: 1 (fastest) to 9 (fewest bits for a picture as good). exact: keep the colours of fully transparent
-    pixels, which become smooth ones otherwise. device: auto, cpu or cuda. max_pixels: larger images are refused before
-    they are read; the default is that of Pillow.
+    codings. effort: 1 (fastest) to 9 (fewest bits for a picture as good). patches: "auto" codes text and drawings
+    without loss where that is better, "off" nothing, "all" everything, whatever the quality. exact: keep the colours of
+    fully transparent pixels, which become smooth ones otherwise. device: auto, cpu or cuda. max_pixels: larger images
+    are refused before they are read; the default is that of Pillow.
     Raises CaeError: ImageError, InputError (TargetError for a target out of reach), WeightsError or MemoryLimitError of
     cae.errors.
     """
     from .coding import Codec
 
-    codec = Codec(device, max_pixels=max_pixels)
-    return codec.encode(image, quality, target_size=target_size, target_psnr=target_psnr, effort=effort, exact=exact)
+    return Codec(device, max_pixels=max_pixels).encode(
+        image,
+        quality,
+        target_size=target_size,
+        target_psnr=target_psnr,
+        effort=effort,
+        patches=patches,
+        exact=exact,
+    )
 
 
 def decode(

@@ -69,20 +69,32 @@ class Codec:
         target_size: int | None = None,
         target_psnr: float | None = None,
         effort: int = DEFAULT_EFFORT,
+        patches: str = "auto",
         exact: bool = False,
     ) -> bytes:
         """A picture as the bytes of a .cae file; arguments and errors are those of `cae.encode`."""
         options = self._options(
-            quality=quality, target_size=target_size, target_psnr=target_psnr, effort=effort, exact=exact
+            quality=quality,
+            target_size=target_size,
+            target_psnr=target_psnr,
+            effort=effort,
+            patches=patches,
+            exact=exact,
         )
         picture = self._read(image, options)
         return rate_control.encode(select.load_encoder(picture, options), picture, options).data
 
     def encode_many(
-        self, images: Sequence[Source], quality: float = 50, *, effort: int = DEFAULT_EFFORT, exact: bool = False
+        self,
+        images: Sequence[Source],
+        quality: float = 50,
+        *,
+        effort: int = DEFAULT_EFFORT,
+        patches: str = "auto",
+        exact: bool = False,
     ) -> list[bytes]:
         """The file of each picture, all of which are held in memory at once. Raises as `encode`, for any of them."""
-        options = self._options(quality=quality, effort=effort, exact=exact)
+        options = self._options(quality=quality, effort=effort, patches=patches, exact=exact)
         pictures = [self._read(image, options) for image in images]
         if not pictures:
             return []

@@ -5,8 +5,8 @@
     image.save("small.cae", quality=30)
 
 Opening reads the file and verifies its checksums; pixels are decoded when they are first used. `info` has quality,
-icc_profile, exif and xmp at once. Saving takes the keywords quality, target_size, target_psnr, effort and exact of
-`cae.encode`.
+icc_profile, exif and xmp at once. Saving takes the keywords quality, target_size, target_psnr, effort, patches and
+exact of `cae.encode`.
 """
 
 from __future__ import annotations

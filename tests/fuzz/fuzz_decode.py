@@ -18,6 +18,7 @@ import atheris
 with atheris.instrument_imports(include=["cae"]):
     import cae
     from cae.bitstream.salvage import salvage
+    from cae.codec.encode.options import EncodeOptions
     from cae.codec.image.picture import read_picture
     from cae.codec.info import info
     from cae.codec.torch_codec import load_codec
@@ -35,7 +36,9 @@ def seeds() -> list[bytes]:
     y, x = np.mgrid[:50, :70]
     plane = ((3 * x + 5 * y) % 256).astype(np.uint8)
     images = [plane[:1, :1], plane, np.dstack([plane] * 3), np.dstack([plane] * 4), np.dstack([plane] * 2)]
-    return [codec.encode(read_picture(image), quality) for image in images for quality in (0, 60, 100)]
+    files = [codec.encode(read_picture(image), quality) for image in images for quality in (0, 60, 100)]
+    exact = EncodeOptions(patches="all")
+    return files + [codec.encode_pictures([read_picture(image)], exact)[0] for image in images]
 
 
 def try_all(data: bytes) -> None:

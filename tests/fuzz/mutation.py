@@ -6,7 +6,18 @@ from __future__ import annotations
 import random
 import zlib
 
-INTERESTING = (b"\0", b"\1", b"\x7f", b"\x80", b"\xff", b"\xff\xff\xff\xff\x0f", b"\x80\x80\x40", b"ALPH", b"iccp")
+INTERESTING = (
+    b"\0",
+    b"\1",
+    b"\x7f",
+    b"\x80",
+    b"\xff",
+    b"\xff\xff\xff\xff\x0f",
+    b"\x80\x80\x40",
+    b"ALPH",
+    b"PTCH",
+    b"iccp",
+)
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
@@ -32,7 +43,8 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 
 
 def repair(data: bytes) -> bytes:
-    """The file with the checksum of each record as it should be, as far as its lengths lead; all of it is kept."""
+    """The file with the checksum of each record as it should be, those within patches among them, as far as its lengths
+    lead; all of it is kept."""
     out = bytearray(data)
     at = _seal(out, 0, _skip_varint(out, _skip_varint(out, 12)))
     if len(out) > 5 and out[5] & 2:
@@ -40,6 +52,11 @@ def repair(data: bytes) -> bytes:
         count = _varint(out, at)
         at = _seal(out, start, _skip_varint(out, at))
         for _ in range(min(count, 64)):
+            if out[at : at + 4] == b"PTCH":
+                end = min(_skip_varint(out, at + 4) + _varint(out, at + 4), len(out))
+                part = _skip_varint(out, at + 4)
+                while part < end:
+                    part = _seal(out, part, _skip_varint(out, part) + _varint(out, part), end)
             at = _seal(out, at, _skip_varint(out, at + 4) + _varint(out, at + 4))
     while at < len(out):
         at = _seal(out, at, _skip_varint(out, at) + 4 + _varint(out, at))
@@ -61,8 +78,8 @@ def _skip_varint(data: bytearray, at: int) -> int:
     return at + 1
 
 
-def _seal(data: bytearray, start: int, end: int) -> int:
-    """Closes the record, if its end is within the file; where the next one begins."""
-    if end + 4 <= len(data):
+def _seal(data: bytearray, start: int, end: int, limit: int | None = None) -> int:
+    """Closes the record, if its end is within the file, or a limit in it; where the next one begins."""
+    if end + 4 <= (len(data) if limit is None else limit):
         data[end : end + 4] = zlib.crc32(data[start:end]).to_bytes(4, "little")
     return end + 4

@@ -6,18 +6,29 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from cae.bitstream.container import Chunk, Container, pack, unpack
+from cae.bitstream.container import Chunk, Container, Header, Tile, pack, patches_of, unpack
+from cae.bitstream.patches import pack_patches
+from cae.bitstream.wire import sealed, varint
+from cae.codec.encode.mixed import with_cells
+from cae.codec.encode.suspects import CELL
 from cae.codec.image.picture import read_picture
-from cae.codec.torch_codec import load_codec
+from cae.codec.image.webp import compress
+from cae.codec.model.rate import rate_index_of
+from cae.codec.torch_codec import Codec, load_codec
 
 CASES = [("colour", (80, 112, 3), 0), ("colour", (80, 112, 3), 50), ("grey", (70, 40), 75), ("rgba", (33, 65, 4), 100)]
+PATCHED = [("all patches", (70, 100, 3), 50), ("patches of a grey image", (100, 150), 50)]
+"""Of which the networks code nothing, and half of each row of cells. Streams need not be written again to the same
+bytes: libwebp has versions."""
 
 
 def pattern(shape: tuple[int, ...]) -> np.ndarray:
@@ -32,23 +43,95 @@ def pattern(shape: tuple[int, ...]) -> np.ndarray:
 def main() -> None:
     """Write the file beside this one."""
     codec = load_codec("cpu")
-    cases = []
-    for name, shape, quality in CASES:
-        data = codec.encode(read_picture(pattern(shape)), quality)
-        latents = codec.decode_latents(unpack(data))
-        decoded = codec.decode(data)
-        cases.append(
-            {
-                "name": f"{name} {shape[1]}x{shape[0]} q {quality}",
-                "file": base64.b64encode(data).decode("ascii"),
-                "latents_sha256": hashlib.sha256(latents.tobytes()).hexdigest(),
-                "mode": decoded.mode,
-                "pixels": base64.b64encode(decoded.pixels.tobytes()).decode("ascii"),
-            }
-        )
+    files = [
+        (f"{name} {shape[1]}x{shape[0]} q {quality}", codec.encode(read_picture(pattern(shape)), quality))
+        for name, shape, quality in CASES
+    ]
+    for name, shape, quality in PATCHED:
+        pixels = pattern(shape)
+        header = Header(shape[1], shape[0], len(shape) == 2, rate_index_of(quality), codec.fingerprint)
+        cells = np.ones((-(-shape[0] // CELL), -(-shape[1] // CELL)), bool)
+        if len(shape) == 2:
+            cells[:, 3:] = False
+        files.append((f"{name} {shape[1]}x{shape[0]}", pack(with_cells(codec.coder, pixels, header, cells, 2))))
+    cases = [case(codec, name, data) for name, data in files]
     folder = Path(__file__).parent
     write(folder / "files.json", cases)
-    write(folder / "invalid" / "decoding.json", invalid(unpack(base64.b64decode(cases[1]["file"]))))
+    half = unpack(base64.b64decode(cases[-1]["file"]))
+    write(folder / "invalid" / "decoding.json", invalid(unpack(base64.b64decode(cases[1]["file"]))) + patches(half))
+
+
+def case(codec: Codec, name: str, data: bytes) -> dict[str, str]:
+    """A file, its latents and pixels."""
+    latents, decoded = codec.decode_latents(unpack(data)), codec.decode(data)
+    return {
+        "name": name,
+        "file": base64.b64encode(data).decode("ascii"),
+        "latents_sha256": hashlib.sha256(latents.tobytes()).hexdigest(),
+        "mode": decoded.mode,
+        "pixels": base64.b64encode(decoded.pixels.tobytes()).decode("ascii"),
+    }
+
+
+def patches(half: Container) -> list[dict[str, str]]:
+    """Files with patches that break a rule. half: one of 100 x 150 grey pixels, of whose cells every second column is
+    skipped."""
+    found = patches_of(half.header, half.chunks)
+    assert found is not None
+    (stream,) = found.streams
+    none, height, width = np.zeros_like(found.skipped), half.header.height, half.header.width
+    bits = np.packbits(none).tobytes()
+    shown = np.ones((height, width), bool)
+    other = compress(np.zeros((height, width + 1, 3), np.uint8), np.ones((height, width + 1), bool), 4, 75)
+    image = io.BytesIO()
+    Image.new("RGBA", (width, height), (1, 2, 3, 128)).save(image, "WEBP", lossless=True, exact=True)
+    plain = compress(np.zeros((height, width), np.uint8), shown, 4, 75)
+    lengths = "PTCH: map or records of another length, bits that are no cells"
+    streams = "PTCH: not VP8L, another size, alpha other than 0 and 255"
+    covered = "PTCH: a skipped cell that is not covered"
+
+    def records(*parts: bytes) -> bytes:
+        return b"".join(sealed(varint(len(part)) + part) for part in parts)
+
+    cut = records(deflate(bits), stream)
+    cases = [
+        ("a map of a byte more", lengths, records(deflate(bits + b"\0"), stream)),
+        ("a map of a byte less", lengths, records(deflate(bits[:-1]), stream)),
+        ("a bit beyond the map", lengths, records(deflate(bits[:-1] + b"\1"), stream)),
+        ("a map that is no stream", lengths, records(b"\xff", stream)),
+        ("an area too many", lengths, records(deflate(bits), stream, b"")),
+        ("the checksum of a stream", "a crc does not match", cut[:-1] + bytes([cut[-1] ^ 1])),
+        ("no area", "the file ends within a record", records(deflate(bits))),
+        ("not VP8L", streams, records(deflate(bits), b"\x30" + stream[1:])),
+        ("a header alone", streams, records(deflate(bits), stream[:5])),
+        ("three bytes", streams, records(deflate(bits), stream[:3])),
+        ("another version of VP8L", streams, records(deflate(bits), stream[:4] + bytes([stream[4] | 32]) + stream[5:])),
+        ("a stream cut short", streams, records(deflate(bits), stream[: len(stream) // 2])),
+        ("a stream of a larger picture", streams, records(deflate(bits), other)),
+        ("alpha 128", streams, records(deflate(bits), image.getvalue()[20:])),
+        ("nothing over skipped cells", covered, pack_patches(found.skipped, (b"",))),
+    ]
+    made = [
+        (name, rule, "TruncatedError" if "ends" in rule else "CorruptError", Chunk(b"PTCH", data), half.tiles)
+        for name, rule, data in cases
+    ]
+    # Whether all cells of a tile are skipped is known before the tile.
+    used_up = "a payload not used up, or a state other than 0 at its end"
+    everything = Chunk(b"PTCH", pack_patches(~none, (plain,)))
+    made.append(("a payload where all is skipped", used_up, "CorruptError", everything, half.tiles))
+    return [
+        {"name": f"patches: {name}", "rule": rule, "error": error, "file": packed(half, chunk, tiles).hex()}
+        for name, rule, error, chunk, tiles in made
+    ]
+
+
+def packed(container: Container, chunk: Chunk, tiles: tuple[Tile, ...]) -> bytes:
+    """A file with a chunk that `pack` would refuse: it is written under another name first, and sealed again."""
+    data = bytearray(pack(replace(container, chunks=(replace(chunk, kind=b"zzzz"),), tiles=tiles)))
+    record = b"zzzz" + varint(len(chunk.data)) + chunk.data
+    start = data.index(record)
+    data[start : start + len(record) + 4] = sealed(b"PTCH" + record[4:])
+    return bytes(data)
 
 
 def invalid(sound: Container) -> list[dict[str, str]]:

@@ -1,0 +1,104 @@
+"""Patches: parts of an image without loss, and the cells that the networks do not code (FORMAT.md, section 9).
+
+Bytes and integers only: the streams of pixels, one an area, are made and read elsewhere.
+"""
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import BitstreamError, CorruptError
+from .limits import MAX_CHUNK_BYTES
+from .rectangle import Rectangle
+from .wire import Reader, sealed, varint
+
+AREA = 4096
+"""Pixels to a side of an area, which has one stream."""
+
+CELL = 64
+"""Pixels to a side of a cell, which has one position of hyper-latents."""
+
+_RAW_DEFLATE = -15
+
+Map = NDArray[np.bool_]
+"""bool [ceil(H / 64), ceil(W / 64)]: which cells the networks do not code."""
+
+
+class Patches(NamedTuple):
+    """skipped: a `Map`; streams: one for each rectangle of `areas`, empty where it has no patches; damaged: indices of
+    streams that are lost, which are empty then."""
+
+    skipped: Map
+    streams: tuple[bytes, ...]
+    damaged: frozenset[int] = frozenset()
+
+
+def areas(height: int, width: int) -> list[Rectangle]:
+    """The areas of an image, in pixels, row by row from the top left."""
+    return list(Rectangle(0, 0, height, width).parts(AREA, AREA))
+
+
+def pack_patches(skipped: Map, streams: Sequence[bytes]) -> bytes:
+    """The data of the chunk."""
+    coder = zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE)
+    packed = coder.compress(np.packbits(skipped).tobytes()) + coder.flush()
+    return b"".join(sealed(varint(len(part)) + part) for part in (packed, *streams))
+
+
+def unpack_patches(data: bytes, height: int, width: int, *, allow_damaged: bool = False) -> Patches:
+    """The inverse, for an image of this size. Raises BitstreamError: CorruptError, TruncatedError, LimitError.
+
+    allow_damaged: a stream that is damaged is named instead, and so is what follows one whose length is.
+    """
+    reader = Reader(data)
+    skipped = _unpack_map(_take(reader), -(-height // CELL), -(-width // CELL))
+    streams: list[bytes] = []
+    damaged = set()
+    for index in range(len(areas(height, width))):
+        start = reader.position
+        try:
+            streams.append(_take(reader))
+        except BitstreamError:
+            if not allow_damaged:
+                raise
+            damaged.add(index)
+            streams.append(b"")
+            reader.position = _end(reader, start)
+    if reader.left and not allow_damaged:
+        raise CorruptError(f"{reader.left} bytes after the last patches")
+    return Patches(skipped, tuple(streams), frozenset(damaged))
+
+
+def _take(reader: Reader) -> bytes:
+    start = reader.position
+    part = reader.take(reader.length("stream of patches", MAX_CHUNK_BYTES))
+    reader.check_seal(start, "patches")
+    return part
+
+
+def _end(reader: Reader, start: int) -> int:
+    """Where a record ends by its own length, or all does."""
+    reader.position = start
+    try:
+        return min(reader.varint() + reader.position + 4, len(reader.data))
+    except BitstreamError:
+        return len(reader.data)
+
+
+def _unpack_map(packed: bytes, rows: int, columns: int) -> Map:
+    expected = -(-rows * columns // 8)
+    coder = zlib.decompressobj(_RAW_DEFLATE)
+    try:
+        inflated = coder.decompress(packed, expected + 1)
+    except zlib.error as error:
+        raise CorruptError(f"the map of the patches does not inflate: {error}") from error
+    if len(inflated) != expected or not coder.eof or coder.unused_data:
+        raise CorruptError(f"the map of the patches is not one stream of {expected} bytes")
+    bits = np.unpackbits(np.frombuffer(inflated, np.uint8)).astype(bool)
+    if bits[rows * columns :].any():
+        raise CorruptError("the map of the patches has bits beyond its last cell")
+    found: Map = bits[: rows * columns].reshape(rows, columns)
+    return found

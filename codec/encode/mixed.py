@@ -1,0 +1,87 @@
+"""Files of which parts are without loss: all of it, or where a picture is better that way."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...bitstream.container import (
+    PATCHES,
+    Chunk,
+    Container,
+    Header,
+    all_latents,
+    is_enough,
+    latent_size,
+    pack,
+    tile_rectangles,
+)
+from ...bitstream.limits import MAX_PIXELS
+from ...bitstream.patches import pack_patches
+from ..decode.decoder import Decoder
+from ..image.picture import to_rgb
+from ..model.arrays import Pixels
+from ..tile.bits import tile_bits
+from ..tile.coder import TileCoder
+from . import refine
+from .cost import error_bits
+from .patches import FINAL, cell_costs, cells_of, choose, compress_cells, patched
+from .suspects import CELL, Mask, is_worth_a_look, suspects
+
+
+def lossless(coder: TileCoder, pixels: Pixels, header: Header) -> Container:
+    """A file of nothing but patches."""
+    cells = np.ones((-(-header.height // CELL), -(-header.width // CELL)), bool)
+    return with_cells(coder, pixels, header, cells, 1)
+
+
+def best(coder: TileCoder, pixels: Pixels, plain: Container, effort: int) -> Container:
+    """A file without patches, and without other chunks, or one with those that are worth it: by bits and what errors
+    are worth in bits. pixels: uint8 [H, W, 3] or [H, W]."""
+    if not is_worth_a_look(suspects(pixels)):
+        return plain
+    header = plain.header
+    shown = _shown(coder, plain)
+    costs = cell_costs(coder.networks, header.rate_index, pixels, shown, _bits(coder, plain))
+    cells = choose(pixels, costs)
+    if cells is None:
+        return plain
+    mixed = with_cells(coder, pixels, header, cells, effort)
+    return min((plain, shown), (mixed, _shown(coder, mixed)), key=lambda file: _cost(coder, pixels, *file))[0]
+
+
+def with_cells(coder: TileCoder, pixels: Pixels, header: Header, cells: Mask, effort: int) -> Container:
+    """A file with some cells in patches, the others coded by the networks."""
+    own = patched(pixels, header, cells)
+    tiles = []
+    for rectangle in tile_rectangles(header):
+        (tile,) = refine.encode(coder, [own.pixels], header, rectangle, effort, own)
+        if not is_enough(len(tile.payload), rectangle, own.skipped[*cells_of(rectangle)]):
+            # So little is left of it that a decoder would suspect a bomb: the networks code what is filled as well.
+            own.skipped[*cells_of(rectangle)] = False
+            (tile,) = refine.encode(coder, [own.pixels], header, rectangle, effort, own)
+        tiles.append(tile)
+    streams = compress_cells(pixels, cells, *FINAL)
+    return Container(header, (Chunk(PATCHES, pack_patches(own.skipped, streams)),), tuple(tiles))
+
+
+def _shown(coder: TileCoder, file: Container) -> Pixels:
+    """What a decoder shows."""
+    return Decoder(coder, file.header.fingerprint).decode(pack(file), max_pixels=MAX_PIXELS).pixels
+
+
+def _bits(coder: TileCoder, plain: Container) -> npt.NDArray[np.int64]:
+    """What the networks' symbols take at each latent position of the padded image, in 1/4096 bit."""
+    header = plain.header
+    bits = np.empty(latent_size(header), np.int64)
+    whole = all_latents(header)
+    for tile, rectangle in zip(plain.tiles, tile_rectangles(header), strict=True):
+        size = rectangle.height, rectangle.width
+        bits[*rectangle.within(whole)] = tile_bits(coder, tile, *size, header.rate_index, None)[1]
+    return bits
+
+
+def _cost(coder: TileCoder, pixels: Pixels, file: Container, shown: Pixels) -> float:
+    """In bits."""
+    error = error_bits(coder.networks, file.header.rate_index, to_rgb(shown), to_rgb(pixels))
+    return 8 * len(pack(file)) + error

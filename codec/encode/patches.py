@@ -1,0 +1,160 @@
+"""Patches: cells that are better coded without loss than by the networks, chosen by bits and error both ways."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...bitstream.container import Header, latent_size
+from ...bitstream.patches import CELL as CODED_CELL
+from ...bitstream.patches import Map, areas
+from ...bitstream.rectangle import Rectangle
+from ..backends.interface import Networks
+from ..image.picture import to_rgb
+from ..image.webp import compress
+from ..model.arrays import Pixels
+from ..model.config import PATCH
+from ..tile.bits import FRACTION
+from .cost import error_bits
+from .suspects import CELL, Mask, lossless_bits
+
+LOWEST, HIGHEST = -4, 6
+"""Cells are tried that cost at least 2^-4, 2^-2 .. 2^6 times as much by the networks as an estimate says that they do
+without loss, then twice and half the best of these."""
+
+TRIAL = (2, 30)
+"""Method and quality of libwebp where a size is only looked at: a sixth larger than what is written."""
+
+FINAL = (4, 100)
+"""The same for files. Method 6 takes three times as long for 1 % less on some and more on others."""
+
+
+class Patched(NamedTuple):
+    """A picture of which cells are chosen.
+
+    pixels: what is left to the networks, uint8 like the picture's, with colours from around in the cells. blocks: bool
+    [h, w], latent positions of the padded image whose pixels are all in patches. skipped: cells of 64x64 pixels that
+    the networks do not code.
+    """
+
+    pixels: Pixels
+    blocks: npt.NDArray[np.bool_]
+    skipped: Map
+
+
+def patched(pixels: Pixels, header: Header, cells: Mask) -> Patched:
+    """With cells that were chosen."""
+    height, width = latent_size(header)
+    per_cell, per_unit = CELL // PATCH, CODED_CELL // PATCH
+    blocks = cells.repeat(per_cell, axis=0).repeat(per_cell, axis=1)
+    # What pads the image is in patches where its nearest pixels are.
+    blocks = np.pad(blocks, ((0, height - len(blocks)), (0, width - blocks.shape[1])), mode="edge")
+    units = blocks.reshape(height // per_unit, per_unit, width // per_unit, per_unit)
+    return Patched(fill(pixels, cells), blocks, np.asarray(units.all(axis=(1, 3))))
+
+
+def cells_of(tile: Rectangle) -> tuple[slice, slice]:
+    """Where the cells of 64x64 pixels of a tile, in latent positions, are in a map."""
+    cells = tile.covering(CODED_CELL // PATCH)
+    return slice(cells.top, cells.bottom), slice(cells.left, cells.right)
+
+
+def compress_cells(pixels: Pixels, cells: Mask, method: int, quality: int) -> list[bytes]:
+    """The stream of each area."""
+    return [_compress(pixels, cells, area, method, quality) for area in areas(*pixels.shape[:2])]
+
+
+def _compress(pixels: Pixels, cells: Mask, area: Rectangle, method: int, quality: int) -> bytes:
+    """The stream of an area, nothing where none of the cells is in it."""
+    own = cells[area.top // CELL : -(-area.bottom // CELL), area.left // CELL : -(-area.right // CELL)]
+    if not own.any():
+        return b""
+    shown = own.repeat(CELL, axis=0).repeat(CELL, axis=1)[: area.height, : area.width]
+    return compress(pixels[area.top : area.bottom, area.left : area.right], shown, method, quality)
+
+
+def fill(pixels: Pixels, cells: Mask) -> Pixels:
+    """The picture with one colour in each of the cells, from what is around them: the mean of the others in the
+    smallest square of 2x2, 4x4 .. cells that has any."""
+    values = pixels.reshape(*pixels.shape[:2], -1)
+    left = np.zeros(cells.shape, np.int64)
+    sums = np.zeros((*cells.shape, values.shape[2]), np.int64)
+    for row, column in np.argwhere(~cells):
+        own = values[CELL * row : CELL * row + CELL, CELL * column : CELL * column + CELL]
+        sums[row, column] = own.sum(axis=(0, 1), dtype=np.int64)
+        left[row, column] = own.shape[0] * own.shape[1]
+    colours = _means(sums, left).astype(np.uint8)
+    filled = values.copy()
+    for row, column in np.argwhere(cells):
+        filled[CELL * row : CELL * row + CELL, CELL * column : CELL * column + CELL] = colours[row, column]
+    return filled.reshape(pixels.shape)
+
+
+def _means(sums: npt.NDArray[np.int64], weights: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """[h, w, C] over [h, w], and where nothing weighs the means of the picture of half the size."""
+    known = weights > 0
+    means = (sums + weights[..., None] // 2) // np.maximum(weights, 1)[..., None]
+    if known.all():
+        return means
+    if not known.any():
+        return np.full_like(means, 128)
+    height, width = known.shape
+    edges = ((0, height % 2), (0, width % 2))
+    weights, sums = np.pad(weights, edges), np.pad(sums, (*edges, (0, 0)))
+    coarse = _means(_halved(sums), _halved(weights[..., None])[..., 0])
+    wide = coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
+    return np.where(known[..., None], means, wide)
+
+
+def _halved(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return values[::2, ::2] + values[::2, 1::2] + values[1::2, ::2] + values[1::2, 1::2]
+
+
+def choose(pixels: Pixels, costs: npt.NDArray[np.int64]) -> Mask | None:
+    """The cells that are better in patches, None for none.
+
+    costs: what each takes by the networks in 1/256 bit, and what its error is worth, int64 [h, w]. Cells are ranked by
+    that against an estimate of what they take without loss; how many of them are taken is decided by what they all
+    take in a trial, since how much repeats differs from picture to picture.
+    """
+    # 1/256 bit against 1/16.
+    bits = 16 * lossless_bits(pixels)
+    found: dict[int, tuple[int, Mask]] = {}
+
+    def cost(gain: int) -> int:
+        """Of all cells."""
+        if gain not in found:
+            cells = costs << -LOWEST + 1 > bits << gain - LOWEST + 1
+            known = [own for own, other in found.values() if np.array_equal(cells, other)]
+            streams = [] if known else compress_cells(pixels, cells, *TRIAL)
+            own = known[0] if known else 8 * FRACTION * sum(map(len, streams)) + int(costs[~cells].sum())
+            found[gain] = own, cells
+        return found[gain][0]
+
+    best = LOWEST
+    for gain in range(LOWEST + 2, HIGHEST + 1, 2):
+        if cost(gain) > cost(best):
+            break  # with fewer cells it would rise further
+        best = gain
+    best = min((best, best - 1, best + 1), key=cost)
+    cells = found[best][1]
+    return cells if cost(best) < int(costs.sum()) else None
+
+
+def cell_costs(
+    networks: Networks, rate_index: int, original: Pixels, shown: Pixels, bits: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """What each cell takes by the networks and what its error is worth, in 1/256 bit, int64 [h, w]. original, shown:
+    uint8 [H, W, 3] or [H, W]; bits: of each latent position of the padded image in 1/4096
+    bit, int64."""
+    original, shown = to_rgb(original), to_rgb(shown)
+    rows, columns = -(-original.shape[0] // CELL), -(-original.shape[1] // CELL)
+    per_cell = CELL // PATCH
+    own = bits.reshape(bits.shape[0] // per_cell, per_cell, bits.shape[1] // per_cell, per_cell).sum(axis=(1, 3))
+    costs: npt.NDArray[np.int64] = own[:rows, :columns] // 16
+    for row, column in np.ndindex(rows, columns):
+        cell = slice(CELL * row, CELL * row + CELL), slice(CELL * column, CELL * column + CELL)
+        costs[row, column] += round(FRACTION * error_bits(networks, rate_index, shown[cell], original[cell]))
+    return costs
