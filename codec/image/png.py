@@ -38,7 +38,7 @@ class PngFile:
 def read(data: bytes) -> PngFile:
     """What is in a PNG file. Raises ImageError where a chunk that pixels come of has a wrong checksum."""
     file = PngFile(data)
-    kept = [MAGIC]
+    kept: list[bytes | memoryview] = [MAGIC]
     damaged: set[bytes] = set()
     others: list[tuple[bytes, bytes]] = []
     complete = False
