@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..bitstream.container import ALPHA, TILE_UNIT, VERSION, Container, unpack
+from ..bitstream.container import ALPHA, AS_RGB, TILE_UNIT, VERSION, Container, unpack
 from .image.metadata import KINDS
 from .model.rate import quality_of, rate_index_of
 from .model.weights import is_installed
 
-_NAMES = {ALPHA: "alpha"} | {kind.chunk: kind.name for kind in KINDS}
+_NAMES = {ALPHA: "alpha", AS_RGB: "as_rgb"} | {kind.chunk: kind.name for kind in KINDS}
 
 
 @dataclass(frozen=True)
 class Info:
     """Sizes in bytes, lengths in pixels.
 
-    mode: what it decodes to, L, LA, RGB or RGBA. row: the rate index, 0..255.
+    mode: what it decodes to, L, LA, RGB or RGBA. coded_grey: whether its pixels are coded as grey, which they may be
+    where it decodes to RGB of three equal channels. row: the rate index, 0..255.
     tile_bytes: the coded pixels. chunk_bytes: alpha, the names of `metadata.KINDS`, or an unknown chunk's four letters.
     What is left of file_bytes is overhead_bytes: the header, lengths and checksums.
     """
@@ -25,6 +26,7 @@ class Info:
     width: int
     height: int
     mode: str
+    coded_grey: bool
     row: int
     tiles: int
     tile_side: int
@@ -69,7 +71,8 @@ def describe(container: Container, file_bytes: int) -> Info:
         version=VERSION,
         width=header.width,
         height=header.height,
-        mode=("L" if header.grey else "RGB") + ("A" if "alpha" in chunks else ""),
+        coded_grey=header.grey,
+        mode=("L" if header.grey and "as_rgb" not in chunks else "RGB") + ("A" if "alpha" in chunks else ""),
         row=header.rate_index,
         tiles=len(container.tiles),
         tile_side=header.tile * TILE_UNIT,

@@ -383,7 +383,7 @@ def test_long_metadata(format: str) -> None:
 
 def test_every_kind_of_metadata_is_in_the_table() -> None:
     assert [kind.name for kind, _ in EACH.parts()] == [field.name for field in fields(Metadata)]
-    assert {kind.chunk for kind in KINDS} | {container.ALPHA} == container.KNOWN_KINDS
+    assert {kind.chunk for kind in KINDS} | {container.ALPHA, container.AS_RGB} == container.KNOWN_KINDS
     for label in ("name", "title", "chunk", "key"):
         assert len({getattr(kind, label) for kind in KINDS}) == len(KINDS)
     stripped = prepare(Picture(RGB, metadata=EACH, notes=("kept",)), EncodeOptions(strip=True))
