@@ -54,8 +54,8 @@ _MIN_TILE_BYTES = 1 + 4 + 4  # length, checksum of the latents, checksum of the 
 # Kinds of chunk known to version 1. As in PNG, an upper-case first letter says that a decoder which
 # does not know the kind must refuse the file.
 ALPHA, PATCHES, ICC, EXIF, XMP = b"ALPH", b"PTCH", b"iccp", b"exif", b"xmpp"
-IPTC, DENSITY, CICP = b"iptc", b"dens", b"cicp"
-KNOWN_KINDS = frozenset({ALPHA, PATCHES, ICC, EXIF, XMP, IPTC, DENSITY, CICP})
+IPTC, DENSITY, CICP, AS_RGB = b"iptc", b"dens", b"cicp", b"rgbo"
+KNOWN_KINDS = frozenset({ALPHA, PATCHES, ICC, EXIF, XMP, IPTC, DENSITY, CICP, AS_RGB})
 
 
 @dataclass(frozen=True)

@@ -218,13 +218,14 @@ class Decoding:
 
             def write(rows: Pixels) -> None:
                 with about(output, NO_OUTPUT):
+                    if not file.tell():  # whether it is grey, rows say
+                        check_holds(source.format, rows.ndim == 2, None)
+                        file.write(file_header(width, height, grey=rows.ndim == 2))
                     file.write(rows.tobytes())
 
-            check_holds(source.format, header.grey, None)
-            file.write(file_header(width, height, grey=header.grey))
             with about(source.job.source), progress(settings.quiet) as report:
                 picture = self._decode(source, report, write)
-            check_holds(source.format, header.grey, picture.alpha)
+            check_holds(source.format, picture.grey, picture.alpha)
         return picture, output.stat().st_size
 
     def _decode(self, source: Source, report: Progress, write: Write | None = None) -> Picture:

@@ -76,9 +76,14 @@ def _text(source: Path, info: Info, parts: dict[str, float]) -> str:
     titles = {kind.name: kind.title for kind in KINDS}
     remarks = {"patches": "all pixels, without loss" if info.lossless else "parts without loss"}
     tiles = "1 tile" if info.tiles == 1 else f"{info.tiles} tiles"
-    rows = [("pixels", info.tile_bytes, f"{tiles} of up to {info.tile_side}x{info.tile_side}")]
+    as_grey = ", coded as grey: red, green and blue are equal" if "as_rgb" in info.chunk_bytes else ""
+    rows = [("pixels", info.tile_bytes, f"{tiles} of up to {info.tile_side}x{info.tile_side}{as_grey}")]
     rows += [(f"  {name}", round(size), _PARTS.get(name, "latents")) for name, size in parts.items()]
-    rows += [(titles.get(name, name), size, remarks.get(name, "")) for name, size in info.chunk_bytes.items()]
+    rows += [
+        (titles.get(name, name), size, remarks.get(name, ""))
+        for name, size in info.chunk_bytes.items()
+        if name != "as_rgb"
+    ]
     rows += [("overhead", info.overhead_bytes, "header, lengths, checksums")]
     installed = "installed" if info.weights_installed else "not installed: it cannot be decoded here"
     name = one_line(str(source))

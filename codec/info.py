@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..bitstream.container import ALPHA, PATCHES, TILE_UNIT, VERSION, Container, patches_of, unpack
+from ..bitstream.container import ALPHA, AS_RGB, PATCHES, TILE_UNIT, VERSION, Container, patches_of, unpack
 from .image.metadata import KINDS
 from .model.rate import quality_of, rate_index_of
 from .model.weights import is_installed
 
-_NAMES = {ALPHA: "alpha", PATCHES: "patches"} | {kind.chunk: kind.name for kind in KINDS}
+_NAMES = {ALPHA: "alpha", PATCHES: "patches", AS_RGB: "as_rgb"} | {kind.chunk: kind.name for kind in KINDS}
 
 
 @dataclass(frozen=True)
 class Info:
     """Properties of a .cae file. Sizes are in bytes, lengths in pixels.
 
-    mode: what it decodes to, L, LA, RGB or RGBA. row: the rate index, 0..255. tile_bytes: what the networks coded.
+    mode: what it decodes to, L, LA, RGB or RGBA. coded_grey: whether its pixels are coded as grey, which they may be
+    where it decodes to RGB of three equal channels. row: the rate index, 0..255. tile_bytes: what the networks coded.
     lossless: whether there is nothing of that, all pixels being in patches. chunk_bytes: sizes of the chunks, under
     alpha, patches, the names of `metadata.KINDS`, or an unknown chunk's four letters. overhead_bytes: what is left of
     file_bytes, namely the header, lengths and checksums.
@@ -26,6 +27,7 @@ class Info:
     width: int
     height: int
     mode: str
+    coded_grey: bool
     row: int
     tiles: int
     tile_side: int
@@ -72,7 +74,8 @@ def describe(container: Container, file_bytes: int) -> Info:
         version=VERSION,
         width=header.width,
         height=header.height,
-        mode=("L" if header.grey else "RGB") + ("A" if "alpha" in chunks else ""),
+        coded_grey=header.grey,
+        mode=("L" if header.grey and "as_rgb" not in chunks else "RGB") + ("A" if "alpha" in chunks else ""),
         row=header.rate_index,
         tiles=len(container.tiles),
         tile_side=header.tile * TILE_UNIT,

@@ -21,7 +21,7 @@ from cae.bitstream import container
 from cae.cli.main import main
 from cae.codec.encode.options import EncodeOptions
 from cae.codec.image.chunks import metadata_of
-from cae.codec.image.picture import Picture
+from cae.codec.image.picture import Picture, to_rgb
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -75,8 +75,9 @@ class StandIn:
         parts = {
             container.ALPHA: None if picture.alpha is None else zlib.compress(picture.alpha.tobytes()),
             **{kind.chunk: data for kind, data in picture.metadata.parts()},
+            container.AS_RGB: b"" if picture.as_rgb else None,
         }
-        chunks = tuple(container.Chunk(kind, data) for kind, data in parts.items() if data)
+        chunks = tuple(container.Chunk(kind, data) for kind, data in parts.items() if data is not None)
         tile = container.Tile(zlib.compress(picture.pixels.tobytes()), 0)
         return container.pack(container.Container(header, chunks, (tile,)))
 
@@ -85,8 +86,9 @@ class StandIn:
         shape = (file.header.height, file.header.width)
         chunks = {chunk.kind: chunk.data for chunk in file.chunks}
         coded = chunks.get(container.ALPHA)
+        pixels = _array(file.tiles[0].payload, shape if file.header.grey else (*shape, 3))
         return Picture(
-            _array(file.tiles[0].payload, shape if file.header.grey else (*shape, 3)),
+            to_rgb(pixels) if container.AS_RGB in chunks else pixels,
             None if coded is None else _array(coded, shape),
             metadata_of(file.chunks),
         )

@@ -127,7 +127,7 @@ def parse_chunks(reader: Reader) -> dict[bytes, bytes]:
     known = {}
     for kind, content in found:
         require(kind.isascii() and kind.isalpha(), "CorruptError", "kind of a chunk")
-        if kind in (b"ALPH", b"PTCH", b"iccp", b"exif", b"xmpp", b"iptc", b"dens", b"cicp"):
+        if kind in (b"ALPH", b"PTCH", b"iccp", b"exif", b"xmpp", b"iptc", b"dens", b"cicp", b"rgbo"):
             require(kind not in known, "CorruptError", "two chunks of a kind")
             known[kind] = content
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -21,9 +22,9 @@ from ...bitstream.errors import CorruptError, DecodeMismatchError, InputError, L
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
 from ...bitstream.rectangle import Rectangle
 from ...bitstream.salvage import Salvage, salvage
-from ..image.chunks import from_chunks
+from ..image.chunks import from_chunks, stands_for_rgb
 from ..image.metadata import fit_metadata
-from ..image.picture import Picture
+from ..image.picture import Picture, to_rgb
 from ..machine.memory import memory_errors
 from ..model.arrays import Latents, Pixels
 from . import synthesis_windows
@@ -38,6 +39,10 @@ Progress = Callable[[int, int], None]
 
 def silent(done: int, total: int) -> None:
     """Reports no progress."""
+
+
+def _write_as_rgb(write: Write, rows: Pixels) -> None:
+    write(to_rgb(rows))
 
 
 class Decoder:
@@ -84,7 +89,11 @@ class Decoder:
         with memory_errors():
             bands = self._decode_bands(saved.container, tiles, damage if allow_damaged else None, progress)
             parts = self._synthesise(header, bands, area, damage, layer)
+            in_colour = stands_for_rgb(saved.container.chunks, header)
+            if write and in_colour:
+                write = partial(_write_as_rgb, write)
             pixels = show(parts, area, part, scale, write)
+            pixels = to_rgb(pixels) if in_colour else pixels
             damaged_chunks = saved.damaged_chunks if allow_damaged else None
             alpha, metadata, missing = from_chunks(saved.container.chunks, header, damaged_chunks)
             alpha = alpha if alpha is None else show([alpha], AT_ORIGIN, part, scale)

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from ...bitstream.errors import TargetError
 from ..decode.decoder import Progress, silent
 from ..image.metadata import Metadata
-from ..image.picture import Picture
+from ..image.picture import Picture, grey_if_equal, to_rgb
 from ..image.transparency import clear_transparent
 from ..model.config import ROWS
 from ..model.distortion import psnr
@@ -52,7 +52,7 @@ def prepare(picture: Picture, options: EncodeOptions) -> Picture:
     """The picture as options want it coded: with `strip` without its metadata, and unless `exact`, with smooth colours
     under fully transparent pixels."""
     picture = replace(picture, metadata=Metadata()) if options.strip else picture
-    return picture if options.exact else clear_transparent(picture)
+    return grey_if_equal(picture if options.exact else clear_transparent(picture))
 
 
 def encode(codec: WholeCodec, picture: Picture, options: EncodeOptions, progress: Progress = silent) -> Coded:
@@ -98,11 +98,12 @@ def encode_to_psnr(codec: WholeCodec, picture: Picture, target: float, options: 
     """
     files: dict[int, bytes] = {}
     reached: dict[int, float] = {}
+    pixels = to_rgb(picture.pixels) if picture.as_rgb else picture.pixels
 
     def excess(rate_index: int) -> float:
         (files[rate_index],) = codec.encode_pictures([picture], options.at(quality_of(rate_index)))
         decoded = codec.decode(files[rate_index], max_pixels=picture.width * picture.height).pixels
-        reached[rate_index] = psnr(picture.pixels, decoded)
+        reached[rate_index] = psnr(pixels, decoded)
         return reached[rate_index] - target
 
     _, above = bracket(excess, PSNR_SLOPE)

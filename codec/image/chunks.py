@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...bitstream.alpha import compress_plane, decompress_plane
-from ...bitstream.container import ALPHA, Chunk, Header
+from ...bitstream.container import ALPHA, AS_RGB, Chunk, Header
 from ...bitstream.errors import CorruptError
 from ..model.arrays import Pixels
 from .metadata import KINDS, Metadata
@@ -13,9 +13,10 @@ from .picture import Picture
 
 
 def to_chunks(picture: Picture) -> tuple[Chunk, ...]:
-    """The alpha plane and the metadata of a picture, those that there are."""
+    """The alpha plane and the metadata of a picture, those that there are, and whether its grey stands for RGB."""
     alpha = () if picture.alpha is None else (Chunk(ALPHA, compress_plane(picture.alpha)),)
-    return (*alpha, *(Chunk(kind.chunk, data) for kind, data in picture.metadata.parts()))
+    as_rgb = (Chunk(AS_RGB, b""),) if picture.as_rgb else ()
+    return (*alpha, *as_rgb, *(Chunk(kind.chunk, data) for kind, data in picture.metadata.parts()))
 
 
 def metadata_of(chunks: Sequence[Chunk]) -> Metadata:
@@ -24,6 +25,11 @@ def metadata_of(chunks: Sequence[Chunk]) -> Metadata:
     # Another encoder may have left an orientation in it; the pixels are upright, and viewers would turn them again.
     clean = {kind.name: kind.clean(parts[kind.chunk]) for kind in KINDS if kind.chunk in parts}
     return Metadata(**{name: data for name, data in clean.items() if data})
+
+
+def stands_for_rgb(chunks: Sequence[Chunk], header: Header) -> bool:
+    """Whether the grey of a file was RGB of three equal channels."""
+    return header.grey and any(chunk.kind == AS_RGB for chunk in chunks)
 
 
 def from_chunks(

@@ -1,10 +1,9 @@
-"""JPEG files that end too early."""
+"""JPEG files: those that end too early, and what their segments hold beside one picture."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
-
-from .pillow_settings import open_image
 
 MAGIC = b"\xff\xd8\xff"
 _END = b"\xff\xd9"
@@ -16,6 +15,10 @@ def completed(data: bytes) -> bytes | None:
 
     A decoder makes up what it lacks, of whatever follows. So where all is there, it does not matter what follows.
     """
+    from .pillow_settings import (
+        open_image,  # not above: `cae info` knows all kinds of metadata, and does without Pillow
+    )
+
     data = data.removesuffix(b"\xff")
     decoded = []
     for fill in _FILLS:
@@ -25,3 +28,32 @@ def completed(data: bytes) -> bytes | None:
         except Exception:
             return None
     return data + _END if decoded[0] == decoded[1] == decoded[2] else None
+
+
+# Segments that are kept, or of no meaning once the pixels are decoded, by what they begin with.
+_KNOWN = (
+    ("APP0", (b"JFIF\0", b"JFXX\0")),
+    ("APP1", (b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0")),
+    ("APP2", (b"ICC_PROFILE\0",)),
+    ("APP13", (b"Photoshop 3.0\0", b"Adobe_CM")),
+    ("APP14", (b"Adobe",)),
+)
+_NAMED = (
+    (b"urn:iso:std:iso:ts:21496:-1", "gain map for high dynamic range"),
+    (b"MPF\0", "further pictures of the file (gain map, preview)"),
+    (b"http://ns.adobe.com/xmp/extension/", "extended XMP"),
+    (b"JP", "content credentials, or other boxes (JUMBF)"),
+    (b"FLIR", "thermal data (FLIR)"),
+)
+
+
+def left_out(segments: Sequence[tuple[str, bytes]], xmp: bytes) -> list[str]:
+    """What of a file's segments, Pillow's `applist`, is not kept; xmp: its packet."""
+    found = ["gain map for high dynamic range"] if b"hdr-gain-map" in xmp or b"HDRGainMap" in xmp else []
+    for name, content in segments:
+        if any(name == known and content.startswith(begins) for known, begins in _KNOWN):
+            continue
+        own = next((title for begin, title in _NAMED if content.startswith(begin)), name)
+        found.append("comment" if name == "COM" else own)
+    video = b"MotionPhoto" in xmp or b"MicroVideo" in xmp
+    return list(dict.fromkeys([*found, *(["video of a motion photo"] if video else [])]))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.container import CICP, DENSITY, EXIF, ICC, IPTC, XMP
-from . import colour, density, exif, photoshop, xmp
+from . import colour, density, exif, jpeg, photoshop, xmp
 from .tiff_directory import Directory, Entry, Structure
 
 if TYPE_CHECKING:
@@ -200,7 +200,18 @@ def _read_xmp(loaded: Loaded) -> bytes | None:
     packet = loaded.image.info.get("xmp") or loaded.image.info.get(_PNG_XMP)
     if isinstance(packet, str):
         packet = packet.encode()
-    return xmp.upright(packet) if packet else None
+    segments = getattr(loaded.image, "applist", ())
+    left_out = jpeg.left_out(segments, packet or b"")
+    if not segments and loaded.image.info.get("comment"):
+        left_out.append("comment")
+    if left_out:
+        loaded.notes.append(f"left out: {', '.join(left_out)}")
+    if not packet:
+        return None
+    clean = xmp.without_claims(packet)
+    if clean is None:
+        loaded.notes.append("XMP dropped: it speaks of what is left out")
+    return clean and xmp.upright(clean)
 
 
 def _exif_to_tiff(kind: Kind, saving: Saving, data: bytes) -> None:

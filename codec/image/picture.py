@@ -54,7 +54,8 @@ class Picture:
 
     pixels: uint8 [H, W, 3] for colour, [H, W] for grey; alpha: uint8 [H, W], not premultiplied, or None. Neither is to
     be changed. notes: one line for each conversion that reading it took, or each part of a .cae file that does not fit
-    what was decoded of it or was damaged; is_damaged: whether the latter.
+    what was decoded of it or was damaged; is_damaged: whether the latter. as_rgb: whether pixels that are grey stand
+    for RGB of three equal channels.
     """
 
     pixels: Bytes
@@ -62,6 +63,7 @@ class Picture:
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
     is_damaged: bool = False
+    as_rgb: bool = False
 
     @property
     def width(self) -> int:
@@ -78,7 +80,7 @@ class Picture:
     @property
     def mode(self) -> str:
         """Pillow's name of the mode: L, LA, RGB or RGBA."""
-        return ("L" if self.grey else "RGB") + ("" if self.alpha is None else "A")
+        return ("L" if self.grey and not self.as_rgb else "RGB") + ("" if self.alpha is None else "A")
 
 
 def read_picture(
@@ -108,6 +110,21 @@ def read_picture(
         raise ImageError(f"{os.fspath(source)}: {exc.strerror or exc}") from exc
     except ImageError as exc:
         raise type(exc)(f"{os.fspath(source)}: {exc}") from exc
+
+
+def grey_if_equal(picture: Picture) -> Picture:
+    """The same picture with grey pixels, where it is colour of three equal channels everywhere: they take fewer bits,
+    and come back without a tint."""
+    pixels = picture.pixels
+    if picture.grey or not (_equal(pixels[::61, ::61]) and _equal(pixels)):
+        return picture
+    return replace(picture, pixels=np.ascontiguousarray(pixels[..., 0]), as_rgb=True)
+
+
+def _equal(pixels: Bytes) -> bool:
+    """Whether the three channels are, of uint8 [H, W, 3]."""
+    first = pixels[..., 0]
+    return np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2])
 
 
 def to_rgb(pixels: Bytes) -> Bytes:
