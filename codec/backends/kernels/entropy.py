@@ -69,7 +69,9 @@ class StepDecoder:
 @functools.lru_cache(maxsize=8)
 def _tables(tables: ProbabilityTables) -> Tables:
     """The tables as the kernels take them."""
-    each = [np.array(tables.sums(row), np.uint32) for row in range(len(tables))]
+    each = [np.zeros(2 * width + 3 if width else 0, np.uint32) for width in tables.half_widths.tolist()]
+    for row, sums in enumerate(each):
+        np.cumsum(tables.row(row), out=sums[1:])
     starts = np.cumsum([0, *map(len, each[:-1])], dtype=np.int64)
     lookup = np.zeros((len(tables), PARTS), np.uint16)
     for row, sums in enumerate(each):
