@@ -20,7 +20,8 @@ from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, Wron
 from cae.bitstream.rectangle import Rectangle
 from cae.codec.decode import synthesis_windows
 from cae.codec.encode.analysis_windows import analyse
-from cae.codec.image.metadata import EXIF_PREFIX, Metadata
+from cae.codec.image.exif import EXIF_PREFIX
+from cae.codec.image.metadata import Metadata
 from cae.codec.image.picture import Picture, read_picture
 from cae.codec.model.distortion import psnr
 from cae.codec.model.rate import rate_index_of
