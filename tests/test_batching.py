@@ -14,6 +14,7 @@ from PIL import Image
 
 from cae.bitstream.errors import CaeError, DecodeMismatchError, LimitError
 from cae.codec.backends.batching import groups
+from cae.codec.encode.options import EncodeOptions
 from cae.codec.image.picture import Picture, read_picture
 from cae.codec.select import load_on_cpu
 from cae.codec.torch_codec import Codec, load_codec
@@ -80,9 +81,10 @@ def test_views(codec: Codec, pictures: list[Picture]) -> None:
 def test_an_image_of_several_tiles_comes_alone(codec: Codec, photo: Bytes, walks: list[int]) -> None:
     """When it is decoded."""
     wide = Picture(np.tile(photo[:40], (1, 6, 1)))
-    files = codec.encode_many([wide, wide], 10, effort=1)
+    options = EncodeOptions(10, effort=1, patches="off")  # what repeats would be worth a look at those
+    files = codec.encode_pictures([wide, wide], options)
     assert walks == [2, 2]
-    assert files == [codec.encode(wide, 10, effort=1)] * 2
+    assert files == codec.encode_pictures([wide], options) * 2
     walks.clear()
     decoded = codec.decode_many(files)
     assert walks == [1] * 4
