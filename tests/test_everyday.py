@@ -227,9 +227,9 @@ def test_a_region_needs_its_tiles_alone(tiled: tuple[bytes, np.ndarray], monkeyp
     decoded: list[int] = []
     decode = TileCoder.decode
 
-    def count(self: TileCoder, *arguments: object) -> object:
+    def count(self: TileCoder, *arguments: object, **options: object) -> object:
         decoded.append(1)
-        return decode(self, *arguments)  # type: ignore[arg-type]
+        return decode(self, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(TileCoder, "decode", count)
     api.decode(tiled[0], region=(100, 100, 300, 300))

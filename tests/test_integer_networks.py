@@ -161,7 +161,8 @@ def test_damage(codec: Codec, cpu_codec: FileCoder, photo: Bytes) -> None:
     row = unpack(data).header.rate_index
     with pytest.raises(DecodeMismatchError):
         cpu_codec.coder.latents(Tile(tile.payload, tile.latents_checksum ^ 1), height, width, row)
-    with pytest.raises(CorruptError):
+    # What is left may be used up by chance, with other latents.
+    with pytest.raises((CorruptError, DecodeMismatchError)):
         cpu_codec.coder.latents(Tile(tile.payload[:-9], tile.latents_checksum), height, width, row)
 
 
