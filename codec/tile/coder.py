@@ -99,9 +99,9 @@ class TileCoder:
     ) -> Latents:
         """The latents, int32 [B, height, width, M] in sixteenths of a step, of B tiles of that many latent positions.
 
-        watch: called with the symbols and scale indices as they are decoded. skipped: cells that are not coded.
-        Raises CorruptError for a payload that is
-        malformed, DecodeMismatchError if the checksum of the decoded latents is not the tile's.
+        watch: called with the symbols and scale indices as they are decoded. skipped: cells that are not coded. Raises
+        CorruptError for a payload that is malformed, DecodeMismatchError if the checksum of the decoded latents is not
+        the tile's.
         """
         decoders = [self.networks.step_decoder(self.tables, tile.payload) for tile in tiles]
 
