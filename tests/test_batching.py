@@ -58,9 +58,13 @@ def pictures(photo: Bytes) -> list[Picture]:
 def test_together_is_as_alone(
     codec: Codec, pictures: list[Picture], walks: list[int], quality: int, effort: int
 ) -> None:
-    files = codec.encode_many(pictures, quality, effort=effort)
+    options = EncodeOptions(quality, effort=effort, patches="off")
+    files = codec.encode_pictures(pictures, options)
     assert sorted(walks) == [1] * effort * 2 + [3] * effort + [5] * effort
-    assert files == [codec.encode(picture, quality, effort=effort) for picture in pictures]
+    assert files == [codec.encode_pictures([picture], options)[0] for picture in pictures]
+    # With patches, too, each becomes what it becomes alone.
+    mixed = codec.encode_many(pictures, quality, effort=effort)
+    assert mixed == [codec.encode(picture, quality, effort=effort) for picture in pictures]
     walks.clear()
     decoded = codec.decode_many(files)
     assert sorted(walks) == [1, 1, 3, 5]
