@@ -46,7 +46,7 @@ def test_shipped_weights_are_small_and_described(shipped: bytes) -> None:
     assert manifest["sha256"] == hashlib.sha256(shipped).hexdigest()
     assert load_integers()[1] == bytes.fromhex(manifest["sha256"])[:4]
     assert {"config", "training", "kodak"} <= manifest.keys()
-    assert len(shipped) < 27_000_000
+    assert len(shipped) < 29_000_000
 
 
 @pytest.mark.slow
