@@ -133,11 +133,8 @@ def choose(pixels: Pixels, costs: npt.NDArray[np.int64]) -> Mask | None:
             found[gain] = own, cells
         return found[gain][0]
 
-    best = LOWEST
-    for gain in range(LOWEST + 2, HIGHEST + 1, 2):
-        if cost(gain) > cost(best):
-            break  # with fewer cells it would rise further
-        best = gain
+    # All of them: costs do not fall steadily where photographs repeat or fill much of the picture.
+    best = min(range(LOWEST, HIGHEST + 1, 2), key=cost)
     best = min((best, best - 1, best + 1), key=cost)
     cells = found[best][1]
     return cells if cost(best) < int(costs.sum()) else None
