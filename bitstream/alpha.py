@@ -1,14 +1,12 @@
 """A lossless plane of 8 bits, such as alpha: filtered rows and DEFLATE (FORMAT.md, section 6)."""
 
-import zlib
-
 import numpy as np
 from numpy.typing import NDArray
 
+from .deflate import deflate, inflate
 from .errors import CorruptError, InputError
 
 _NONE, _LEFT, _UP = 0, 1, 2
-_RAW_DEFLATE = -15  # no zlib wrapper: the chunk has a checksum of its own
 
 
 def compress_plane(plane: NDArray[np.uint8]) -> bytes:
@@ -33,8 +31,7 @@ def compress_plane(plane: NDArray[np.uint8]) -> bytes:
         rows[better, 0] = kind
         rows[better, 1:] = residual[better]
         least[better] = size[better]
-    coder = zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE)
-    return coder.compress(rows.data) + coder.flush()
+    return deflate(rows.data)
 
 
 def decompress_plane(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
@@ -45,14 +42,7 @@ def decompress_plane(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
     """
     if height < 1 or width < 1:
         raise InputError(f"a plane of {height} x {width}")
-    expected = height * (1 + width)
-    coder = zlib.decompressobj(_RAW_DEFLATE)
-    try:
-        inflated = coder.decompress(data, expected + 1)
-    except zlib.error as error:
-        raise CorruptError(f"the plane does not inflate: {error}") from error
-    if len(inflated) != expected or not coder.eof or coder.unused_data:
-        raise CorruptError(f"the plane is not one stream of {expected} bytes")
+    inflated = inflate(data, height * (1 + width), "the plane")
     rows = np.frombuffer(inflated, np.uint8).reshape(height, 1 + width)
     kinds, plane = rows[:, 0], rows[:, 1:].copy()
     if kinds.max() > _UP:

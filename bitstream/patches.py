@@ -1,15 +1,15 @@
-"""Patches: parts of an image without loss, and the cells that the networks do not code (FORMAT.md, section 9).
+"""Patches: parts of an image without loss, and the cells that the networks do not code (FORMAT.md, section 6).
 
 Bytes and integers only: the streams of pixels, one an area, are made and read elsewhere.
 """
 
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .deflate import deflate, inflate
 from .errors import BitstreamError, CorruptError
 from .limits import MAX_CHUNK_BYTES
 from .rectangle import Rectangle
@@ -20,8 +20,6 @@ AREA = 4096
 
 CELL = 64
 """Pixels to a side of a cell, which has one position of hyper-latents."""
-
-_RAW_DEFLATE = -15
 
 Map = NDArray[np.bool_]
 """bool [ceil(H / 64), ceil(W / 64)]: which cells the networks do not code."""
@@ -43,8 +41,7 @@ def areas(height: int, width: int) -> list[Rectangle]:
 
 def pack_patches(skipped: Map, streams: Sequence[bytes]) -> bytes:
     """The data of the chunk."""
-    coder = zlib.compressobj(9, zlib.DEFLATED, _RAW_DEFLATE)
-    packed = coder.compress(np.packbits(skipped).tobytes()) + coder.flush()
+    packed = deflate(np.packbits(skipped).tobytes())
     return b"".join(sealed(varint(len(part)) + part) for part in (packed, *streams))
 
 
@@ -89,14 +86,7 @@ def _end(reader: Reader, start: int) -> int:
 
 
 def _unpack_map(packed: bytes, rows: int, columns: int) -> Map:
-    expected = -(-rows * columns // 8)
-    coder = zlib.decompressobj(_RAW_DEFLATE)
-    try:
-        inflated = coder.decompress(packed, expected + 1)
-    except zlib.error as error:
-        raise CorruptError(f"the map of the patches does not inflate: {error}") from error
-    if len(inflated) != expected or not coder.eof or coder.unused_data:
-        raise CorruptError(f"the map of the patches is not one stream of {expected} bytes")
+    inflated = inflate(packed, -(-rows * columns // 8), "the map of the patches")
     bits = np.unpackbits(np.frombuffer(inflated, np.uint8)).astype(bool)
     if bits[rows * columns :].any():
         raise CorruptError("the map of the patches has bits beyond its last cell")

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from ..bitstream.container import (
     DEFAULT_TILE,
+    PATCHES,
     Container,
     Header,
     Tile,
     is_enough,
     latent_size,
     pack,
-    patches_of,
     read_header,
     tile_grid,
     tile_rectangles,
@@ -104,7 +104,7 @@ class FileCoder(Decoder):
         check_size(header.width, header.height, max_pixels)
         self.check_weights(header)
         containers = [unpack(data) for data in files]
-        if any(patches_of(header, container.chunks) for container in containers):
+        if any(chunk.kind == PATCHES for container in containers for chunk in container.chunks):
             return [self] * len(files)  # each has cells of its own that are not coded
         tiles = [container.tiles[0] for container in containers]
         with memory_errors():

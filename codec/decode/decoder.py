@@ -20,6 +20,7 @@ from ...bitstream.container import (
 )
 from ...bitstream.errors import CorruptError, DecodeMismatchError, InputError, LimitError, WrongWeightsError
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
+from ...bitstream.patches import Patches
 from ...bitstream.rectangle import Rectangle
 from ...bitstream.salvage import Salvage, salvage
 from ..image.chunks import from_chunks, stands_for_rgb
@@ -87,7 +88,7 @@ class Decoder:
         tiles = needed_tiles(header, part, self.coder.halo)
         area = tiles_area(header, tiles)
         with memory_errors():
-            bands = self._decode_bands(saved.container, tiles, damage if allow_damaged else None, progress)
+            bands = self._decode_bands(saved.container, patches, tiles, damage if allow_damaged else None, progress)
             parts = self._synthesise(header, bands, area, damage, layer)
             in_colour = stands_for_rgb(saved.container.chunks, header)
             if write and in_colour:
@@ -109,7 +110,8 @@ class Decoder:
         """The latents of the whole image, int32 [h, w, M] in sixteenths of a quantisation step. Raises as `decode`."""
         self.check_weights(container.header)
         tiles = Rectangle(0, 0, *tile_grid(container.header))
-        return np.concatenate(list(self._decode_bands(container, tiles, None, silent)))
+        patches = patches_of(container.header, container.chunks)
+        return np.concatenate(list(self._decode_bands(container, patches, tiles, None, silent)))
 
     def check_weights(self, header: Header) -> None:
         """Raises WrongWeightsError for a file that was made with other weights."""
@@ -119,16 +121,21 @@ class Decoder:
             )
 
     def _decode_bands(
-        self, container: Container, tiles: Rectangle, damage: Damage | None, progress: Progress
+        self,
+        container: Container,
+        patches: Patches | None,
+        tiles: Rectangle,
+        damage: Damage | None,
+        progress: Progress,
     ) -> Iterator[Latents]:
         """The latents of one row of tiles after the other.
 
-        tiles: those that are wanted, in the grid of tiles. damage: lost tiles, whose latents are 0; tiles that do not
-        decode are added to it. None raises CorruptError or DecodeMismatchError for them.
+        patches: those of the file. tiles: those that are wanted, in the grid of tiles. damage: lost tiles, whose
+        latents are 0; tiles that do not decode are added to it. None raises CorruptError or DecodeMismatchError for
+        them.
         """
         header = container.header
         rectangles = tile_rectangles(header)
-        patches = patches_of(header, container.chunks, allow_damaged=damage is not None)
         per_row = tile_grid(header)[1]
         tried = 0
         for row in range(tiles.top, tiles.bottom):

@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from .tiff_directory import (
+    DIRECTORIES,
     EXIF_DIRECTORY,
     GPS_DIRECTORY,
     LONG,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 EXIF_PREFIX = b"Exif\0\0"
 
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
 _RESOLUTION = (282, 283, 296)  # across, down, and their unit: 2 inch, 3 cm
 _PIXEL_SIDES = (40962, 40963)  # in the EXIF directory
 _IMAGE_SIDES = (256, 257)
@@ -55,7 +56,7 @@ def upright(exif: bytes) -> bytes:
     """The same EXIF block with orientation 1, changed in place: maker notes hold offsets into the block."""
     block, structure = bytearray(exif), _structure(exif)
     if structure:
-        _set(block, structure, structure.directory(structure.first).entries.get(_ORIENTATION), 1)
+        _set(block, structure, structure.directory(structure.first).entries.get(ORIENTATION), 1)
     return bytes(block)
 
 
@@ -211,7 +212,7 @@ def _directories(structure: Structure, main: Directory) -> Iterator[Directory]:
     yield main
     waiting = [main]
     for _ in range(8):
-        below = [structure.subdirectory(d.entries, tag) for d in waiting for tag in (*_DIRECTORIES, 0xA005)]
+        below = [structure.subdirectory(d.entries, tag) for d in waiting for tag in DIRECTORIES]
         waiting = [directory for directory in below if directory]
         yield from waiting
 

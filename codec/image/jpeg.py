@@ -15,9 +15,8 @@ def completed(data: bytes) -> bytes | None:
 
     A decoder makes up what it lacks, of whatever follows. So where all is there, it does not matter what follows.
     """
-    from .pillow_settings import (
-        open_image,  # not above: `cae info` knows all kinds of metadata, and does without Pillow
-    )
+    # Not above: `cae info` knows all kinds of metadata, and does without Pillow.
+    from .pillow_settings import open_image
 
     data = data.removesuffix(b"\xff")
     decoded = []

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.container import CICP, DENSITY, EXIF, ICC, IPTC, XMP
-from . import colour, density, exif, jpeg, photoshop, xmp
+from . import colour, density, exif, jpeg, photoshop, png, xmp
 from .tiff_directory import Directory, Entry, Structure
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 Bytes = npt.NDArray[np.uint8]
 
-_ORIENTATION = 0x0112
 _TIFF_XMP = 700
-_PNG_XMP = "XML:com.adobe.xmp"
 
 _PNG_ICC = 2**20  # Pillow's MAX_TEXT_CHUNK
 _SEGMENT = 65533  # bytes in one of a JPEG file; EXIF and XMP have one each, with a name in front, a profile up to 255
@@ -197,7 +195,7 @@ def _read_exif(loaded: Loaded) -> bytes | None:
 
 
 def _read_xmp(loaded: Loaded) -> bytes | None:
-    packet = loaded.image.info.get("xmp") or loaded.image.info.get(_PNG_XMP)
+    packet = loaded.image.info.get("xmp") or loaded.image.info.get(png.XMP)
     if isinstance(packet, str):
         packet = packet.encode()
     segments = getattr(loaded.image, "applist", ())
@@ -223,7 +221,7 @@ def _xmp_to_tiff(kind: Kind, saving: Saving, data: bytes) -> None:
 
 
 def _xmp_to_png(kind: Kind, saving: Saving, data: bytes) -> None:
-    _png_info(saving).add_itxt(_PNG_XMP, data)
+    _png_info(saving).add_itxt(png.XMP, data)
 
 
 def _png_info(saving: Saving) -> Any:
@@ -318,7 +316,7 @@ def _tags(image: Image.Image) -> Image.Exif | None:
 def orientation(image: Image.Image) -> int:
     """1..8; 1, upright, where there is none or it makes no sense."""
     tags = _tags(image)
-    value = tags.get(_ORIENTATION, 1) if tags else 1
+    value = tags.get(exif.ORIENTATION, 1) if tags else 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 

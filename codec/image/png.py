@@ -21,7 +21,9 @@ _ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
 # where nothing is said.
 _SILENT = {b"sBIT", b"bKGD", b"hIST", b"sPLT", b"sRGB", b"iDOT", b"vpAg"}
 _NAMES = {b"caBX": "content credentials (caBX)", b"tIME": "time of the last change (tIME)"}
-_XMP = "XML:com.adobe.xmp"
+XMP = "XML:com.adobe.xmp"
+"""The keyword of the text that an XMP packet is in."""
+
 _MOST = 2**26  # bytes of text and profiles of a file, inflated
 
 
@@ -145,7 +147,7 @@ class _Metadata:
             _, _, text = rest[2:].split(b"\0", 2)
             text = self._inflated(text) if rest[0] else text
         profile = key.removeprefix("Raw profile type ").lower()
-        if key == _XMP:
+        if key == XMP:
             self.info["xmp"] = text
         elif profile == key.lower() or not self._take_profile(profile, raw_profile(text.decode("latin-1"))):
             self.texts.append(" ".join("".join(c if c.isprintable() else "?" for c in key).split()))
