@@ -1,4 +1,4 @@
-"""Patches: parts of an image without loss, and the cells that the networks do not code (FORMAT.md, section 6).
+"""Patches: parts of an image beside the networks, and the cells that the networks do not code (FORMAT.md, section 6).
 
 Bytes and integers only: the streams of pixels, one an area, are made and read elsewhere.
 """
@@ -26,11 +26,12 @@ Map = NDArray[np.bool_]
 
 
 class Patches(NamedTuple):
-    """skipped: a `Map`; streams: one for each rectangle of `areas`, empty where it has no patches; damaged: indices of
-    streams that are lost, which are empty then."""
+    """skipped: a `Map`; streams: one for each rectangle of `areas`, empty where it has no patches; exact: whether
+    patches are what the encoder was given; damaged: indices of streams that are lost, which are empty then."""
 
     skipped: Map
     streams: tuple[bytes, ...]
+    exact: bool
     damaged: frozenset[int] = frozenset()
 
 
@@ -39,9 +40,9 @@ def areas(height: int, width: int) -> list[Rectangle]:
     return list(Rectangle(0, 0, height, width).parts(AREA, AREA))
 
 
-def pack_patches(skipped: Map, streams: Sequence[bytes]) -> bytes:
+def pack_patches(skipped: Map, streams: Sequence[bytes], *, exact: bool) -> bytes:
     """The data of the chunk."""
-    packed = deflate(np.packbits(skipped).tobytes())
+    packed = bytes([not exact]) + deflate(np.packbits(skipped).tobytes())
     return b"".join(sealed(varint(len(part)) + part) for part in (packed, *streams))
 
 
@@ -51,7 +52,10 @@ def unpack_patches(data: bytes, height: int, width: int, *, allow_damaged: bool 
     allow_damaged: a stream that is damaged is named instead, and so is what follows one whose length is.
     """
     reader = Reader(data)
-    skipped = _unpack_map(_take(reader), -(-height // CELL), -(-width // CELL))
+    first = _take(reader)
+    if first[:1] not in (b"\0", b"\1"):
+        raise CorruptError("patches that are neither exact nor changed")
+    skipped = _unpack_map(first[1:], -(-height // CELL), -(-width // CELL))
     streams: list[bytes] = []
     damaged = set()
     for index in range(len(areas(height, width))):
@@ -66,7 +70,7 @@ def unpack_patches(data: bytes, height: int, width: int, *, allow_damaged: bool 
             reader.position = _end(reader, start)
     if reader.left and not allow_damaged:
         raise CorruptError(f"{reader.left} bytes after the last patches")
-    return Patches(skipped, tuple(streams), frozenset(damaged))
+    return Patches(skipped, tuple(streams), first[:1] == b"\0", frozenset(damaged))
 
 
 def _take(reader: Reader) -> bytes:

@@ -86,7 +86,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     type=click.Choice(PATCHES),
     default=EncodeOptions.patches,
     show_default=True,
-    help="Code text and drawings without loss: where that is better, nowhere, or everything.",
+    help="Code text and drawings without loss, or below quality 60 in fewer colours: where that is better, nowhere, or "
+    "everything without loss.",
 )
 @click.option("--lossless", is_flag=True, help="Code everything without loss: --patches all.")
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")

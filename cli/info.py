@@ -74,7 +74,8 @@ def _text(source: Path, info: Info, parts: dict[str, float]) -> str:
     from ..codec.image.metadata import KINDS
 
     titles = {kind.name: kind.title for kind in KINDS}
-    remarks = {"patches": "all pixels, without loss" if info.lossless else "parts without loss"}
+    how = "without loss" if info.patches_exact else "in fewer colours"
+    remarks = {"patches": f"{'all pixels' if info.lossless else 'parts'}, {how}"}
     tiles = "1 tile" if info.tiles == 1 else f"{info.tiles} tiles"
     as_grey = ", coded as grey: red, green and blue are equal" if "as_rgb" in info.chunk_bytes else ""
     rows = [("pixels", info.tile_bytes, f"{tiles} of up to {info.tile_side}x{info.tile_side}{as_grey}")]

@@ -18,7 +18,8 @@ class Info:
 
     mode: what it decodes to, L, LA, RGB or RGBA. coded_grey: whether its pixels are coded as grey, which they may be
     where it decodes to RGB of three equal channels. row: the rate index, 0..255. tile_bytes: what the networks coded.
-    lossless: whether there is nothing of that, all pixels being in patches. chunk_bytes: sizes of the chunks, under
+    patches_exact: whether patches, if there are any, are what the encoder was given to the last bit. lossless: whether
+    they are and all pixels are in them. chunk_bytes: sizes of the chunks, under
     alpha, patches, the names of `metadata.KINDS`, or an unknown chunk's four letters. overhead_bytes: what is left of
     file_bytes, namely the header, lengths and checksums.
     """
@@ -33,6 +34,7 @@ class Info:
     tile_side: int
     file_bytes: int
     tile_bytes: int
+    patches_exact: bool
     lossless: bool
     chunk_bytes: dict[str, int]
     overhead_bytes: int
@@ -81,7 +83,8 @@ def describe(container: Container, file_bytes: int) -> Info:
         tile_side=header.tile * TILE_UNIT,
         file_bytes=file_bytes,
         tile_bytes=tile_bytes,
-        lossless=patches is not None and bool(patches.skipped.all()),
+        patches_exact=patches is None or patches.exact,
+        lossless=patches is not None and patches.exact and bool(patches.skipped.all()),
         chunk_bytes=chunks,
         overhead_bytes=file_bytes - tile_bytes - sum(chunks.values()),
         fingerprint=header.fingerprint.hex(),

@@ -181,9 +181,10 @@ def patches(chunks: dict[bytes, bytes], header: Header) -> tuple[Array, list[tup
         return data
 
     packed, size = record(), -(-rows * columns // 8)
+    require(packed[:1] in (b"\0", b"\1"), "CorruptError", "neither exact nor changed")
     inflater = zlib.decompressobj(-15)
     try:
-        bits = inflater.decompress(packed, size + 1)
+        bits = inflater.decompress(packed[1:], size + 1)
     except zlib.error as error:
         raise Rejected("CorruptError", str(error)) from error
     require(len(bits) == size and inflater.eof and not inflater.unused_data, "CorruptError", "the map")

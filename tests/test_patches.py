@@ -21,7 +21,9 @@ from cae.codec.bit_usage import bit_usage
 from cae.codec.codec import FileCoder
 from cae.codec.encode import mixed
 from cae.codec.encode.block_bound import excess
-from cae.codec.encode.mixed import with_cells
+from cae.codec.encode.choice import Choice
+from cae.codec.encode.colours import MOST, Colours
+from cae.codec.encode.mixed import with_patches
 from cae.codec.encode.options import EncodeOptions
 from cae.codec.encode.patches import fill
 from cae.codec.encode.suspects import CELL, is_worth_a_look, suspects
@@ -74,7 +76,8 @@ def half(codec: FileCoder, pixels: Pixels, tile: int = 16) -> Container:
     cells = np.zeros((-(-height // CELL), -(-width // CELL)), bool)
     cells[:, 2:4] = cells[:, 6:8] = True
     cells[2 * tile :, 2 * tile :] = True
-    return with_cells(codec.coder, pixels, replace(header, grey=pixels.ndim == 2), cells, 2)
+    header = replace(header, grey=pixels.ndim == 2)
+    return with_patches(codec.coder, pixels, header, Choice(cells, pixels, True), 2)
 
 
 # The format.
@@ -85,9 +88,11 @@ def test_round_trip_of_the_chunk() -> None:
     for height, width in ((1, 1), (64, 65), (4096, 4097), (100, 9000)):
         skipped = random.random((-(-height // 64), -(-width // 64))) < 0.5
         streams = tuple(random.bytes(int(random.integers(0, 50))) for _ in areas(height, width))
-        found = unpack_patches(pack_patches(skipped, streams), height, width)
+        exact = bool(random.integers(2))
+        found = unpack_patches(pack_patches(skipped, streams, exact=exact), height, width)
         assert np.array_equal(found.skipped, skipped)
         assert found.streams == streams
+        assert found.exact == exact
     assert [(own.top, own.left, own.height, own.width) for own in areas(AREA + 1, AREA)] == [
         (0, 0, AREA, AREA),
         (AREA, 0, 1, AREA),
@@ -96,7 +101,7 @@ def test_round_trip_of_the_chunk() -> None:
 
 def test_any_chunk_unpacks_or_raises() -> None:
     random = np.random.default_rng(1)
-    data = pack_patches(np.ones((3, 5), bool), (b"abcdef",))
+    data = pack_patches(np.ones((3, 5), bool), (b"abcdef",), exact=True)
     for _ in range(2000):
         changed = bytearray(data)
         for _ in range(int(random.integers(1, 4))):
@@ -206,9 +211,7 @@ def test_damaged_patches_are_an_error_or_missing(codec: FileCoder, screen: Pixel
     with pytest.raises(CorruptError):
         codec.decode(damaged)
     shown = codec.decode(damaged, allow_damaged=True)
-    assert shown.notes == (
-        "patches are damaged: what is coded without loss is missing in rows 0 to 299, columns 0 to 449",
-    )
+    assert shown.notes == ("patches are damaged: what they show is missing in rows 0 to 299, columns 0 to 449",)
     assert (shown.pixels[:, 64:128] == 128).all()
     assert np.array_equal(shown.pixels[:, :64], whole[:, :64])
 
@@ -235,7 +238,7 @@ def test_streams_that_do_not_decode(codec: FileCoder, screen: Pixels) -> None:
     assert patches is not None
     (stream,) = patches.streams
     for other in (stream[: len(stream) // 3], b"", stream[:5] + b"\xff" * 40):
-        data = pack(replace(file, chunks=(Chunk(PATCHES, pack_patches(patches.skipped, (other,))),)))
+        data = pack(replace(file, chunks=(Chunk(PATCHES, pack_patches(patches.skipped, (other,), exact=True)),)))
         with pytest.raises(CorruptError):
             codec.decode(data)
         if other:
@@ -259,13 +262,63 @@ def test_screens_come_out_with_exact_text(codec: FileCoder, screen: Pixels, file
     assert over.max() <= 1
 
 
-@pytest.mark.parametrize("quality", [40, 60, 100])
+@pytest.mark.parametrize("quality", [60, 100])
 def test_drawings_become_files_without_loss(codec: FileCoder, quality: int) -> None:
     pixels = text(320, 200)
     data = codec.encode(Picture(pixels), quality)
     assert info(data).lossless
     assert info(data).tile_bytes == 0
     assert np.array_equal(codec.decode(data).pixels, pixels)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_low_qualities_have_fewer_colours(codec: FileCoder, grey: bool) -> None:
+    """Where they are much smaller: what is seen often stays, the file says so, blocks are within their bound."""
+    pixels = text(640, 320)[..., 0] if grey else text(640, 320)
+    pixels = np.ascontiguousarray(pixels)
+    data, exact = codec.encode(Picture(pixels), 30), codec.encode(Picture(pixels), 60)
+    assert info(exact).lossless
+    assert not info(data).patches_exact
+    assert not info(data).lossless
+    assert info(data).tile_bytes == 0
+    assert len(data) < len(exact)
+    shown = codec.decode(data).pixels
+    colours = [np.unique(own.reshape(-1, own[0, 0].size), axis=0) for own in (pixels, shown)]
+    assert len(colours[1]) < len(colours[0]) / 2
+    paper = pixels == pixels[0, 0]
+    assert np.array_equal(shown[paper], pixels[paper])
+    rgb = [own if own.ndim == 3 else own[..., None].repeat(3, axis=2) for own in (pixels, shown)]
+    assert excess(codec.coder.networks, rate_index_of(30), rgb[0][None], rgb[1][None]).max() <= 1
+
+
+def test_fewer_colours_only_in_cells() -> None:
+    random = np.random.default_rng(6)
+    pixels = random.integers(0, 256, (70, 100, 3), np.uint8)
+    pixels[:, :50] = pixels[0, 0]
+    cells = np.zeros((3, 4), bool)
+    cells[:2, 1:] = cells[2, 3] = True
+    colours = Colours(pixels)
+    found = colours.reduced(cells, 20)
+    shown = cells.repeat(CELL, axis=0).repeat(CELL, axis=1)[:70, :100]
+    assert np.array_equal(found[~shown], pixels[~shown])
+    assert np.array_equal(found[:, :50], pixels[:, :50])
+    assert len(np.unique(found[shown], axis=0)) <= MOST
+    assert len(np.unique(pixels[shown], axis=0)) > MOST
+    assert np.array_equal(colours.reduced(cells, 0), pixels)
+    assert np.array_equal(colours.reduced(np.zeros_like(cells), 20), pixels)
+    grey = np.ascontiguousarray(pixels[..., 0])
+    found = Colours(grey).reduced(cells, 20)
+    assert found.shape == grey.shape
+    assert len(np.unique(found[shown])) < len(np.unique(grey[shown]))
+
+
+def test_areas_have_colours_of_their_own() -> None:
+    pixels = np.zeros((40, AREA + 40), np.uint8)
+    pixels[:, :300] = np.arange(40)[:, None]
+    pixels[:, AREA:] = 9
+    found = Colours(pixels).reduced(np.ones((2, AREA // CELL + 2), bool), 200)
+    assert (found[:, AREA:] == 9).all()
+    assert len(np.unique(found[:, :AREA])) < 40
 
 
 @pytest.mark.parametrize("grey", [False, True])
@@ -367,6 +420,11 @@ def test_command(cae: Run, tmp_path: Path, screen: Pixels) -> None:
     shown = cae("info", coded).stdout
     assert "all pixels, without loss" in shown
     assert "quality     lossless" in shown
+    Image.fromarray(text(640, 320)).save(tmp_path / "c.png")
+    assert cae("encode", tmp_path / "c.png", tmp_path / "c.cae", "-q", "30").returncode == 0
+    shown = cae("info", tmp_path / "c.cae").stdout
+    assert "parts, in fewer colours" in shown
+    assert "quality     30" in shown
     assert cae("encode", source, coded, "--patches", "off").returncode == 0
     assert "patches" not in cae("info", coded).stdout
     assert cae("encode", source, coded, "--lossless", "--patches", "off").returncode == 2

@@ -74,7 +74,7 @@ class PatchLayer:
     def notes(self) -> tuple[str, ...]:
         """A line for each area whose patches are lost."""
         return tuple(
-            f"patches are damaged: what is coded without loss is missing in rows {area.top} to {area.bottom - 1}, "
+            f"patches are damaged: what they show is missing in rows {area.top} to {area.bottom - 1}, "
             f"columns {area.left} to {area.right - 1}"
             for index, area in enumerate(self._areas)
             if index in self._lost

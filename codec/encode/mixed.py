@@ -19,40 +19,45 @@ from ...bitstream.container import (
 from ...bitstream.limits import MAX_PIXELS
 from ...bitstream.patches import pack_patches
 from ..decode.decoder import Decoder
-from ..image.picture import to_rgb
 from ..model.arrays import Pixels
 from ..tile.bits import tile_bits
 from ..tile.coder import TileCoder
 from . import refine
-from .cost import error_bits
-from .patches import FINAL, cell_costs, cells_of, choose, compress_cells, patched
-from .suspects import CELL, Mask, is_worth_a_look, suspects
+from .choice import Choice, all_error_bits, cell_costs, choose
+from .patches import FINAL, cells_of, compress_cells, patched
+from .suspects import CELL, is_worth_a_look, suspects
 
 
 def lossless(coder: TileCoder, pixels: Pixels, header: Header) -> Container:
     """A file of nothing but patches."""
     cells = np.ones((-(-header.height // CELL), -(-header.width // CELL)), bool)
-    return with_cells(coder, pixels, header, cells, 1)
+    return with_patches(coder, pixels, header, Choice(cells, pixels, True), 1)
 
 
 def best(coder: TileCoder, pixels: Pixels, plain: Container, effort: int) -> Container:
     """A file without patches, and without other chunks, or one with those that are worth it: by bits and what errors
     are worth in bits. pixels: uint8 [H, W, 3] or [H, W]."""
-    if not is_worth_a_look(suspects(pixels)):
+    drawn = suspects(pixels)
+    if not is_worth_a_look(drawn):
         return plain
     header = plain.header
     shown = _shown(coder, plain)
-    costs = cell_costs(coder.networks, header.rate_index, pixels, shown, _bits(coder, plain))
-    cells = choose(pixels, costs)
-    if cells is None:
+    costs = cell_costs(coder.networks, header.rate_index, pixels, shown, _bits(coder, plain), drawn)
+    choice = choose(coder.networks, header.rate_index, pixels, costs, drawn)
+    if choice is None:
         return plain
-    mixed = with_cells(coder, pixels, header, cells, effort)
-    return min((plain, shown), (mixed, _shown(coder, mixed)), key=lambda file: _cost(coder, pixels, *file))[0]
+    mixed = with_patches(coder, pixels, header, choice, effort)
+
+    def cost(file: Container, shown: Pixels) -> float:
+        """In bits."""
+        return 8 * len(pack(file)) + all_error_bits(coder.networks, header.rate_index, shown, pixels, drawn)
+
+    return min((plain, shown), (mixed, _shown(coder, mixed)), key=lambda file: cost(*file))[0]
 
 
-def with_cells(coder: TileCoder, pixels: Pixels, header: Header, cells: Mask, effort: int) -> Container:
+def with_patches(coder: TileCoder, pixels: Pixels, header: Header, choice: Choice, effort: int) -> Container:
     """A file with some cells in patches, the others coded by the networks."""
-    own = patched(pixels, header, cells)
+    own = patched(pixels, header, choice.cells)
     tiles = []
     for rectangle in tile_rectangles(header):
         (tile,) = refine.encode(coder, [own.pixels], header, rectangle, effort, own)
@@ -61,8 +66,8 @@ def with_cells(coder: TileCoder, pixels: Pixels, header: Header, cells: Mask, ef
             own.skipped[*cells_of(rectangle)] = False
             (tile,) = refine.encode(coder, [own.pixels], header, rectangle, effort, own)
         tiles.append(tile)
-    streams = compress_cells(pixels, cells, *FINAL)
-    return Container(header, (Chunk(PATCHES, pack_patches(own.skipped, streams)),), tuple(tiles))
+    streams = compress_cells(choice.shown, choice.cells, *FINAL)
+    return Container(header, (Chunk(PATCHES, pack_patches(own.skipped, streams, exact=choice.exact)),), tuple(tiles))
 
 
 def _shown(coder: TileCoder, file: Container) -> Pixels:
@@ -79,9 +84,3 @@ def _bits(coder: TileCoder, plain: Container) -> npt.NDArray[np.int64]:
         size = rectangle.height, rectangle.width
         bits[*rectangle.within(whole)] = tile_bits(coder, tile, *size, header.rate_index, None)[1]
     return bits
-
-
-def _cost(coder: TileCoder, pixels: Pixels, file: Container, shown: Pixels) -> float:
-    """In bits."""
-    error = error_bits(coder.networks, file.header.rate_index, to_rgb(shown), to_rgb(pixels))
-    return 8 * len(pack(file)) + error

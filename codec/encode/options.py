@@ -22,8 +22,9 @@ class EncodeOptions:
 
     quality: 0 (smallest file) to 100 (best picture), without meaning where there is a target: target_size, in bytes, or
     target_bpp, in bits per pixel, of the whole file at most; target_psnr, in dB, of its pixels at least.
-    effort: 1 (fastest) to 9 (fewest bits for a picture as good). patches: "auto" codes parts without loss where that is
-    better, as it is for text and drawings, "off" none, "all" the whole picture, whatever the quality. strip: leave out
+    effort: 1 (fastest) to 9 (fewest bits for a picture as good). patches: "auto" codes parts without loss, or below
+    quality 60 in fewer colours, where that is better, as it is for text and drawings, "off" none, "all" the whole
+    picture without loss, whatever the quality. strip: leave out
     the metadata. exact: keep the colours of fully transparent pixels. device: auto, cpu or cuda. max_pixels: larger
     images are refused before they are read.
     """

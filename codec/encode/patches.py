@@ -1,4 +1,4 @@
-"""Patches: cells that are better coded without loss than by the networks, chosen by bits and error both ways."""
+"""Patches: the streams of their cells, and what of a picture is left to the networks."""
 
 from __future__ import annotations
 
@@ -11,18 +11,10 @@ from ...bitstream.container import Header, latent_size
 from ...bitstream.patches import CELL as CODED_CELL
 from ...bitstream.patches import Map, areas
 from ...bitstream.rectangle import Rectangle
-from ..backends.interface import Networks
-from ..image.picture import to_rgb
 from ..image.webp import compress
 from ..model.arrays import Pixels
 from ..model.config import PATCH
-from ..tile.bits import FRACTION
-from .cost import error_bits
-from .suspects import CELL, Mask, lossless_bits
-
-LOWEST, HIGHEST = -4, 6
-"""Cells are tried that cost at least 2^-4, 2^-2 .. 2^6 times as much by the networks as an estimate says that they do
-without loss, then twice and half the best of these."""
+from .suspects import CELL, Mask
 
 TRIAL = (2, 30)
 """Method and quality of libwebp where a size is only looked at: a sixth larger than what is written."""
@@ -110,48 +102,3 @@ def _means(sums: npt.NDArray[np.int64], weights: npt.NDArray[np.int64]) -> npt.N
 
 def _halved(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return values[::2, ::2] + values[::2, 1::2] + values[1::2, ::2] + values[1::2, 1::2]
-
-
-def choose(pixels: Pixels, costs: npt.NDArray[np.int64]) -> Mask | None:
-    """The cells that are better in patches, None for none.
-
-    costs: what each takes by the networks in 1/256 bit, and what its error is worth, int64 [h, w]. Cells are ranked by
-    that against an estimate of what they take without loss; how many of them are taken is decided by what they all
-    take in a trial, since how much repeats differs from picture to picture.
-    """
-    # 1/256 bit against 1/16.
-    bits = 16 * lossless_bits(pixels)
-    found: dict[int, tuple[int, Mask]] = {}
-
-    def cost(gain: int) -> int:
-        """Of all cells."""
-        if gain not in found:
-            cells = costs << -LOWEST + 1 > bits << gain - LOWEST + 1
-            known = [own for own, other in found.values() if np.array_equal(cells, other)]
-            streams = [] if known else compress_cells(pixels, cells, *TRIAL)
-            own = known[0] if known else 8 * FRACTION * sum(map(len, streams)) + int(costs[~cells].sum())
-            found[gain] = own, cells
-        return found[gain][0]
-
-    # All of them: costs do not fall steadily where photographs repeat or fill much of the picture.
-    best = min(range(LOWEST, HIGHEST + 1, 2), key=cost)
-    best = min((best, best - 1, best + 1), key=cost)
-    cells = found[best][1]
-    return cells if cost(best) < int(costs.sum()) else None
-
-
-def cell_costs(
-    networks: Networks, rate_index: int, original: Pixels, shown: Pixels, bits: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """What each cell takes by the networks and what its error is worth, in 1/256 bit, int64 [h, w]. original, shown:
-    uint8 [H, W, 3] or [H, W]; bits: of each latent position of the padded image in 1/4096
-    bit, int64."""
-    original, shown = to_rgb(original), to_rgb(shown)
-    rows, columns = -(-original.shape[0] // CELL), -(-original.shape[1] // CELL)
-    per_cell = CELL // PATCH
-    own = bits.reshape(bits.shape[0] // per_cell, per_cell, bits.shape[1] // per_cell, per_cell).sum(axis=(1, 3))
-    costs: npt.NDArray[np.int64] = own[:rows, :columns] // 16
-    for row, column in np.ndindex(rows, columns):
-        cell = slice(CELL * row, CELL * row + CELL), slice(CELL * column, CELL * column + CELL)
-        costs[row, column] += round(FRACTION * error_bits(networks, rate_index, shown[cell], original[cell]))
-    return costs

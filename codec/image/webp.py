@@ -26,9 +26,9 @@ def compress(pixels: Pixels, shown: npt.NDArray[np.bool_], method: int, quality:
 
     method, 0..6, and quality, 0..100: how long is looked for a short one.
     """
-    rgba = np.zeros((*shown.shape, 4), np.uint8)
-    rgba[..., :3][shown] = (pixels if pixels.ndim == 3 else pixels[..., None])[shown]
-    rgba[..., 3] = 255 * shown
+    rgba = np.empty((*shown.shape, 4), np.uint8)
+    np.multiply(pixels if pixels.ndim == 3 else pixels[..., None], shown[..., None], out=rgba[..., :3])
+    np.multiply(shown, np.uint8(255), out=rgba[..., 3])
     file = BytesIO()
     Image.fromarray(rgba).save(file, "WEBP", lossless=True, exact=True, method=method, quality=quality)
     data = file.getvalue()

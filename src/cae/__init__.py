@@ -46,9 +46,10 @@ def encode(
     quality: 0 (smallest file) to 100 (best picture). Instead of it may be given, one of them: target_size, for the best
     file of at most so many bytes; target_psnr, for the smallest file with at least so many dB. Either takes up to eight
     codings. effort: 1 (fastest) to 9 (fewest bits for a picture as good). patches: "auto" codes text and drawings
-    without loss where that is better, "off" nothing, "all" everything, whatever the quality. exact: keep the colours of
-    fully transparent pixels, which become smooth ones otherwise. device: auto, cpu or cuda. max_pixels: larger images
-    are refused before they are read; the default is that of Pillow.
+    without loss, or below quality 60 in fewer colours, where that is better, "off" nothing, "all" everything without
+    loss, whatever the quality. exact: keep the colours of fully transparent pixels, which become smooth ones otherwise.
+    device: auto, cpu or cuda. max_pixels: larger images are refused before they are read; the default is that of
+    Pillow.
     Raises CaeError: ImageError, InputError (TargetError for a target out of reach), WeightsError or MemoryLimitError of
     cae.errors.
     """

@@ -18,7 +18,8 @@ from PIL import Image
 from cae.bitstream.container import Chunk, Container, Header, Tile, pack, patches_of, unpack
 from cae.bitstream.patches import pack_patches
 from cae.bitstream.wire import sealed, varint
-from cae.codec.encode.mixed import with_cells
+from cae.codec.encode.choice import Choice
+from cae.codec.encode.mixed import with_patches
 from cae.codec.encode.suspects import CELL
 from cae.codec.image.picture import read_picture
 from cae.codec.image.webp import compress
@@ -26,7 +27,7 @@ from cae.codec.model.rate import rate_index_of
 from cae.codec.torch_codec import Codec, load_codec
 
 CASES = [("colour", (80, 112, 3), 0), ("colour", (80, 112, 3), 50), ("grey", (70, 40), 75), ("rgba", (33, 65, 4), 100)]
-PATCHED = [("all patches", (70, 100, 3), 50), ("patches of a grey image", (100, 150), 50)]
+PATCHED = [("all patches", (70, 100, 3), 50), ("changed patches of a grey image", (100, 150), 50)]
 """Of which the networks code nothing, and half of each row of cells. Streams need not be written again to the same
 bytes: libwebp has versions."""
 
@@ -53,7 +54,9 @@ def main() -> None:
         cells = np.ones((-(-shape[0] // CELL), -(-shape[1] // CELL)), bool)
         if len(shape) == 2:
             cells[:, 3:] = False
-        files.append((f"{name} {shape[1]}x{shape[0]}", pack(with_cells(codec.coder, pixels, header, cells, 2))))
+        shown, exact = (pixels, True) if len(shape) == 3 else (pixels & 0xF0, False)
+        coded = with_patches(codec.coder, pixels, header, Choice(cells, shown, exact), 2)
+        files.append((f"{name} {shape[1]}x{shape[0]}", pack(coded)))
     cases = [case(codec, name, data) for name, data in files]
     folder = Path(__file__).parent
     write(folder / "files.json", cases)
@@ -81,7 +84,7 @@ def patches(half: Container) -> list[dict[str, str]]:
     (stream,) = found.streams
     none, height, width = np.zeros_like(found.skipped), half.header.height, half.header.width
     bits = np.packbits(none).tobytes()
-    own = deflate(np.packbits(found.skipped).tobytes())  # with which the tiles decode
+    own = b"\1" + deflate(np.packbits(found.skipped).tobytes())  # with which the tiles decode
     shown = np.ones((height, width), bool)
     other = compress(np.zeros((height, width + 1, 3), np.uint8), np.ones((height, width + 1), bool), 4, 75)
     image = io.BytesIO()
@@ -90,19 +93,22 @@ def patches(half: Container) -> list[dict[str, str]]:
     lengths = "PTCH: map or records of another length, bits that are no cells"
     streams = "PTCH: not VP8L, another size, alpha other than 0 and 255"
     covered = "PTCH: a skipped cell that is not covered"
+    kind = "PTCH: neither exact nor changed: a first byte other than 0, 1"
 
     def records(*parts: bytes) -> bytes:
         return b"".join(sealed(varint(len(part)) + part) for part in parts)
 
-    cut = records(deflate(bits), stream)
+    cut = records(b"\0" + deflate(bits), stream)
     cases = [
-        ("a map of a byte more", lengths, records(deflate(bits + b"\0"), stream)),
-        ("a map of a byte less", lengths, records(deflate(bits[:-1]), stream)),
-        ("a bit beyond the map", lengths, records(deflate(bits[:-1] + b"\1"), stream)),
-        ("a map that is no stream", lengths, records(b"\xff", stream)),
-        ("an area too many", lengths, records(deflate(bits), stream, b"")),
+        ("a map of a byte more", lengths, records(b"\0" + deflate(bits + b"\0"), stream)),
+        ("a map of a byte less", lengths, records(b"\0" + deflate(bits[:-1]), stream)),
+        ("a bit beyond the map", lengths, records(b"\0" + deflate(bits[:-1] + b"\1"), stream)),
+        ("a map that is no stream", lengths, records(b"\0\xff", stream)),
+        ("an area too many", lengths, records(b"\0" + deflate(bits), stream, b"")),
         ("the checksum of a stream", "a crc does not match", cut[:-1] + bytes([cut[-1] ^ 1])),
-        ("no area", "the file ends within a record", records(deflate(bits))),
+        ("changed in a third way", kind, records(b"\2" + own[1:], stream)),
+        ("a map of no bytes", kind, records(b"", stream)),
+        ("no area", "the file ends within a record", records(b"\0" + deflate(bits))),
         ("not VP8L", streams, records(own, b"\x30" + stream[1:])),
         ("a header alone", streams, records(own, stream[:5])),
         ("three bytes", streams, records(own, stream[:3])),
@@ -110,7 +116,7 @@ def patches(half: Container) -> list[dict[str, str]]:
         ("a stream cut short", streams, records(own, stream[: len(stream) // 2])),
         ("a stream of a larger picture", streams, records(own, other)),
         ("alpha 128", streams, records(own, image.getvalue()[20:])),
-        ("nothing over skipped cells", covered, pack_patches(found.skipped, (b"",))),
+        ("nothing over skipped cells", covered, pack_patches(found.skipped, (b"",), exact=True)),
     ]
     made = [
         (name, rule, "TruncatedError" if "ends" in rule else "CorruptError", Chunk(b"PTCH", data), half.tiles)
@@ -118,7 +124,7 @@ def patches(half: Container) -> list[dict[str, str]]:
     ]
     # Whether all cells of a tile are skipped is known before the tile.
     used_up = "a payload not used up, or a state other than 0 at its end"
-    everything = Chunk(b"PTCH", pack_patches(~none, (plain,)))
+    everything = Chunk(b"PTCH", pack_patches(~none, (plain,), exact=True))
     made.append(("a payload where all is skipped", used_up, "CorruptError", everything, half.tiles))
     return [
         {"name": f"patches: {name}", "rule": rule, "error": error, "file": packed(half, chunk, tiles).hex()}
