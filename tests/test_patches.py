@@ -26,7 +26,7 @@ from cae.codec.encode.colours import MOST, Colours
 from cae.codec.encode.mixed import with_patches
 from cae.codec.encode.options import EncodeOptions
 from cae.codec.encode.patches import fill
-from cae.codec.encode.suspects import CELL, is_worth_a_look, suspects
+from cae.codec.encode.suspects import CELL, drawn_cells, is_worth_a_look, suspects
 from cae.codec.image.picture import Picture
 from cae.codec.image.webp import compress, decompress
 from cae.codec.info import info
@@ -365,6 +365,13 @@ def test_suspects_are_text(screen: Pixels) -> None:
     assert found[:, :5].mean() > 0.2
     assert suspects(np.ascontiguousarray(screen[..., 1])).any()
     assert not suspects(np.full((70, 70, 3), 9, np.uint8)).any()
+    few = drawn_cells(screen)
+    assert (few | ~found).all()
+    assert few[2:7, 7:12].mean() < 0.1  # a photograph
+    assert drawn_cells(np.full((70, 70, 3), 9, np.uint8)).all()
+    faint = (text(200, 100) // 8).astype(np.uint8)
+    assert not suspects(faint).any()
+    assert drawn_cells(faint).mean() > 0.6
 
 
 def test_filling_comes_from_around() -> None:

@@ -25,7 +25,7 @@ from ..tile.coder import TileCoder
 from . import refine
 from .choice import Choice, all_error_bits, cell_costs, choose
 from .patches import FINAL, cells_of, compress_cells, patched
-from .suspects import CELL, is_worth_a_look, suspects
+from .suspects import CELL, drawn_cells, is_worth_a_look, suspects
 
 
 def lossless(coder: TileCoder, pixels: Pixels, header: Header) -> Container:
@@ -37,9 +37,9 @@ def lossless(coder: TileCoder, pixels: Pixels, header: Header) -> Container:
 def best(coder: TileCoder, pixels: Pixels, plain: Container, effort: int) -> Container:
     """A file without patches, and without other chunks, or one with those that are worth it: by bits and what errors
     are worth in bits. pixels: uint8 [H, W, 3] or [H, W]."""
-    drawn = suspects(pixels)
-    if not is_worth_a_look(drawn):
+    if not is_worth_a_look(suspects(pixels)):
         return plain
+    drawn = drawn_cells(pixels)
     header = plain.header
     shown = _shown(coder, plain)
     costs = cell_costs(coder.networks, header.rate_index, pixels, shown, _bits(coder, plain), drawn)
