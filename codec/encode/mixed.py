@@ -26,7 +26,7 @@ from ..tile.coder import TileCoder
 from . import refine
 from .cost import error_bits
 from .patches import FINAL, cell_costs, cells_of, choose, compress_cells, patched
-from .suspects import CELL, Mask, is_worth_a_look, suspects
+from .suspects import CELL, Mask, suspects
 
 
 def lossless(coder: TileCoder, pixels: Pixels, header: Header) -> Container:
@@ -38,7 +38,7 @@ def lossless(coder: TileCoder, pixels: Pixels, header: Header) -> Container:
 def best(coder: TileCoder, pixels: Pixels, plain: Container, effort: int) -> Container:
     """A file without patches, and without other chunks, or one with those that are worth it: by bits and what errors
     are worth in bits. pixels: uint8 [H, W, 3] or [H, W]."""
-    if not is_worth_a_look(suspects(pixels)):
+    if not suspects(pixels).any():
         return plain
     header = plain.header
     shown = _shown(coder, plain)

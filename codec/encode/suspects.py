@@ -24,6 +24,14 @@ _SAME, _STRONG, _STEP = 208, 8, 40
 and at so many a colour jumps by more than this. Of photographs 0.2 % of the cells are like that, of 41 none has more
 than 1.2 %; of screens and drawings 9 to 60 %."""
 
+_LEAST_SHARE = 24
+"""One cell in so many must be like that."""
+
+_GROUND, _POINTS, _FAINT = 250, 24, 8
+"""A cell of one colour with points: of the 256 pixels that are looked at so many equal their neighbours, of its 1024 at
+most so many are of another colour than most, and one differs by at least this many levels. The error of a point is
+spread over a block, where no latent of it is worth its bits, at any quality."""
+
 _FRACTION = 16
 """Of a bit, in which `lossless_bits` are counted."""
 
@@ -35,7 +43,8 @@ _BAND = 1024
 
 
 def suspects(pixels: Pixels) -> Mask:
-    """Cells of few colours with strong edges. pixels: uint8 [H, W, 3] or [H, W]."""
+    """Cells of few colours with strong edges, and points on a ground of one colour; none where there are so few of the
+    first that they may be a photograph's. pixels: uint8 [H, W, 3] or [H, W]."""
     height, width = pixels.shape[:2]
     samples = np.pad(pixels.reshape(height, width, -1), ((0, -height % CELL), (0, -width % CELL), (0, 0)), mode="edge")
     # Of three colours green tells what is equal, but each may jump where the others do not.
@@ -48,13 +57,21 @@ def suspects(pixels: Pixels) -> Mask:
     for channel in range(samples.shape[2]):
         row = samples[2::_EVERY, :, channel]
         strong[:, 1:] |= np.maximum(row[:, 1:], row[:, :-1]) - np.minimum(row[:, 1:], row[:, :-1]) > _STEP
-    found: Mask = (_counts(same) >= _SAME) & (_counts(strong) >= _STRONG)
+    equal = _counts(same)
+    found: Mask = (equal >= _SAME) & (_counts(strong) >= _STRONG)
+    if _LEAST_SHARE * int(found.sum()) <= found.size:
+        found[:] = False
+    for row, column in np.argwhere(~found & (equal >= _GROUND)):
+        found[row, column] = _has_points(samples[CELL * row : CELL * (row + 1), CELL * column : CELL * (column + 1)])
     return found
 
 
-def is_worth_a_look(found: Mask) -> bool:
-    """Whether a picture with these suspects may have cells that are better without loss."""
-    return 24 * int(found.sum()) > found.size
+def _has_points(cell: Pixels) -> bool:
+    """Whether a cell, uint8 [32, 32, C], is of one colour but for a few pixels that can be told from it."""
+    ground = np.median(cell, axis=(0, 1)).astype(np.uint8)
+    apart = np.maximum(cell, ground) - np.minimum(cell, ground)
+    others = int(apart.any(axis=-1).sum())
+    return 0 < others <= _POINTS and bool(apart.max() >= _FAINT)
 
 
 def _counts(of: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

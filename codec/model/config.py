@@ -66,7 +66,7 @@ class ModelConfig:
     learned at `knots` evenly spaced values of t.
     """
 
-    latent_channels: int = 704
+    latent_channels: int = 512
     width_8: int = 128
     width_16: int = 192
     blocks_8: int = 3
