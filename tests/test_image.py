@@ -385,6 +385,7 @@ def test_every_kind_of_metadata_is_in_the_table() -> None:
     assert [kind.name for kind, _ in EACH.parts()] == [field.name for field in fields(Metadata)]
     assert {kind.chunk for kind in KINDS} | {
         container.ALPHA,
+        container.ALPHA_STREAMS,
         container.PATCHES,
         container.AS_RGB,
     } == container.KNOWN_KINDS
