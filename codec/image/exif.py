@@ -113,6 +113,14 @@ def of_directory(structure: Structure, directory: Directory) -> tuple[bytes | No
     return (new_structure(kept, structure.order) if kept else None), left_out
 
 
+def tags_of(image: Image.Image) -> Image.Exif | None:
+    """The tags of an open image as Pillow reads them, or None where they are damaged."""
+    try:
+        return image.getexif()
+    except Exception:
+        return None  # a damaged EXIF block says nothing, and is no reason to refuse the pixels
+
+
 def of_tags(tags: Image.Exif) -> bytes | None:
     """An EXIF block of the tags that describe the photograph, as Pillow hands them on, or None."""
     tree: dict[int, Entry | Tree] = _tree({tag: tags[tag] for tag in _DESCRIPTION if tag in tags})

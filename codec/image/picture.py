@@ -31,10 +31,11 @@ from PIL import Image, UnidentifiedImageError
 from ...bitstream.container import MAGIC
 from ...bitstream.errors import ImageError, ImageSizeError
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
-from . import jpeg, other_files, png
+from . import bmp, gif, jpeg, other_files, png
 from .colour import nclx_of_avif
-from .metadata import Loaded, Metadata, fit_metadata, orientation, put_metadata, read_metadata, turn
+from .metadata import Loaded, Metadata, fit_metadata, put_metadata, read_metadata
 from .netpbm import map_pixels
+from .orientation import orientation, turn
 from .pillow_settings import open_image, pillow_settings
 from .samples import Bytes, samples
 from .tiff_pages import MAGICS, Page, main_page
@@ -180,6 +181,9 @@ def _from_whole_file(data: bytes, max_pixels: int) -> Picture:
     file = png.read(data) if data.startswith(png.MAGIC) else png.PngFile(data)
     cicp = nclx_of_avif(data)
     file.info |= {"cicp": cicp} if cicp else {}
+    for own in (bmp, gif):
+        if data.startswith(own.MAGIC):
+            file.info, file.notes = own.read(data)
     data = page.data if page else file.data
     with _pillow_errors(max_pixels, data) as is_strict:
         if data.startswith(_NESTED) and not is_strict:

@@ -12,11 +12,13 @@ from PIL import Image
 
 from ...bitstream.errors import ImageError
 from ..options import PNG_COMPRESSION
+from . import bmp
 from .exif import in_tiff
-from .metadata import Saving, save_options
+from .metadata import save_options
 from .picture import Picture, to_array
 from .pillow_settings import load_writers, pillow_settings
 from .samples import Bytes
+from .saving import Saving
 
 #: Suffix of an output file to Pillow's name of the format.
 FORMATS = {
@@ -83,6 +85,9 @@ def save_picture(
         with pillow_settings(0):  # it would warn of metadata that was damaged in the source already
             if name == "TIFF":
                 return *notes, *_save_tiff(picture, file, saving)
+            if name == "BMP" and "icc_profile" in saving.options:
+                _save_bmp(picture, file, saving)
+                return notes
             Image.fromarray(to_array(picture)).save(file, name, **saving.options)
     except Exception as exc:
         # What Pillow's encoders refuse they refuse with nearly any exception. Not so a failure to write the
@@ -91,6 +96,14 @@ def save_picture(
             raise
         raise ImageError(f"cannot be written as {name}: {exc}") from exc
     return notes
+
+
+def _save_bmp(picture: Picture, file: BinaryIO, saving: Saving) -> None:
+    """Has Pillow write the pixels, and adds the profile."""
+    plain = BytesIO()
+    icc = saving.options.pop("icc_profile")
+    Image.fromarray(to_array(picture)).save(plain, "BMP", **saving.options)
+    file.write(bmp.with_profile(plain.getvalue(), icc))
 
 
 def _save_tiff(picture: Picture, file: BinaryIO, saving: Saving) -> tuple[str, ...]:
