@@ -20,7 +20,7 @@ first, the second is 3 % smaller where alpha is a picture and 9 % in a logo, the
 
 
 def to_chunk(plane: Pixels, effort: int) -> Chunk:
-    """The smaller of both chunks of a plane, uint8 [H, W]. effort: 1..9."""
+    """The chunk of an alpha plane, uint8 [H, W], in the form that is smaller. effort: 1..9."""
     whole = Rectangle(0, 0, *plane.shape)
     streams = [webp.compress_plane(plane[area.within(whole)], *SETTINGS[effort - 1]) for area in areas(*plane.shape)]
     chunks = Chunk(ALPHA, compress_plane(plane)), Chunk(ALPHA_STREAMS, pack_streams(streams))
@@ -28,7 +28,7 @@ def to_chunk(plane: Pixels, effort: int) -> Chunk:
 
 
 def from_chunk(chunk: Chunk, height: int, width: int) -> Pixels:
-    """The plane of a chunk of one of KINDS, uint8 [height, width]. Raises BitstreamError."""
+    """The alpha plane in a chunk of one of KINDS, uint8 [height, width]. Raises BitstreamError."""
     if chunk.kind == ALPHA:
         return decompress_plane(chunk.data, height, width)
     plane, whole = np.empty((height, width), np.uint8), Rectangle(0, 0, height, width)

@@ -16,7 +16,7 @@ _FIXED_30, _FIXED_16 = 2**30, 2**16
 
 
 def read(data: bytes) -> tuple[dict[str, Any], list[str]]:
-    """What a file says of its colours, under Pillow's names in `Image.info`, and a line for what is not kept."""
+    """What a BMP file says of its colours, under Pillow's names in `Image.info`, and a line for what is not kept."""
     header = data[_BEGIN : _BEGIN + _V5]
     size = int.from_bytes(header[:4], "little")
     if size < _V4 or len(header) < size:
@@ -36,8 +36,9 @@ def read(data: bytes) -> tuple[dict[str, Any], list[str]]:
 
 
 def _calibrated(header: bytes) -> tuple[dict[str, Any], list[str]]:
-    """Of three end points and exponents, 0 where they are not given. Some writers have chromaticities for the points,
-    and the exponents that light is coded by, as PNG has them."""
+    """The chromaticities and exponent of a calibrated file, as `read` has them, of three end points and exponents, 0
+    where they are not given. Some writers have chromaticities for the points, and the exponents that light is coded by,
+    as PNG has them."""
     *points, red, green, blue = struct.unpack_from("<12I", header, _SPACE + 4)
     gammas = [value / _FIXED_16 for value in (red, green, blue)]
     sums = [sum(points[at : at + 3]) for at in (0, 3, 6)]
@@ -51,7 +52,7 @@ def _calibrated(header: bytes) -> tuple[dict[str, Any], list[str]]:
 
 
 def with_profile(data: bytes, icc: bytes) -> bytes:
-    """A file that Pillow has written, with a profile for RGB, in version 5."""
+    """A BMP file that Pillow has written, with an ICC profile for RGB, in version 5 of the format."""
     begin, header, rest = data[:_BEGIN], data[_BEGIN : _BEGIN + _PLAIN], data[_BEGIN + _PLAIN :]
     magic, size, reserved, pixels = struct.unpack("<2sIII", begin)
     more = _V5 - _PLAIN

@@ -16,7 +16,8 @@ _SQUARE = (0, 49)  # of pixels: not said, 1:1
 
 
 def read(data: bytes) -> tuple[dict[str, Any], list[str]]:
-    """What is kept, under Pillow's names in `Image.info`, and a line for what is not. Comments are left to Pillow."""
+    """What of a GIF file is kept beside its pixels, under Pillow's names in `Image.info`, and a line for what is not.
+    Comments are left to Pillow."""
     info: dict[str, Any] = {}
     left_out: list[str] = []
     for kind, name, content, raw in _extensions(data):
@@ -58,7 +59,7 @@ def _palette_bytes(flags: bytes) -> int:
 
 
 def _blocks(data: bytes, at: int) -> tuple[list[bytes], int, int]:
-    """The blocks that begin there, where the second one does, and the end behind the last, empty one."""
+    """The blocks of data that begin at a place, where the second one does, and the end behind the last, empty one."""
     blocks: list[bytes] = []
     begin = at
     while at < len(data) and data[at]:

@@ -34,7 +34,7 @@ class Metadata:
     cicp: bytes | None = None
 
     def parts(self) -> Iterator[tuple[Kind, bytes]]:
-        """Those that there are, in the order of KINDS."""
+        """The kinds that there are, with their bytes, in the order of KINDS."""
         for kind in KINDS:
             data: bytes | None = getattr(self, kind.name)
             if data is not None:
@@ -73,8 +73,8 @@ class Kind:
     clean: Callable[[bytes], bytes] = bytes
 
     def put(self, saving: Saving, data: bytes) -> str | None:
-        """Adds it to what a format is saved with, one of `formats`. Returns a line where it becomes something else or
-        cannot be added."""
+        """Adds metadata of this kind to what a format is saved with, one of `formats`. Returns a line where it becomes
+        something else or cannot be added."""
         write = self.formats[saving.format]
         if write:
             return write(saving, data)
@@ -83,14 +83,14 @@ class Kind:
 
 
 def read_metadata(loaded: Loaded) -> Metadata:
-    """That of a loaded image, EXIF and XMP with orientation 1."""
+    """The metadata of a loaded image, EXIF and XMP with orientation 1."""
     metadata = Metadata(**{kind.name: kind.read(loaded) for kind in KINDS})
     said = exif.resolution(metadata.exif) if metadata.exif else None
     return replace(metadata, density=None) if said and density.packed(said) == metadata.density else metadata
 
 
 def put_metadata(image: Image.Image, metadata: Metadata) -> None:
-    """Puts those that there are into the `info` of an image, under Pillow's names; a profile that fits its mode."""
+    """Puts metadata into the `info` of an image, under Pillow's names; an ICC profile as one that fits its mode."""
     icc = colour.fitted(metadata.icc, grey=image.mode in ("L", "LA")) if metadata.icc else None
     for kind, data in _with_density(replace(metadata, icc=icc)).parts():
         if data:
@@ -98,13 +98,13 @@ def put_metadata(image: Image.Image, metadata: Metadata) -> None:
 
 
 def _with_density(metadata: Metadata) -> Metadata:
-    """The same with the resolution that the EXIF block has, where there is no other."""
+    """Metadata with the resolution that its EXIF block has, where there is no other."""
     said = exif.resolution(metadata.exif) if metadata.exif and not metadata.density else None
     return replace(metadata, density=density.packed(said)) if said else metadata
 
 
 def fit_metadata(metadata: Metadata, width: int, height: int, *, moved: str = "") -> tuple[Metadata, tuple[str, ...]]:
-    """The same for pixels of this size, and a line for what of it is dropped.
+    """Metadata made to fit pixels of a size, and a line for what of it is dropped.
 
     moved: what has been done to the pixels that a small picture in the EXIF block does not show, for people.
     """
@@ -122,8 +122,8 @@ def fit_metadata(metadata: Metadata, width: int, height: int, *, moved: str = ""
 
 
 def save_options(metadata: Metadata, format: str, *, grey: bool) -> tuple[Saving, tuple[str, ...]]:
-    """What a format, by Pillow's name, is saved with to hold the metadata, and a line for what of it is left out or
-    becomes something else. grey: whether the picture is."""
+    """What to save a picture with in a format, by Pillow's name, for its metadata, and a line for what of that is left
+    out or becomes something else. grey: whether the picture is."""
     saving = Saving(format, grey and format not in ("BMP", "WEBP"))  # profiles of these are for colour
     notes: list[str] = []
     lacking: list[str] = []

@@ -9,14 +9,14 @@ from . import exif
 
 
 def orientation(image: Image.Image) -> int:
-    """1..8; 1, upright, where there is none or it makes no sense."""
+    """The EXIF orientation of an image, 1..8; 1, upright, where there is none or it makes no sense."""
     tags = exif.tags_of(image)
     value = tags.get(exif.ORIENTATION, 1) if tags else 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def turn(values: Pixels, orientation: int) -> Pixels:
-    """[H, W, ...] as it is to be seen. Orientations 5 to 8 exchange H and W."""
+    """Samples [H, W, ...] turned as they are to be seen. Orientations 5 to 8 exchange H and W."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

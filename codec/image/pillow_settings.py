@@ -23,7 +23,7 @@ _filters = warnings.catch_warnings()
 
 @contextmanager
 def pillow_settings(max_pixels: int) -> Iterator[bool]:
-    """No warnings inside, and a limit on pixels by Pillow that does not refuse `max_pixels`.
+    """Context in which there are no warnings, and Pillow's limit on pixels does not refuse `max_pixels`.
 
     Any number of threads may be inside: the first changes the settings, the last changes them back. Pillow refuses what
     has more than twice its limit, which is never lowered. Yields whether Pillow itself refuses what is above

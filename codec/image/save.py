@@ -56,7 +56,8 @@ def check_format(name: str) -> str:
 
 
 def check_holds(format: str, grey: bool, alpha: Bytes | None) -> None:
-    """Raises ImageError where a format cannot hold such a picture."""
+    """Raises ImageError where a format, a key of FORMATS, cannot hold a picture that is grey, or has this alpha
+    plane."""
     if format == "pgm" and not grey:
         raise ImageError("PGM holds grey images only; write colour as ppm")
     # An opaque alpha plane says nothing, so leaving it out loses nothing.
@@ -99,7 +100,7 @@ def save_picture(
 
 
 def _save_bmp(picture: Picture, file: BinaryIO, saving: Saving) -> None:
-    """Has Pillow write the pixels, and adds the profile."""
+    """Writes a BMP file with an ICC profile, which Pillow by itself does not."""
     plain = BytesIO()
     icc = saving.options.pop("icc_profile")
     Image.fromarray(to_array(picture)).save(plain, "BMP", **saving.options)
@@ -107,7 +108,8 @@ def _save_bmp(picture: Picture, file: BinaryIO, saving: Saving) -> None:
 
 
 def _save_tiff(picture: Picture, file: BinaryIO, saving: Saving) -> tuple[str, ...]:
-    """Has Pillow write the pixels, and adds what of the metadata describes the photograph. Lines as `save_picture`."""
+    """Writes a TIFF file, whose pixels Pillow writes, with what of the metadata describes the photograph in its
+    directory. Returns lines as `save_picture`."""
     plain = BytesIO()
     Image.fromarray(to_array(picture)).save(plain, "TIFF", **saving.options)
     data, notes = in_tiff(plain.getvalue(), saving.exif, saving.tags)

@@ -15,7 +15,7 @@ _PNG_ICC = 2**20  # Pillow's MAX_TEXT_CHUNK
 
 @dataclass
 class Saving:
-    """What Pillow's `Image.save` is to be given for a format, and what of the metadata goes another way.
+    """Arguments of Pillow's `Image.save` for a format, and what of the metadata goes another way.
 
     format: Pillow's name. grey: whether a profile is to be one for grey. exif, tags: of a TIFF file, whose directory
     gets them after Pillow has written it.
@@ -29,17 +29,17 @@ class Saving:
 
 
 def exif_to_tiff(saving: Saving, data: bytes) -> None:
-    """Leaves an EXIF block to the directory of the file."""
+    """Has what an EXIF block says put into the directory of a TIFF file."""
     saving.exif = data
 
 
 def xmp_to_tiff(saving: Saving, data: bytes) -> None:
-    """Makes a tag of an XMP packet."""
+    """Puts an XMP packet into a tag of a TIFF file."""
     saving.tags[_TIFF_XMP] = Entry(1, len(data), data)
 
 
 def xmp_to_png(saving: Saving, data: bytes) -> None:
-    """Makes a text chunk of an XMP packet."""
+    """Puts an XMP packet into a text chunk of a PNG file."""
     _png_info(saving).add_itxt(png.XMP, data)
 
 
@@ -50,12 +50,13 @@ def _png_info(saving: Saving) -> Any:
 
 
 def cicp_to_png(saving: Saving, data: bytes) -> None:
-    """Makes a chunk of code points."""
+    """Puts CICP code points into a chunk of a PNG file."""
     _png_info(saving).add(b"cICP", data)
 
 
 def put_icc(saving: Saving, data: bytes) -> str | None:
-    """Has a profile written, of the kind that the pixels are. Returns a line where it is made one, or left out."""
+    """Has an ICC profile written, made one for grey or for RGB as the format wants it. Returns a line where it is made
+    one, or left out."""
     fitted = colour.fitted(data, grey=saving.grey)
     target = "grey" if saving.grey else "RGB"
     if fitted is None:
@@ -67,29 +68,29 @@ def put_icc(saving: Saving, data: bytes) -> str | None:
 
 
 def iptc_to_jpeg(saving: Saving, data: bytes) -> None:
-    """Makes a segment of IPTC data."""
+    """Puts IPTC data into a segment of a JPEG file."""
     segment = photoshop.JPEG_NAME + photoshop.resources_of_iptc(data)
     saving.options["extra"] = b"\xff\xed" + (len(segment) + 2).to_bytes(2) + segment
 
 
 def iptc_to_png(saving: Saving, data: bytes) -> None:
-    """Makes a text chunk of IPTC data, as ImageMagick does."""
+    """Puts IPTC data into a text chunk of a PNG file, as ImageMagick does."""
     _png_info(saving).add_text("Raw profile type iptc", photoshop.text_of_iptc(data), zip=True)
 
 
 def iptc_to_tiff(saving: Saving, data: bytes) -> None:
-    """Makes a tag of IPTC data."""
+    """Puts IPTC data into a tag of a TIFF file."""
     saving.tags[photoshop.TIFF_IPTC] = Entry(7, len(data), data)
 
 
 def density_to_jpeg(saving: Saving, data: bytes) -> None:
-    """Rounds a resolution to whole dots per inch."""
+    """Puts a resolution into a JPEG file, in whole dots per inch."""
     across, down = (min(max(round(side), 1), 65535) for side in density.unpacked(data))
     saving.options["dpi"] = across, down
 
 
 def density_to_tiff(saving: Saving, data: bytes) -> None:
-    """Makes tags of a resolution."""
+    """Puts a resolution into tags of a TIFF file."""
     for tag, side in zip((282, 283), density.unpacked(data), strict=True):
         saving.tags[tag] = Entry(5, 1, side.numerator.to_bytes(4, "little") + side.denominator.to_bytes(4, "little"))
     saving.tags[296] = Entry(3, 1, b"\2\0")  # inches

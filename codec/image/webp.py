@@ -23,7 +23,7 @@ _WRAPPER = struct.Struct("<4sI4s4sI")
 
 
 def compress(pixels: Pixels, shown: npt.NDArray[np.bool_], method: int, quality: int) -> bytes:
-    """The stream of patches: of pixels, uint8 [H, W, 3] or [H, W], of which those are kept that are shown, bool [H, W].
+    """The stream of patches: pixels, uint8 [H, W, 3] or [H, W], of which those are kept that are shown, bool [H, W].
 
     method, 0..6, and quality, 0..100: how long is looked for a short one.
     """
@@ -34,8 +34,8 @@ def compress(pixels: Pixels, shown: npt.NDArray[np.bool_], method: int, quality:
 
 
 def decompress(stream: bytes, height: int, width: int) -> tuple[Pixels, npt.NDArray[np.bool_]]:
-    """The pixels, uint8 [H, W, 3], and which of them are shown, bool [H, W]. Raises CorruptError for what is no stream
-    of this size, before anything is allocated for it, or has pixels that are shown in part."""
+    """The pixels in a stream of patches, uint8 [H, W, 3], and which of them are shown, bool [H, W]. Raises CorruptError
+    for what is no stream of this size, before anything is allocated for it, or has pixels that are shown in part."""
     rgba = _decoded(stream, height, width, "patches")
     alpha = rgba[..., 3]
     shown: npt.NDArray[np.bool_] = alpha == 255
@@ -45,21 +45,21 @@ def decompress(stream: bytes, height: int, width: int) -> tuple[Pixels, npt.NDAr
 
 
 def compress_plane(plane: Pixels, method: int, quality: int) -> bytes:
-    """The stream of a plane, uint8 [H, W]: green, with red and blue 0. method, quality: as of `compress`."""
+    """The stream of an alpha plane, uint8 [H, W]: green, with red and blue 0. method, quality: as of `compress`."""
     rgb = np.zeros((*plane.shape, 3), np.uint8)
     rgb[..., 1] = plane
     return _encoded(rgb, method, quality)
 
 
 def decompress_plane(stream: bytes, height: int, width: int) -> Pixels:
-    """The plane, uint8 [H, W]. Raises CorruptError for what is no stream of this size, before anything is allocated
-    for it."""
+    """The alpha plane in a stream, uint8 [H, W]. Raises CorruptError for what is no stream of this size, before
+    anything is allocated for it."""
     green: Pixels = _decoded(stream, height, width, "an alpha plane")[..., 1]
     return green
 
 
 def _encoded(values: Pixels, method: int, quality: int) -> bytes:
-    """uint8 [H, W, 3] (RGB) or [H, W, 4] (RGBA) to a stream."""
+    """The stream of RGB, uint8 [H, W, 3], or RGBA, uint8 [H, W, 4]."""
     load_writers("WEBP")
     file = BytesIO()
     Image.fromarray(values).save(file, "WEBP", lossless=True, exact=True, method=method, quality=quality)
@@ -70,8 +70,8 @@ def _encoded(values: Pixels, method: int, quality: int) -> bytes:
 
 
 def _decoded(stream: bytes, height: int, width: int, what: str) -> Pixels:
-    """A stream to uint8 [H, W, 4] (RGBA). Raises CorruptError, which names `what` it is of, for what is no stream of
-    this size, before anything is allocated for it."""
+    """The pixels in a stream as RGBA, uint8 [H, W, 4]. Raises CorruptError, which names `what` it is of, for what is no
+    stream of this size, before anything is allocated for it."""
     size = int.from_bytes(stream[1:5], "little")
     if len(stream) < 5 or stream[0] != _SIGNATURE or size >> 29:
         raise CorruptError(f"{what} in what is not lossless WebP")
