@@ -53,9 +53,10 @@ _MIN_TILE_BYTES = 1 + 4 + 4  # length, checksum of the latents, checksum of the 
 
 # Kinds of chunk known to version 1. As in PNG, an upper-case first letter says that a decoder which
 # does not know the kind must refuse the file.
-ALPHA, PATCHES, ICC, EXIF, XMP = b"ALPH", b"PTCH", b"iccp", b"exif", b"xmpp"
+ALPHA, ALPHA_STREAMS, PATCHES = b"ALPH", b"ALPW", b"PTCH"
+ICC, EXIF, XMP = b"iccp", b"exif", b"xmpp"
 IPTC, DENSITY, CICP, AS_RGB = b"iptc", b"dens", b"cicp", b"rgbo"
-KNOWN_KINDS = frozenset({ALPHA, PATCHES, ICC, EXIF, XMP, IPTC, DENSITY, CICP, AS_RGB})
+KNOWN_KINDS = frozenset({ALPHA, ALPHA_STREAMS, PATCHES, ICC, EXIF, XMP, IPTC, DENSITY, CICP, AS_RGB})
 
 
 @dataclass(frozen=True)
@@ -321,3 +322,5 @@ def _check_chunks(
             raise unknown(f"unknown mandatory chunk {kind.decode('ascii')}")
         if len(data) > MAX_CHUNK_BYTES:
             raise limit(f"a chunk of {len(data)} bytes, at most {MAX_CHUNK_BYTES} are allowed")
+    if {ALPHA, ALPHA_STREAMS} <= seen:
+        raise rule("two alpha planes")

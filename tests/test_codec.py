@@ -172,6 +172,8 @@ def test_golden_files(codec: Codec, case: dict[str, str]) -> None:
     assert decoded.mode == case["mode"]
     pixels = np.frombuffer(base64.b64decode(case["pixels"]), np.uint8).reshape(decoded.pixels.shape)
     assert np.array_equal(decoded.pixels, pixels)
+    alpha = b"" if decoded.alpha is None else decoded.alpha.tobytes()
+    assert alpha == base64.b64decode(case["alpha"])
 
 
 SCRIPT = runpy.run_path(str(VECTORS / "make_files.py"))
