@@ -5,21 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..bitstream.container import (
-    DEFAULT_TILE,
-    PATCHES,
-    Container,
-    Header,
-    Tile,
-    is_enough,
-    latent_size,
-    pack,
-    read_header,
-    tile_grid,
-    tile_rectangles,
-    unpack,
-)
+from ..bitstream.container import PATCHES, Container, Tile, is_enough, pack, unpack
 from ..bitstream.errors import ImageSizeError
+from ..bitstream.header import DEFAULT_TILE, Header, latent_size, read_header, tile_grid, tile_rectangles
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
 from .backends.batching import ROOM, WINDOW, Done, groups, padded_pixels
 from .backends.interface import Networks

@@ -15,8 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cae.bitstream.container import Container, Header, Tile, pack, unpack
+from cae.bitstream.container import Container, Tile, pack, unpack
 from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, WrongWeightsError
+from cae.bitstream.header import Header
 from cae.bitstream.rectangle import Rectangle
 from cae.codec.decode import synthesis_windows
 from cae.codec.encode.analysis_windows import analyse

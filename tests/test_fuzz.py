@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pytest
 
 from cae.bitstream.alpha import compress_plane
-from cae.bitstream.container import ALPHA, Chunk, Container, Header, Tile, latents_checksum, pack, unpack
+from cae.bitstream.container import ALPHA, Chunk, Container, Tile, latents_checksum, pack, unpack
 from cae.bitstream.entropy import encode_steps
 from cae.bitstream.errors import CaeError
+from cae.bitstream.header import Header
 from cae.bitstream.salvage import salvage
 from cae.codec.image.metadata import Metadata
 from cae.codec.image.picture import Picture, read_picture

@@ -5,17 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import (
-    PATCHES,
-    Chunk,
-    Container,
-    Header,
-    all_latents,
-    is_enough,
-    latent_size,
-    pack,
-    tile_rectangles,
-)
+from ...bitstream.container import PATCHES, Chunk, Container, is_enough, pack
+from ...bitstream.header import Header, all_latents, latent_size, tile_rectangles
 from ...bitstream.limits import MAX_PIXELS
 from ...bitstream.patches import pack_patches
 from ..decode.decoder import Decoder

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...bitstream.container import AS_RGB, Chunk, Header
+from ...bitstream.container import AS_RGB, Chunk
 from ...bitstream.errors import BitstreamError
+from ...bitstream.header import Header
 from ..model.arrays import Pixels
 from ..options import DEFAULT_EFFORT
 from . import alpha

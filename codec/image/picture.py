@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from ...bitstream.container import MAGIC
 from ...bitstream.errors import ImageError, ImageSizeError
+from ...bitstream.header import MAGIC
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
 from . import bmp, gif, jpeg, other_files, png
 from .colour import nclx_of_avif

@@ -17,7 +17,8 @@ from PIL import Image
 
 from cae.bitstream.alpha import compress_plane as deflated_plane
 from cae.bitstream.alpha import pack_streams
-from cae.bitstream.container import ALPHA, ALPHA_STREAMS, Chunk, Container, Header, Tile, pack, patches_of, unpack
+from cae.bitstream.container import ALPHA, ALPHA_STREAMS, Chunk, Container, Tile, pack, patches_of, unpack
+from cae.bitstream.header import Header
 from cae.bitstream.patches import pack_patches
 from cae.bitstream.wire import sealed, varint
 from cae.codec.encode.mixed import with_cells
