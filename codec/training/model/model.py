@@ -79,7 +79,8 @@ def laplace_bits(residual: Tensor, scale: Tensor) -> Tensor:
 
 def round_by_cost(residual: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
     """Rounds residuals to the nearest integer or to the one below it in magnitude, whichever costs less, as the encoder
-    does (tile/quantize.py), but with the bits of a Laplace distribution instead of counted tables.
+    does (tile/quantize.py), but with the bits of a Laplace distribution instead of counted tables. Where the scale is
+    below SKIP_SCALE, so that nothing is coded, the result is 0.
 
     residual, scale: float32 [...] in quantisation steps. weight: bits that an error of one squared step is worth, of a
     shape that broadcasts.
@@ -91,36 +92,22 @@ def round_by_cost(residual: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
     first = laplace_bits(torch.ones_like(scale), scale) - laplace_bits(torch.zeros_like(scale), scale)
     extra = torch.where(nearest > 1, rate / math.log(2), first)
     below = (nearest > 0) & (magnitude < nearest - 0.5 + extra / (2 * weight))
-    return torch.copysign(nearest - below.float(), residual)
+    return torch.where(scale < SKIP_SCALE, 0, torch.copysign(nearest - below.float(), residual))
 
 
-def coded_bits(value: Tensor, rounded: Tensor, scale: Tensor, told: Tensor | None = None) -> Tensor:
+def coded_bits(value: Tensor, rounded: Tensor, scale: Tensor) -> Tensor:
     """Bits of `rounded` under a Laplace distribution of mean 0 and standard deviation `scale`, element by element, at
     most MOST_BITS.
 
-    The scale gets the gradient of the bits of `told`, by default `rounded`. `value`, which rounding leaves without a
-    gradient, gets that of the bits of value plus uniform noise of one step. With noise for both, the scales would cover
-    the noise, too, most of what there is at low rates; with rounding for both, nothing would pull small values to 0.
+    The scale gets the gradient of these bits. `value`, which rounding leaves without a gradient, gets that of the bits
+    of value plus uniform noise of one step. With noise for both, the scales would cover the noise, too, most of what
+    there is at low rates; with rounding for both, nothing would pull small values to 0.
     """
     bits = laplace_bits(rounded, scale).clamp(max=MOST_BITS)
-    if told is not None:
-        learned = laplace_bits(told, scale).clamp(max=MOST_BITS)
-        bits = bits.detach() + (learned - learned.detach())
     if not value.requires_grad:
         return bits
     noisy = laplace_bits(value + torch.rand_like(value) - 0.5, scale.detach())
     return bits + (noisy - noisy.detach())
-
-
-def told_symbols(residual: Tensor, scale: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The symbols that are coded, and those that the scales learn from, of the arguments of `round_by_cost`.
-
-    They differ where the scale is below SKIP_SCALE: there nothing is coded, but the scale learns that something was
-    worth coding, 1 or -1. Learning from what is coded, a scale that was once too small would never grow again: zeros
-    would confirm it, and colours that few pictures have would be lost at any rate."""
-    wanted = round_by_cost(residual, scale.clamp(min=SKIP_SCALE), weight)
-    skipped = scale < SKIP_SCALE
-    return torch.where(skipped, 0, wanted), torch.where(skipped, wanted.clamp(-1, 1), wanted)
 
 
 class HyperAnalysis(nn.Module):
@@ -229,8 +216,8 @@ class CompressionModel(nn.Module):
             residual = (value - mean) * sigma_in_steps
             with torch.no_grad():
                 squared_step = (select_step(sigmas, step) / sigma_in_steps).square()
-                rounded, told = told_symbols(residual, scale, rd_weight * squared_step)
-            bits_y = bits_y + coded_bits(residual, rounded, scale, told).sum((0, 2, 3, 4))
+                rounded = round_by_cost(residual, scale, rd_weight * squared_step)
+            bits_y = bits_y + coded_bits(residual, rounded, scale).sum((0, 2, 3, 4))
             # Residuals are divided again, so that the distortion has a gradient for the step size, too.
             y_hat = y_hat + place_step(mean + straight_through(residual, rounded) / sigma_in_steps, step)
         w = y_hat * self.log_shrink(t).exp()
