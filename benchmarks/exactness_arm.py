@@ -69,7 +69,7 @@ def compare(folder: Path) -> None:
 
 def chosen(codec: Any, pixels: Any, header: Any) -> list[int]:
     """Checksums of the latents that an image becomes at once and after refining them twice, and of their payloads."""
-    from cae.bitstream.container import tile_rectangles
+    from cae.bitstream.header import tile_rectangles
     from cae.codec.encode import refine
 
     (area,) = tile_rectangles(header)

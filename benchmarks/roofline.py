@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cae.bitstream.container import DEFAULT_TILE, tile_rectangles, unpack
+from cae.bitstream.container import unpack
+from cae.bitstream.header import DEFAULT_TILE, tile_rectangles
 from cae.codec.backends.kernels.instructions import levels
 from cae.codec.backends.torch_parts import pointwise
 from cae.codec.codec import FileCoder

@@ -13,8 +13,9 @@ import time
 import click
 import numpy as np
 
-from cae.bitstream.container import Container, Header, Tile, pack
+from cae.bitstream.container import Container, Tile, pack
 from cae.bitstream.errors import CaeError
+from cae.bitstream.header import Header
 from cae.codec.machine.threads import set_threads
 from cae.codec.select import load_on_cpu
 

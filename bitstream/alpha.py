@@ -1,10 +1,16 @@
-"""A lossless plane of 8 bits, such as alpha: filtered rows and DEFLATE (FORMAT.md, section 6)."""
+"""The alpha plane, 8 bits without loss (FORMAT.md, section 6): filtered rows and DEFLATE, or streams of pixels, one an
+area, which are made and read elsewhere."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .deflate import deflate, inflate
 from .errors import CorruptError, InputError
+from .limits import MAX_CHUNK_BYTES
+from .patches import areas
+from .wire import Reader, varint
 
 _NONE, _LEFT, _UP = 0, 1, 2
 
@@ -52,6 +58,20 @@ def decompress_plane(data: bytes, height: int, width: int) -> NDArray[np.uint8]:
     for y in np.flatnonzero(kinds[1:] == _UP) + 1:  # each such row needs the finished one above
         plane[y] += plane[y - 1]
     return plane
+
+
+def pack_streams(streams: Sequence[bytes]) -> bytes:
+    """The data of a chunk of streams, one for each of `patches.areas`, in that order."""
+    return b"".join(varint(len(stream)) + stream for stream in streams)
+
+
+def unpack_streams(data: bytes, height: int, width: int) -> list[bytes]:
+    """The inverse, for an image of this size. Raises BitstreamError: CorruptError, TruncatedError, LimitError."""
+    reader = Reader(data)
+    streams = [reader.take(reader.length("stream of alpha", MAX_CHUNK_BYTES)) for _ in areas(height, width)]
+    if reader.left:
+        raise CorruptError(f"{reader.left} bytes after the last stream of alpha")
+    return streams
 
 
 def _magnitude(residual: NDArray[np.uint8]) -> NDArray[np.int64]:

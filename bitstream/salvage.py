@@ -2,19 +2,9 @@
 
 from dataclasses import dataclass
 
-from .container import (
-    KNOWN_KINDS,
-    PATCHES,
-    Chunk,
-    Container,
-    Tile,
-    patches_of,
-    skipped_cells,
-    tile_rectangles,
-    unpack_header,
-    unpack_tile,
-)
+from .container import KNOWN_KINDS, PATCHES, Chunk, Container, Tile, patches_of, skipped_cells, unpack_tile
 from .errors import BitstreamError, UnknownChunkError
+from .header import tile_rectangles, unpack_header
 from .limits import MAX_CHUNK_BYTES, MAX_CHUNKS
 from .wire import Reader
 

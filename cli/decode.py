@@ -22,7 +22,7 @@ from .remote import Place
 from .work import Job, Outcome
 
 if TYPE_CHECKING:
-    from ..bitstream.container import Header
+    from ..bitstream.header import Header
     from ..codec.codec import FileCoder
     from ..codec.decode.decoder import Progress
     from ..codec.decode.region import Write
@@ -159,7 +159,7 @@ class Decoding:
 
     def read(self, job: Job) -> Source:
         """Reads a .cae file, and loads what decodes it. Raises Failure, UsageError."""
-        from ..bitstream.container import read_header
+        from ..bitstream.header import read_header
         from ..codec.image.save import output_format
         from ..codec.select import load_decoder
 

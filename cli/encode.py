@@ -201,7 +201,7 @@ class Encoding:
 
 def _check_replaced(output: Place) -> None:
     """Raises OSError for an output that exists and is no .cae file: a shell's * may have named a second image."""
-    from ..bitstream.container import MAGIC
+    from ..bitstream.header import MAGIC
 
     if isinstance(output, Path) and output.is_file() and not is_data(output):
         with output.open("rb") as file:

@@ -42,7 +42,8 @@ def info(source: Path, as_json: bool, sections: bool, bits: Path | None, max_pix
     parts: dict[str, float] = {}
     brightest = None
     if sections or bits is not None:
-        from ..bitstream.container import read_header, unpack
+        from ..bitstream.container import unpack
+        from ..bitstream.header import read_header
         from ..codec.bit_usage import bit_usage, bits_map
         from ..codec.decode.decoder import check_size
         from ..codec.image.picture import read_picture

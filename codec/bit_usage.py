@@ -8,14 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..bitstream.container import (
-    LATENT_SIDE,
-    Container,
-    latent_size,
-    patches_of,
-    skipped_cells,
-    tile_rectangles,
-)
+from ..bitstream.container import Container, patches_of, skipped_cells
+from ..bitstream.header import LATENT_SIDE, latent_size, tile_rectangles
 from .codec import FileCoder
 from .model.constants import STEPS
 from .tile.bits import FRACTION, tile_bits

@@ -5,21 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..bitstream.container import (
-    DEFAULT_TILE,
-    PATCHES,
-    Container,
-    Header,
-    Tile,
-    is_enough,
-    latent_size,
-    pack,
-    read_header,
-    tile_grid,
-    tile_rectangles,
-    unpack,
-)
+from ..bitstream.container import PATCHES, Container, Tile, is_enough, pack, unpack
 from ..bitstream.errors import ImageSizeError
+from ..bitstream.header import DEFAULT_TILE, Header, latent_size, read_header, tile_grid, tile_rectangles
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
 from .backends.batching import ROOM, WINDOW, Done, groups, padded_pixels
 from .backends.interface import Networks
@@ -124,7 +112,7 @@ class FileCoder(Decoder):
         with memory_errors():
             if options.patches == "all":
                 exact = [mixed.lossless(self.coder, picture.pixels, header) for picture in pictures]
-                return [_packed(picture, file) for picture, file in zip(pictures, exact, strict=True)]
+                return [_packed(picture, file, options.effort) for picture, file in zip(pictures, exact, strict=True)]
             tiles_of_each = self._encode_tiles([picture.pixels for picture in pictures], header, options, progress)
             for picture, tiles in zip(pictures, tiles_of_each, strict=True):
                 own = header
@@ -136,7 +124,7 @@ class FileCoder(Decoder):
                 file = Container(own, (), tiles)
                 if options.patches == "auto":
                     file = mixed.best(self.coder, picture.pixels, file, options.effort)
-                files.append(_packed(picture, file))
+                files.append(_packed(picture, file, options.effort))
         return files
 
     def _encode_tiles(
@@ -151,9 +139,9 @@ class FileCoder(Decoder):
         return list(zip(*done, strict=True))
 
 
-def _packed(picture: Picture, file: Container) -> bytes:
+def _packed(picture: Picture, file: Container, effort: int) -> bytes:
     """The file with what else there is of a picture."""
-    return pack(replace(file, chunks=(*file.chunks, *to_chunks(picture))))
+    return pack(replace(file, chunks=(*file.chunks, *to_chunks(picture, effort))))
 
 
 def _is_small(header: Header) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..bitstream.container import ALPHA, AS_RGB, PATCHES, TILE_UNIT, VERSION, Container, patches_of, unpack
+from ..bitstream.container import ALPHA, ALPHA_STREAMS, AS_RGB, PATCHES, Container, patches_of, unpack
+from ..bitstream.header import TILE_UNIT, VERSION
 from .image.metadata import KINDS
 from .model.rate import quality_of, rate_index_of
 from .model.weights import is_installed
 
-_NAMES = {ALPHA: "alpha", PATCHES: "patches", AS_RGB: "as_rgb"} | {kind.chunk: kind.name for kind in KINDS}
+_NAMES = {ALPHA: "alpha", ALPHA_STREAMS: "alpha", PATCHES: "patches", AS_RGB: "as_rgb"} | {
+    kind.chunk: kind.name for kind in KINDS
+}
 
 
 @dataclass(frozen=True)

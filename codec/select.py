@@ -9,8 +9,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..bitstream.container import Header
 from ..bitstream.errors import InputError
+from ..bitstream.header import Header
 from .backends.kernels.instructions import levels
 from .backends.networks import fastest, on_cpu
 from .codec import FileCoder

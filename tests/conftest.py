@@ -18,6 +18,7 @@ import skimage.data
 from PIL import Image
 
 from cae.bitstream import container
+from cae.bitstream.header import Header
 from cae.cli.main import main
 from cae.codec.encode.options import EncodeOptions
 from cae.codec.image.chunks import metadata_of
@@ -69,9 +70,7 @@ class StandIn:
         return [self._encode(picture, options.quality) for picture in pictures]
 
     def _encode(self, picture: Picture, quality: float) -> bytes:
-        header = container.Header(
-            picture.width, picture.height, picture.grey, round(quality * 2.55), self.fingerprint, tile=32
-        )
+        header = Header(picture.width, picture.height, picture.grey, round(quality * 2.55), self.fingerprint, tile=32)
         parts = {
             container.ALPHA: None if picture.alpha is None else zlib.compress(picture.alpha.tobytes()),
             **{kind.chunk: data for kind, data in picture.metadata.parts()},

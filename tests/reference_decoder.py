@@ -2,9 +2,10 @@
 
     python tests/reference_decoder.py weights/cae.safetensors photo.cae photo.ppm
 
-Streams of patches are WebP's, which Pillow reads. It shares no code with the package and is made to be read beside the
-specification, not to be fast: a symbol at a time, the state of the coder a Python integer, sums in float64, exact for
-integers below 2^53. It takes any file that the specification allows and rejects the others by the names of section 9.
+Streams of patches and alpha are WebP's, which Pillow reads. It shares no code with the package and is made to be read
+beside the specification, not to be fast: a symbol at a time, the state of the coder a Python integer, sums in float64,
+exact for integers below 2^53. It takes any file that the specification allows and rejects the others by the names of
+section 9.
 """
 
 from __future__ import annotations
@@ -127,11 +128,12 @@ def parse_chunks(reader: Reader) -> dict[bytes, bytes]:
     known = {}
     for kind, content in found:
         require(kind.isascii() and kind.isalpha(), "CorruptError", "kind of a chunk")
-        if kind in (b"ALPH", b"PTCH", b"iccp", b"exif", b"xmpp", b"iptc", b"dens", b"cicp", b"rgbo"):
+        if kind in (b"ALPH", b"ALPW", b"PTCH", b"iccp", b"exif", b"xmpp", b"iptc", b"dens", b"cicp", b"rgbo"):
             require(kind not in known, "CorruptError", "two chunks of a kind")
             known[kind] = content
         else:
             require(kind[:1].islower(), "UnknownChunkError", kind.decode())
+    require(not {b"ALPH", b"ALPW"} <= set(known), "CorruptError", "two alpha planes")
     return known
 
 
@@ -165,13 +167,44 @@ def alpha_plane(data: bytes, height: int, width: int) -> Array:
     return plane
 
 
+def areas(height: int, width: int) -> list[tuple[int, int, int, int]]:
+    """Section 6: top, left, height and width of each area."""
+    return [
+        (top, left, min(4096, height - top), min(4096, width - left))
+        for top in range(0, height, 4096)
+        for left in range(0, width, 4096)
+    ]
+
+
+def vp8l(stream: bytes, height: int, width: int) -> Array:
+    """uint8 [height, width, 4]."""
+    size = int.from_bytes(stream[1:5], "little")
+    require(len(stream) > 4 and stream[0] == 0x2F and size < 2**29, "CorruptError", "not VP8L")
+    require(size % 2**28 == (width - 1) + (height - 1 << 14), "CorruptError", "size of an area")
+    file = b"WEBPVP8L" + len(stream).to_bytes(4, "little") + stream + bytes(len(stream) % 2)
+    try:
+        image = Image.open(io.BytesIO(b"RIFF" + len(file).to_bytes(4, "little") + file), formats=["WEBP"])
+        return np.array(image.convert("RGBA"))
+    except Exception as error:
+        raise Rejected("CorruptError", str(error)) from error
+
+
+def alpha_streams(data: bytes, height: int, width: int) -> Array:
+    """Section 6: uint8 [height, width]."""
+    plane = np.zeros((height, width), np.uint8)
+    reader = Reader(data)
+    parts = [(area, reader.take(reader.length())) for area in areas(height, width)]
+    require(reader.at == len(data), "CorruptError", "bytes after the last stream")
+    for (top, left, rows, columns), stream in parts:
+        plane[top : top + rows, left : left + columns] = vp8l(stream, rows, columns)[..., 1]
+    return plane
+
+
 def patches(chunks: dict[bytes, bytes], header: Header) -> tuple[Array, list[tuple[int, int, int, int, bytes]]]:
     """Section 6: bool for each cell, whether it is skipped; top, left, height, width and stream of each area."""
     rows, columns = -(-header.height // 64), -(-header.width // 64)
-    skipped = np.zeros((rows, columns), bool)
-    streams: list[tuple[int, int, int, int, bytes]] = []
     if b"PTCH" not in chunks:
-        return skipped, streams
+        return np.zeros((rows, columns), bool), []
     reader = Reader(chunks[b"PTCH"])
 
     def record() -> bytes:
@@ -190,30 +223,18 @@ def patches(chunks: dict[bytes, bytes], header: Header) -> tuple[Array, list[tup
     require(len(bits) == size and inflater.eof and not inflater.unused_data, "CorruptError", "the map")
     cells = np.unpackbits(np.frombuffer(bits, np.uint8))
     require(not cells[rows * columns :].any(), "CorruptError", "bits that are no cells")
-    for top in range(0, header.height, 4096):
-        for left in range(0, header.width, 4096):
-            size = min(4096, header.height - top), min(4096, header.width - left)
-            streams.append((top, left, *size, record()))
+    streams = [(*area, record()) for area in areas(header.height, header.width)]
     require(reader.at == len(reader.data), "CorruptError", "bytes after the last stream")
     return cells[: rows * columns].reshape(rows, columns).astype(bool), streams
 
 
-def lay_over(pixels: Array, skipped: Array, areas: list[tuple[int, int, int, int, bytes]]) -> None:
+def lay_over(pixels: Array, skipped: Array, streams: list[tuple[int, int, int, int, bytes]]) -> None:
     """Patches over float32 [H, W, 3], in place."""
-    for top, left, height, width, stream in areas:
+    for top, left, height, width, stream in streams:
         shown = np.zeros((height, width), bool)
         place = slice(top, top + height), slice(left, left + width)
         if stream:
-            size = int.from_bytes(stream[1:5], "little")
-            require(len(stream) > 4 and stream[0] == 0x2F and size < 2**29, "CorruptError", "not VP8L")
-            require(size % 2**28 == (width - 1) + (height - 1 << 14), "CorruptError", "size of an area")
-            padded = stream + bytes(len(stream) % 2)
-            file = b"WEBPVP8L" + len(stream).to_bytes(4, "little") + padded
-            try:
-                image = Image.open(io.BytesIO(b"RIFF" + len(file).to_bytes(4, "little") + file), formats=["WEBP"])
-                rgba = np.array(image.convert("RGBA"))
-            except Exception as error:
-                raise Rejected("CorruptError", str(error)) from error
+            rgba = vp8l(stream, height, width)
             require(bool(np.isin(rgba[..., 3], (0, 255)).all()), "CorruptError", "alpha of a patch")
             shown = rgba[..., 3] == 255
             pixels[place][shown] = rgba[..., :3][shown]
@@ -426,8 +447,10 @@ def decode(data: bytes, weights: Weights) -> tuple[Array, Array, Array | None]:
     """(latents int32 [h, w, M], pixels uint8 [H, W, 3] or [H, W], alpha uint8 [H, W] or None). Raises Rejected."""
     header, chunks, tiles = parse(data)
     require(header.fingerprint == weights.fingerprint, "WrongWeightsError", header.fingerprint.hex())
-    alpha = alpha_plane(chunks[b"ALPH"], header.height, header.width) if b"ALPH" in chunks else None
-    skipped, areas = patches(chunks, header)
+    alpha = None
+    for kind, read in ((b"ALPH", alpha_plane), (b"ALPW", alpha_streams)):
+        alpha = read(chunks[kind], header.height, header.width) if kind in chunks else alpha
+    skipped, patched = patches(chunks, header)
     channels = weights["unit"].shape[1]
     latents = np.zeros((4 * -(-header.height // 64), 4 * -(-header.width // 64), channels), np.int32)
     for (checksum, payload), (top, left, height, width) in zip(tiles, tile_areas(header), strict=True):
@@ -436,7 +459,7 @@ def decode(data: bytes, weights: Weights) -> tuple[Array, Array, Array | None]:
         require(zlib.crc32(tile.astype("<i4").tobytes()) == checksum, "DecodeMismatchError", "checksum of the latents")
         latents[top : top + height, left : left + width] = tile
     pixels = synthesise(weights, latents, header.row)[: header.height, : header.width]
-    lay_over(pixels, skipped, areas)
+    lay_over(pixels, skipped, patched)
     if header.grey:
         pixels = np.rint(pixels.mean(axis=2))
     return latents, pixels.astype(np.uint8), alpha

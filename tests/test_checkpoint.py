@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from cae.bitstream.container import Container, Header, Tile, pack
+from cae.bitstream.container import Container, Tile, pack
 from cae.bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
+from cae.bitstream.header import Header
 from cae.codec.model.config import ModelConfig
 from cae.codec.model.integer_weights import TRAINING_ONLY, checked, load_integers, parse_integers
 from cae.codec.model.weights import (

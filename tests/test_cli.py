@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from cae.bitstream.container import MAGIC
+from cae.bitstream.header import MAGIC
 from cae.cli.processes import THREADS
 
 Run = Callable[..., "CompletedProcess[str]"]

@@ -15,8 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cae.bitstream.container import Container, Header, Tile, pack, unpack
+from cae.bitstream.container import Container, Tile, pack, unpack
 from cae.bitstream.errors import CaeError, DecodeMismatchError, InputError, WrongWeightsError
+from cae.bitstream.header import Header
 from cae.bitstream.rectangle import Rectangle
 from cae.codec.decode import synthesis_windows
 from cae.codec.encode.analysis_windows import analyse
@@ -172,6 +173,8 @@ def test_golden_files(codec: Codec, case: dict[str, str]) -> None:
     assert decoded.mode == case["mode"]
     pixels = np.frombuffer(base64.b64decode(case["pixels"]), np.uint8).reshape(decoded.pixels.shape)
     assert np.array_equal(decoded.pixels, pixels)
+    alpha = b"" if decoded.alpha is None else decoded.alpha.tobytes()
+    assert alpha == base64.b64decode(case["alpha"])
 
 
 SCRIPT = runpy.run_path(str(VECTORS / "make_files.py"))

@@ -14,19 +14,8 @@ from numpy.typing import NDArray
 
 from cae.bitstream import errors
 from cae.bitstream.alpha import compress_plane, decompress_plane
-from cae.bitstream.container import (
-    Chunk,
-    Container,
-    Header,
-    Tile,
-    latent_size,
-    latents_checksum,
-    pack,
-    read_header,
-    tile_grid,
-    tile_rectangles,
-    unpack,
-)
+from cae.bitstream.container import Chunk, Container, Tile, latents_checksum, pack, unpack
+from cae.bitstream.header import Header, latent_size, read_header, tile_grid, tile_rectangles
 from cae.bitstream.limits import FREE_CELLS, MAX_PIXELS, MAX_SIDE
 from cae.bitstream.rectangle import Rectangle
 from cae.bitstream.wire import Reader, sealed, varint

@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 from io import BytesIO
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,28 +92,40 @@ def test_threads_share_the_settings() -> None:
 
 CODE = """
 import sys
+import threading
+import numpy as np
 import torch
 import cae
 
-class Pictures(torch.utils.data.Dataset):
+class Files(torch.utils.data.Dataset):
+    def __init__(self, paths):
+        self.paths = paths
     def __len__(self):
-        return 24
+        return len(self.paths)
     def __getitem__(self, index):
-        data = cae.encode(torch.full((64, 64, 3), index, dtype=torch.uint8).numpy(), effort=1)
-        return torch.tensor(len(data)), torch.from_numpy(__import__("numpy").array(cae.decode(data)))
+        image = np.array(cae.decode(self.paths[index]))
+        return torch.from_numpy(image), len(cae.encode(image, effort=1))
 
 if __name__ == "__main__":
-    expected = [Pictures()[index][0].item() for index in range(24)]
-    import threading
-    threading.Thread(target=lambda: [Pictures()[index] for index in range(24)]).start()
-    loader = torch.utils.data.DataLoader(Pictures(), batch_size=4, num_workers=2, multiprocessing_context=sys.argv[1])
-    assert [size for sizes, _ in loader for size in sizes.tolist()] == expected
+    start, folder = sys.argv[1:]
+    paths = [f"{folder}/{index}.cae" for index in range(12)]
+    for index, path in enumerate(paths):
+        pixels = np.random.default_rng(index).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        open(path, "wb").write(cae.encode(pixels, effort=1))
+    files = Files(paths)
+    images, sizes = zip(*(files[index] for index in range(12)))
+    threading.Thread(target=lambda: [files[index] for index in range(12)]).start()
+    loader = torch.utils.data.DataLoader(files, batch_size=4, num_workers=2, multiprocessing_context=start)
+    found = list(loader)
+    assert torch.equal(torch.cat([batch for batch, _ in found]), torch.stack(images))
+    assert torch.cat([lengths for _, lengths in found]).tolist() == list(sizes)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_loaders_of_torch(start: str, tmp_path: Any) -> None:
+def test_loaders_of_torch(start: str, tmp_path: Path) -> None:
+    """Workers decode files and encode pictures, while another thread does so where they are forked or started."""
     pytest.importorskip("torch")
     (tmp_path / "load.py").write_text(CODE)
-    subprocess.run([sys.executable, str(tmp_path / "load.py"), start], check=True, timeout=300)
+    subprocess.run([sys.executable, str(tmp_path / "load.py"), start, str(tmp_path)], check=True, timeout=300)

@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cae.bitstream.container import Container, Header, Tile, latents_checksum, pack, unpack
+from cae.bitstream.alpha import compress_plane
+from cae.bitstream.container import ALPHA, Chunk, Container, Tile, latents_checksum, pack, unpack
 from cae.bitstream.entropy import encode_steps
 from cae.bitstream.errors import CaeError
+from cae.bitstream.header import Header
 from cae.bitstream.salvage import salvage
 from cae.codec.image.metadata import Metadata
 from cae.codec.image.picture import Picture, read_picture
@@ -34,7 +36,7 @@ def codec() -> Codec:
 
 @pytest.fixture(scope="module")
 def files(codec: Codec, photo: npt.NDArray[np.uint8]) -> list[bytes]:
-    """Small, and of all kinds: grey, colour, alpha and metadata, two tiles."""
+    """Small, and of all kinds: grey, colour, alpha in both forms and metadata, two tiles."""
     part = photo[:50, :60]
     pictures = [
         Picture(part[:1, :1, 0].copy()),
@@ -43,6 +45,9 @@ def files(codec: Codec, photo: npt.NDArray[np.uint8]) -> list[bytes]:
     ]
     coded = [codec.encode(picture, quality) for picture in pictures for quality in (0, 70)]
     with pytest.MonkeyPatch.context() as patch:
+        # Both forms of alpha are in: the first is smaller only where there is next to none.
+        patch.setattr("cae.codec.image.alpha.to_chunk", lambda plane, effort: Chunk(ALPHA, compress_plane(plane)))
+        coded.append(codec.encode(pictures[-1], 20))
         patch.setattr("cae.codec.codec.DEFAULT_TILE", 1)
         coded.append(codec.encode(read_picture(photo[:64, :128]), 20))
         # Text that is without loss beside a photograph, and a picture that is altogether.

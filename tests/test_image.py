@@ -385,6 +385,7 @@ def test_every_kind_of_metadata_is_in_the_table() -> None:
     assert [kind.name for kind, _ in EACH.parts()] == [field.name for field in fields(Metadata)]
     assert {kind.chunk for kind in KINDS} | {
         container.ALPHA,
+        container.ALPHA_STREAMS,
         container.PATCHES,
         container.AS_RGB,
     } == container.KNOWN_KINDS
@@ -430,8 +431,8 @@ def test_what_a_format_cannot_hold_of_one_kind_costs_no_other() -> None:
     assert (saving.options, notes) == ({}, ())
     saving, notes = save_options(EACH, "BMP", grey=False)
     assert (saving.options, notes) == (
-        {"dpi": (300, 150)},
-        ("left out, since BMP holds none: ICC profile, EXIF, XMP, IPTC, colour (BT.2020 PQ)",),
+        {"dpi": (300, 150), "icc_profile": EACH.icc},
+        ("left out, since BMP holds none: EXIF, XMP, IPTC, colour (BT.2020 PQ)",),
     )
 
 

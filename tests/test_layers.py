@@ -8,9 +8,11 @@ import torch
 
 from cae.bitstream.rectangle import Rectangle
 from cae.codec.encode.analysis_windows import cut
-from cae.codec.model.config import ModelConfig
+from cae.codec.model.config import OPERAND_LIMIT, ModelConfig
+from cae.codec.model.constants import ACCUMULATOR_LIMIT, HALF, LEVEL_ONE
 from cae.codec.training.freezing.calibration import Ranges
-from cae.codec.training.model.layers import LEAK, Blocks, Range, clamp, depth_to_space, space_to_depth
+from cae.codec.training.freezing.layers import freeze_linear
+from cae.codec.training.model.layers import LEAK, Blocks, Pointwise, Range, clamp, depth_to_space, space_to_depth
 from cae.codec.training.model.prior import STEPS, place_step, select_step, to_classes
 from cae.codec.training.model.transforms import RateTable, SynthesisTransform
 
@@ -21,7 +23,7 @@ def test_config_round_trip_and_unknown_keys() -> None:
     assert ModelConfig.from_dict(CONFIG.to_dict()) == CONFIG
     with pytest.raises(ValueError, match="surprise"):
         ModelConfig.from_dict({**CONFIG.to_dict(), "surprise": 1})
-    for channels in (18, 644):
+    for channels in (18, 772):
         with pytest.raises(ValueError, match="multiple of 4"):
             ModelConfig(latent_channels=channels)
 
@@ -166,3 +168,22 @@ def test_ranges_cover_what_counts() -> None:
     silent = torch.nn.Identity()
     ranges.observe(silent, (0 * x,), 0 * x)
     assert (ranges.of(silent, steps=127) > 0).all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("channels", [16, 512, 768])
+def test_linear_synthesis_is_frozen_exactly_for_any_number_of_channels(channels: int) -> None:
+    """Sums stay below what float32 holds exactly, and weights keep 12 bits of precision or more."""
+    torch.manual_seed(0)
+    layer = Pointwise(channels, 768)
+    layer.weight.data = torch.linalg.qr(torch.randn(768, 768)).Q[:, :channels].contiguous()
+    frozen: dict[str, torch.Tensor] = {}
+    freeze_linear(layer, frozen, "linear")
+    for name in ("linear.top", "linear.middle"):
+        weight, bias = frozen[f"{name}.weight"].double(), frozen[f"{name}.bias"].double()
+        assert float((weight.abs().sum(1) * OPERAND_LIMIT + bias.abs()).max()) < ACCUMULATOR_LIMIT
+    upper = frozen["linear.top.weight"].double() * frozen["linear.top.multiplier"][:, None] / HALF
+    lower = frozen["linear.middle.weight"].double()[:, :channels] * frozen["linear.middle.multiplier"][:, None] / HALF
+    found = (upper + lower) * LEVEL_ONE
+    largest = layer.weight.abs().amax(1, keepdim=True)
+    assert float(((found - layer.weight) / largest).abs().max()) < 2**-12

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import cae
-from cae.bitstream.container import Chunk, Container, Header, Tile, pack, unpack
+from cae.bitstream.container import Chunk, Container, Tile, pack, unpack
 from cae.bitstream.errors import (
     BitstreamError,
     CorruptError,
@@ -26,6 +26,7 @@ from cae.bitstream.errors import (
     MemoryLimitError,
     UnknownChunkError,
 )
+from cae.bitstream.header import Header
 from cae.bitstream.limits import DEFAULT_MAX_PIXELS, FREE_CELLS
 from cae.bitstream.salvage import salvage
 from cae.bitstream.wire import sealed, varint

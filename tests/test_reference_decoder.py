@@ -35,7 +35,7 @@ def test_golden_files(weights: object, case: dict[str, str]) -> None:
     assert np.array_equal(latents, load_codec("cpu").decode_latents(unpack(data)))
     expected = np.frombuffer(base64.b64decode(case["pixels"]), np.uint8).reshape(pixels.shape)
     assert np.array_equal(pixels, expected)
-    assert (alpha is not None) == case["mode"].endswith("A")
+    assert (b"" if alpha is None else alpha.tobytes()) == base64.b64decode(case["alpha"])
 
 
 @pytest.mark.slow

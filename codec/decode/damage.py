@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...bitstream.container import LATENT_SIDE, Header, tile_grid, tile_side
+from ...bitstream.header import LATENT_SIDE, Header, tile_grid, tile_side
 from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Pixels
 

@@ -7,18 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from ...bitstream.container import (
-    LATENT_SIDE,
-    Container,
-    Header,
-    patches_of,
-    read_header,
-    skipped_cells,
-    tile_grid,
-    tile_rectangles,
-    unpack,
-)
+from ...bitstream.container import Container, patches_of, skipped_cells, unpack
 from ...bitstream.errors import CorruptError, DecodeMismatchError, InputError, LimitError, WrongWeightsError
+from ...bitstream.header import LATENT_SIDE, Header, read_header, tile_grid, tile_rectangles
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
 from ...bitstream.patches import Patches
 from ...bitstream.rectangle import Rectangle

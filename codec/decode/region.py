@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...bitstream.container import LATENT_SIDE, Header, all_latents, tile_side
 from ...bitstream.errors import InputError
+from ...bitstream.header import LATENT_SIDE, Header, all_latents, tile_side
 from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Pixels
 from ..options import SCALES

@@ -19,8 +19,8 @@ MOST = 255
 """Colours of an area. One more is that of pixels that are not shown."""
 
 _SHARE = 16000
-"""Of so many pixels one may have a colour that moves as far as any. With 1000, backgrounds moved: SSIMULACRA2 fell by up
-to 17."""
+"""Of so many pixels one may have a colour that moves as far as any. With 1000, backgrounds moved: SSIMULACRA2 fell by
+up to 17."""
 
 _WEIGHTS = np.array([2, 4, 1], np.int32)
 """Of the squared differences of red, green and blue."""

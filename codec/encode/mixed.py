@@ -5,17 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import (
-    PATCHES,
-    Chunk,
-    Container,
-    Header,
-    all_latents,
-    is_enough,
-    latent_size,
-    pack,
-    tile_rectangles,
-)
+from ...bitstream.container import PATCHES, Chunk, Container, is_enough, pack
+from ...bitstream.header import Header, all_latents, latent_size, tile_rectangles
 from ...bitstream.limits import MAX_PIXELS
 from ...bitstream.patches import pack_patches
 from ..decode.decoder import Decoder
@@ -25,7 +16,7 @@ from ..tile.coder import TileCoder
 from . import refine
 from .choice import Choice, all_error_bits, cell_costs, choose
 from .patches import FINAL, cells_of, compress_cells, patched
-from .suspects import CELL, drawn_cells, is_worth_a_look, suspects
+from .suspects import CELL, drawn_cells, suspects
 
 
 def lossless(coder: TileCoder, pixels: Pixels, header: Header) -> Container:
@@ -37,7 +28,7 @@ def lossless(coder: TileCoder, pixels: Pixels, header: Header) -> Container:
 def best(coder: TileCoder, pixels: Pixels, plain: Container, effort: int) -> Container:
     """A file without patches, and without other chunks, or one with those that are worth it: by bits and what errors
     are worth in bits. pixels: uint8 [H, W, 3] or [H, W]."""
-    if not is_worth_a_look(suspects(pixels)):
+    if not suspects(pixels).any():
         return plain
     drawn = drawn_cells(pixels)
     header = plain.header

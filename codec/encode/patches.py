@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import Header, latent_size
+from ...bitstream.header import Header, latent_size
 from ...bitstream.patches import CELL as CODED_CELL
 from ...bitstream.patches import Map, areas
 from ...bitstream.rectangle import Rectangle

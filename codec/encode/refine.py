@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import Header, Tile, all_latents, latents_checksum
+from ...bitstream.container import Tile, latents_checksum
+from ...bitstream.header import Header, all_latents
 from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Floats, Latents, Pixels
 from ..model.config import LATENT_FRACTION, PATCH

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
-from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import InputError, WeightsError
+from ...bitstream.header import FINGERPRINT_BYTES
 from ..backends.networks import fastest, on_cpu
 from ..codec import FileCoder
 from ..encode.options import PATCHES, EncodeOptions

@@ -12,8 +12,9 @@ from string import Template
 import numpy as np
 from PIL import Image
 
-from ...bitstream.container import MAGIC, read_header, unpack
+from ...bitstream.container import unpack
 from ...bitstream.errors import InputError
+from ...bitstream.header import MAGIC, read_header
 from ..bit_usage import bit_usage, bits_map
 from ..image.picture import Picture, read_picture, to_rgb
 from ..model.arrays import Pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import Header, tile_rectangles
+from ...bitstream.header import Header, tile_rectangles
 from ..codec import FileCoder
 from ..encode.analysis_windows import analyse
 

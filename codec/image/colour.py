@@ -34,17 +34,18 @@ Matrix = npt.NDArray[np.float64]
 
 
 def is_default(cicp: bytes) -> bool:
-    """Whether code points say no more than is meant where nothing is said: sRGB."""
+    """Whether CICP code points, four bytes, mean sRGB, which is meant where nothing is said."""
     return cicp[0] in (1, _UNSAID) and cicp[1] in (_SRGB_TRANSFER, _UNSAID)
 
 
 def name(cicp: bytes) -> str:
-    """Code points, for people."""
+    """The name of CICP code points, four bytes, for people, such as "BT.2020 PQ"."""
     return f"{_NAMES.get(cicp[0], f'primaries {cicp[0]}')} {_TRANSFERS.get(cicp[1], f'transfer {cicp[1]}')}"
 
 
 def profile_of_cicp(cicp: bytes, *, grey: bool) -> bytes | None:
-    """An ICC profile of the same meaning, or None where there is none, as for PQ and HLG."""
+    """An ICC profile of the same meaning as CICP code points, four bytes, or None where there is none, as for PQ and
+    HLG."""
     primaries, transfer = cicp[0], 13 if cicp[1] == _UNSAID else cicp[1]
     curves = {4: _gamma(2.2), 5: _gamma(2.8), 8: _gamma(1), 13: _SRGB_CURVE}
     curves |= dict.fromkeys((1, 6, 14, 15), _curve(1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081))
@@ -53,8 +54,8 @@ def profile_of_cicp(cicp: bytes, *, grey: bool) -> bytes | None:
 
 
 def profile_of_png(gamma: object, points: object, *, grey: bool) -> bytes | None:
-    """An ICC profile of what a file says by gAMA (the exponent that light is coded by, 0.45455 for most) and cHRM, or
-    None where that is sRGB, or nothing, or makes no sense."""
+    """An ICC profile of what PNG calls gAMA (the exponent that light is coded by, 0.45455 for most) and cHRM (x and y
+    of white, red, green and blue), or None where that is sRGB, or nothing, or makes no sense."""
     exponent = float(gamma) if isinstance(gamma, int | float) and 0.01 < gamma < 10 else None
     sound = isinstance(points, tuple) and len(points) == 8 and all(0 < value < 1 for value in points)
     own: Points = points if sound and isinstance(points, tuple) else _SRGB
@@ -66,7 +67,8 @@ def profile_of_png(gamma: object, points: object, *, grey: bool) -> bytes | None
 
 
 def fitted(icc: bytes, *, grey: bool) -> bytes | None:
-    """A profile for grey or for RGB pictures, made of one for the other where need be, or None where that cannot be."""
+    """An ICC profile for grey or for RGB pictures, made of one for the other where need be, or None where it cannot
+    be."""
     space = icc[16:20]
     if space == (b"GRAY" if grey else b"RGB "):
         return icc
@@ -92,7 +94,7 @@ def _fixed(*values: float) -> bytes:
 
 
 def _curve(*numbers: float) -> bytes:
-    """A parametric curve: a power, or one with a straight line below."""
+    """The data of a tag, a parametric curve: a power, or one with a straight line below."""
     return b"para" + bytes(4) + (0 if len(numbers) == 1 else 3).to_bytes(2) + bytes(2) + _fixed(*numbers)
 
 
@@ -108,7 +110,8 @@ def _xyz(x: float, y: float) -> Matrix:
 
 
 def _profile(points: Points, curve: bytes, title: str, grey: bool) -> bytes | None:
-    """A profile of ICC version 4; curve: the data of its tags of curves. None for points on one line."""
+    """An ICC profile of version 4 of white, red, green and blue points; curve: the data of its tags of curves. None for
+    points on one line."""
     white, *colours = (_xyz(points[i], points[i + 1]) for i in range(0, 8, 2))
     cones = (_BRADFORD @ _D50) / (_BRADFORD @ white)
     adapt = np.linalg.inv(_BRADFORD) @ np.diag(cones) @ _BRADFORD
@@ -144,7 +147,7 @@ def _point(xyz: Matrix) -> bytes:
 
 
 def nclx_of_avif(data: bytes) -> bytes | None:
-    """Code points of an AVIF file's own colour box, for RGB of full range, or None."""
+    """CICP code points of an AVIF file's own colour box, for RGB of full range, or None."""
     at = data.find(b"colrnclx")
     if data[4:8] != b"ftyp" or not 0 < at < 2**16:
         return None

@@ -11,7 +11,7 @@ _PAIR = struct.Struct("<II")
 
 
 def packed(dpi: Any) -> bytes | None:
-    """Dots per inch, across and down, as a .cae file stores them; None for what is no resolution."""
+    """The bytes by which a .cae file stores dots per inch, across and down; None for what is no resolution."""
     try:
         across, down = (round(Fraction(float(side)) * _UNIT) for side in dpi)
         # What Pillow calls 1 dpi is a TIFF file that does not say.
@@ -21,18 +21,19 @@ def packed(dpi: Any) -> bytes | None:
 
 
 def unpacked(data: bytes) -> tuple[Fraction, Fraction]:
-    """Dots per inch, across and down."""
+    """Dots per inch, across and down, of the bytes in a .cae file."""
     across, down = _PAIR.unpack(data)
     return Fraction(across, _UNIT), Fraction(down, _UNIT)
 
 
 def sound(data: bytes) -> bytes:
-    """The same, or nothing where it is no resolution."""
+    """The bytes of a resolution in a .cae file, or none where they are no resolution."""
     return data if len(data) == _PAIR.size and all(_PAIR.unpack(data)) else b""
 
 
 def of_info(format: str | None, info: dict[Any, Any]) -> tuple[bytes | None, str]:
-    """What Pillow's `Image.info` says, and a line for what is left out."""
+    """The bytes of the resolution that Pillow's `Image.info` has for a format, or None, and a line for what is left
+    out."""
     if format not in ("JPEG", "MPO"):
         return packed(info.get("dpi")), ""
     # What Pillow calls dpi may come of EXIF, which is kept, or of nothing.

@@ -53,7 +53,8 @@ _LAYOUT = {
 
 
 def upright(exif: bytes) -> bytes:
-    """The same EXIF block with orientation 1, changed in place: maker notes hold offsets into the block."""
+    """An EXIF block with orientation 1 in place of its own, changed in place: maker notes hold offsets into the
+    block."""
     block, structure = bytearray(exif), _structure(exif)
     if structure:
         _set(block, structure, structure.directory(structure.first).entries.get(ORIENTATION), 1)
@@ -61,7 +62,7 @@ def upright(exif: bytes) -> bytes:
 
 
 def fitted(exif: bytes, width: int, height: int) -> bytes:
-    """The same EXIF block, changed in place, with the sides of the image in pixels where it names them."""
+    """An EXIF block, changed in place, with these sides of the image in pixels where it names them."""
     block, structure = bytearray(exif), _structure(exif)
     if structure:
         main = structure.directory(structure.first).entries
@@ -73,7 +74,7 @@ def fitted(exif: bytes, width: int, height: int) -> bytes:
 
 
 def without_thumbnail(exif: bytes) -> tuple[bytes, bool]:
-    """The same EXIF block without the small picture in it, and whether there was one. The rest stays in its place."""
+    """An EXIF block without the small picture in it, and whether there was one. The rest stays in its place."""
     structure = _structure(exif)
     main = structure.directory(structure.first) if structure else None
     second = structure.directory(main.next) if structure and main and main.entries and main.next else None
@@ -92,7 +93,7 @@ def without_thumbnail(exif: bytes) -> tuple[bytes, bool]:
 
 
 def resolution(exif: bytes) -> tuple[float, float] | None:
-    """Dots per inch, across and down, or None where the block does not say."""
+    """Dots per inch, across and down, that an EXIF block says, or None."""
     structure = _structure(exif)
     if not structure:
         return None
@@ -111,6 +112,14 @@ def of_directory(structure: Structure, directory: Directory) -> tuple[bytes | No
     kept = {tag: value for tag, value in tree.items() if tag in (*_DESCRIPTION, *_DIRECTORIES)}
     left_out = tuple(tag for tag in directory.entries if tag not in kept and tag not in _LAYOUT)
     return (new_structure(kept, structure.order) if kept else None), left_out
+
+
+def tags_of(image: Image.Image) -> Image.Exif | None:
+    """The tags of an open image as Pillow reads them, or None where they are damaged."""
+    try:
+        return image.getexif()
+    except Exception:
+        return None  # a damaged EXIF block says nothing, and is no reason to refuse the pixels
 
 
 def of_tags(tags: Image.Exif) -> bytes | None:
@@ -133,7 +142,8 @@ def _tree(values: Mapping[int, Any]) -> dict[int, Entry | Tree]:
 
 
 def _entry(value: object) -> Entry | None:
-    """A value as Pillow has it: ASCII as text with a letter for each byte, numbers alone or as a tuple."""
+    """An entry of a directory for a value as Pillow has it: ASCII as text with a letter for each byte, numbers alone or
+    as a tuple."""
     if isinstance(value, bytes):
         return Entry(7, len(value), value) if value else None
     if isinstance(value, str):
@@ -156,7 +166,7 @@ def _entry(value: object) -> Entry | None:
 
 
 def _fraction(value: Any) -> tuple[int, int]:
-    """Above and below the bar."""
+    """A number as a fraction: what is above and below the bar."""
     if hasattr(value, "numerator"):
         return int(value.numerator), int(value.denominator)
     return Fraction(float(value)).limit_denominator(10**6).as_integer_ratio()
@@ -199,7 +209,8 @@ def _structure(exif: bytes) -> Structure | None:
 
 
 def _set(block: bytearray, structure: Structure, entry: Entry | None, value: int) -> None:
-    """Sets a number in its place, which has four bytes whatever its type. What is no whole number stays."""
+    """Sets the number of an entry in its place, which has four bytes whatever its type. What is no whole number
+    stays."""
     if entry is None or entry.count != 1 or entry.type not in (SHORT, LONG) or structure.is_big:
         return
     size = 2 if entry.type == SHORT and value < 2**16 else 4

@@ -11,7 +11,7 @@ _FILLS = (b"", b"\x55" * 32, b"\xaa\x33" * 16)
 
 
 def completed(data: bytes) -> bytes | None:
-    """A JPEG file that lacks only its end, with one; None where more of it is missing.
+    """A JPEG file with an end, of one that lacks only that; None where more of it is missing.
 
     A decoder makes up what it lacks, of whatever follows. So where all is there, it does not matter what follows.
     """
@@ -47,7 +47,7 @@ _NAMED = (
 
 
 def left_out(segments: Sequence[tuple[str, bytes]], xmp: bytes) -> list[str]:
-    """What of a file's segments, Pillow's `applist`, is not kept; xmp: its packet."""
+    """Names of what is not kept of the segments of a JPEG file, Pillow's `applist`; xmp: its XMP packet."""
     found = ["gain map for high dynamic range"] if b"hdr-gain-map" in xmp or b"HDRGainMap" in xmp else []
     for name, content in segments:
         if any(name == known and content.startswith(begins) for known, begins in _KNOWN):

@@ -1,4 +1,4 @@
-"""What an image file says about its pixels: kinds of metadata, how each is read and written, and the orientation."""
+"""What an image file says about its pixels: the kinds of metadata, how each is read, and which formats hold it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ...bitstream.container import CICP, DENSITY, EXIF, ICC, IPTC, XMP
-from . import colour, density, exif, jpeg, photoshop, png, xmp
-from .tiff_directory import Directory, Entry, Structure
+from . import colour, density, exif, jpeg, photoshop, png, saving, xmp
+from .saving import Saving
+from .tiff_directory import Directory, Structure
 
 if TYPE_CHECKING:
     from PIL import Image
 
-Bytes = npt.NDArray[np.uint8]
-
-_TIFF_XMP = 700
-
-_PNG_ICC = 2**20  # Pillow's MAX_TEXT_CHUNK
 _SEGMENT = 65533  # bytes in one of a JPEG file; EXIF and XMP have one each, with a name in front, a profile up to 255
 
 
@@ -41,7 +34,7 @@ class Metadata:
     cicp: bytes | None = None
 
     def parts(self) -> Iterator[tuple[Kind, bytes]]:
-        """Those that there are, in the order of KINDS."""
+        """The kinds that there are, with their bytes, in the order of KINDS."""
         for kind in KINDS:
             data: bytes | None = getattr(self, kind.name)
             if data is not None:
@@ -58,20 +51,6 @@ class Loaded:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass
-class Saving:
-    """What Pillow's `Image.save` is to be given for a format, and what of the metadata goes another way.
-
-    grey: whether its pixels will be. exif, tags: of a TIFF file, whose directory gets them after Pillow has written it.
-    """
-
-    format: str
-    grey: bool
-    options: dict[str, Any] = field(default_factory=dict)
-    exif: bytes | None = None
-    tags: dict[int, Entry] = field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class Kind:
     """A kind of metadata.
@@ -79,8 +58,8 @@ class Kind:
     name: of its field in `Metadata` and in `cae info --json`; title: for people; chunk: its kind in a .cae file;
     key: Pillow's name in `Image.info` and among the arguments of `Image.save`, shown: the bytes as they are there;
     read: its bytes in a loaded image; formats: what adds it to what a format is saved with, or says why not, by
-    Pillow's names of the formats that hold it; jpeg_bytes: how many of them JPEG does; clean: makes the bytes in a .cae
-    file fit the pixels.
+    Pillow's names of the formats that hold it, None where Pillow writes it under `key`; jpeg_bytes: how many of them
+    JPEG does; clean: makes the bytes in a .cae file fit the pixels.
     """
 
     name: str
@@ -88,26 +67,30 @@ class Kind:
     chunk: bytes
     key: str
     read: Callable[[Loaded], bytes | None]
-    formats: Mapping[str, Callable[[Kind, Saving, bytes], str | None]]
+    formats: Mapping[str, Callable[[Saving, bytes], str | None] | None]
     jpeg_bytes: int
     shown: Callable[[bytes], Any] = bytes
     clean: Callable[[bytes], bytes] = bytes
 
     def put(self, saving: Saving, data: bytes) -> str | None:
-        """Has Pillow write it under its own name."""
+        """Adds metadata of this kind to what a format is saved with, one of `formats`. Returns a line where it becomes
+        something else or cannot be added."""
+        write = self.formats[saving.format]
+        if write:
+            return write(saving, data)
         saving.options[self.key] = self.shown(data)
         return None
 
 
 def read_metadata(loaded: Loaded) -> Metadata:
-    """That of a loaded image, EXIF and XMP with orientation 1."""
+    """The metadata of a loaded image, EXIF and XMP with orientation 1."""
     metadata = Metadata(**{kind.name: kind.read(loaded) for kind in KINDS})
     said = exif.resolution(metadata.exif) if metadata.exif else None
     return replace(metadata, density=None) if said and density.packed(said) == metadata.density else metadata
 
 
 def put_metadata(image: Image.Image, metadata: Metadata) -> None:
-    """Puts those that there are into the `info` of an image, under Pillow's names; a profile that fits its mode."""
+    """Puts metadata into the `info` of an image, under Pillow's names; an ICC profile as one that fits its mode."""
     icc = colour.fitted(metadata.icc, grey=image.mode in ("L", "LA")) if metadata.icc else None
     for kind, data in _with_density(replace(metadata, icc=icc)).parts():
         if data:
@@ -115,13 +98,13 @@ def put_metadata(image: Image.Image, metadata: Metadata) -> None:
 
 
 def _with_density(metadata: Metadata) -> Metadata:
-    """The same with the resolution that the EXIF block has, where there is no other."""
+    """Metadata with the resolution that its EXIF block has, where there is no other."""
     said = exif.resolution(metadata.exif) if metadata.exif and not metadata.density else None
     return replace(metadata, density=density.packed(said)) if said else metadata
 
 
 def fit_metadata(metadata: Metadata, width: int, height: int, *, moved: str = "") -> tuple[Metadata, tuple[str, ...]]:
-    """The same for pixels of this size, and a line for what of it is dropped.
+    """Metadata made to fit pixels of a size, and a line for what of it is dropped.
 
     moved: what has been done to the pixels that a small picture in the EXIF block does not show, for people.
     """
@@ -139,12 +122,12 @@ def fit_metadata(metadata: Metadata, width: int, height: int, *, moved: str = ""
 
 
 def save_options(metadata: Metadata, format: str, *, grey: bool) -> tuple[Saving, tuple[str, ...]]:
-    """What a format, by Pillow's name, is saved with to hold the metadata, and a line for what of it is left out or
-    becomes something else. grey: whether the picture is."""
-    saving = Saving(format, grey and format != "WEBP")  # which has colour alone
+    """What to save a picture with in a format, by Pillow's name, for its metadata, and a line for what of that is left
+    out or becomes something else. grey: whether the picture is."""
+    saving = Saving(format, grey and format not in ("BMP", "WEBP"))  # profiles of these are for colour
     notes: list[str] = []
     lacking: list[str] = []
-    if metadata.cicp and not metadata.icc and format in _NAMED and format != "PNG":
+    if metadata.cicp and not metadata.icc and format in _ICC_FORMATS and format != "PNG":
         icc = colour.profile_of_cicp(metadata.cicp, grey=saving.grey)
         if icc:
             notes.append(f"colours ({colour.name(metadata.cicp)}) by an ICC profile")
@@ -155,7 +138,7 @@ def save_options(metadata: Metadata, format: str, *, grey: bool) -> tuple[Saving
         if format == "JPEG" and len(data) > kind.jpeg_bytes:
             notes.append(f"{kind.name.upper()} left out: JPEG holds {kind.jpeg_bytes:,} bytes of it at most")
         elif data and format in kind.formats:
-            note = kind.formats[format](kind, saving, data)
+            note = kind.put(saving, data)
             notes += [note] if note else []
         elif data:
             lacking.append(f"{kind.title} ({colour.name(data)})" if kind.chunk == CICP else kind.title)
@@ -189,7 +172,7 @@ def _read_exif(loaded: Loaded) -> bytes | None:
             loaded.notes.append(f"TIFF tags left out: {', '.join(map(str, left_out))}")
     elif not isinstance(block, bytes):
         # An open TIFF file (and an old convention for PNG) has the tags in another form.
-        tags = _tags(loaded.image)
+        tags = exif.tags_of(loaded.image)
         block = exif.of_tags(tags) if tags else None
     return exif.upright(block.removeprefix(exif.EXIF_PREFIX)) if block else None
 
@@ -212,24 +195,6 @@ def _read_xmp(loaded: Loaded) -> bytes | None:
     return clean and xmp.upright(clean)
 
 
-def _exif_to_tiff(kind: Kind, saving: Saving, data: bytes) -> None:
-    saving.exif = data
-
-
-def _xmp_to_tiff(kind: Kind, saving: Saving, data: bytes) -> None:
-    saving.tags[_TIFF_XMP] = Entry(1, len(data), data)
-
-
-def _xmp_to_png(kind: Kind, saving: Saving, data: bytes) -> None:
-    _png_info(saving).add_itxt(png.XMP, data)
-
-
-def _png_info(saving: Saving) -> Any:
-    from PIL.PngImagePlugin import PngInfo  # not above: `cae info` knows all kinds, and does without
-
-    return saving.options.setdefault("pnginfo", PngInfo())
-
-
 def _read_iptc(loaded: Loaded) -> bytes | None:
     info = loaded.image.info
     resources = info.get("photoshop")
@@ -237,7 +202,7 @@ def _read_iptc(loaded: Loaded) -> bytes | None:
     if loaded.page:
         found = photoshop.iptc_of_tags(loaded.page[0], loaded.page[1].entries)
     elif not found and loaded.image.format == "TIFF":
-        tags = _tags(loaded.image)
+        tags = exif.tags_of(loaded.image)
         found = photoshop.sound(tags.get(photoshop.TIFF_IPTC)) if tags else None
     return found or photoshop.sound(info.get("iptc"))
 
@@ -262,85 +227,18 @@ def _sound_cicp(cicp: bytes) -> bytes:
     return cicp if isinstance(cicp, bytes) and len(cicp) == 4 else b""
 
 
-def _cicp_to_png(kind: Kind, saving: Saving, data: bytes) -> None:
-    _png_info(saving).add(b"cICP", data)
-
-
-def _put_icc(kind: Kind, saving: Saving, data: bytes) -> str | None:
-    fitted = colour.fitted(data, grey=saving.grey)
-    target = "grey" if saving.grey else "RGB"
-    if fitted is None:
-        return f"ICC profile left out: it is not one for {target}"
-    if saving.format == "PNG" and len(fitted) > _PNG_ICC:
-        return f"ICC profile left out: many programs refuse a PNG file with more than {_PNG_ICC:,} bytes of it"
-    saving.options[kind.key] = fitted
-    return None if fitted == data else f"ICC profile made one for {target}"
-
-
-def _iptc_to_jpeg(kind: Kind, saving: Saving, data: bytes) -> None:
-    segment = photoshop.JPEG_NAME + photoshop.resources_of_iptc(data)
-    saving.options["extra"] = b"\xff\xed" + (len(segment) + 2).to_bytes(2) + segment
-
-
-def _iptc_to_png(kind: Kind, saving: Saving, data: bytes) -> None:
-    _png_info(saving).add_text("Raw profile type iptc", photoshop.text_of_iptc(data), zip=True)
-
-
-def _iptc_to_tiff(kind: Kind, saving: Saving, data: bytes) -> None:
-    saving.tags[photoshop.TIFF_IPTC] = Entry(7, len(data), data)
-
-
-def _density_to_jpeg(kind: Kind, saving: Saving, data: bytes) -> None:
-    across, down = (min(max(round(side), 1), 65535) for side in density.unpacked(data))
-    saving.options["dpi"] = across, down
-
-
-def _density_to_tiff(kind: Kind, saving: Saving, data: bytes) -> None:
-    for tag, side in zip((282, 283), density.unpacked(data), strict=True):
-        saving.tags[tag] = Entry(5, 1, side.numerator.to_bytes(4, "little") + side.denominator.to_bytes(4, "little"))
-    saving.tags[296] = Entry(3, 1, b"\2\0")  # inches
-
-
 def _floats(data: bytes) -> tuple[float, float]:
     across, down = density.unpacked(data)
     return float(across), float(down)
 
 
-def _tags(image: Image.Image) -> Image.Exif | None:
-    try:
-        return image.getexif()
-    except Exception:
-        return None  # a damaged EXIF block says nothing, and is no reason to refuse the pixels
-
-
-def orientation(image: Image.Image) -> int:
-    """1..8; 1, upright, where there is none or it makes no sense."""
-    tags = _tags(image)
-    value = tags.get(exif.ORIENTATION, 1) if tags else 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def turn(values: Bytes, orientation: int) -> Bytes:
-    """[H, W, ...] as it is to be seen. Orientations 5 to 8 exchange H and W."""
-    if orientation in (5, 6, 7, 8):
-        values = values.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        values = values[::-1]
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    return values
-
-
-# Where Pillow writes it by an argument of its own name.
-_NAMED = dict.fromkeys(("PNG", "JPEG", "WEBP", "TIFF"), Kind.put)
-_EXIF_FORMATS = _NAMED | {"TIFF": _exif_to_tiff}
-_XMP_FORMATS = _NAMED | {"PNG": _xmp_to_png, "TIFF": _xmp_to_tiff}
-_IPTC_FORMATS = {"PNG": _iptc_to_png, "JPEG": _iptc_to_jpeg, "TIFF": _iptc_to_tiff}
-_DENSITY_FORMATS = {"PNG": Kind.put, "JPEG": _density_to_jpeg, "TIFF": _density_to_tiff, "BMP": Kind.put}
-
-
-_ICC_FORMATS = dict.fromkeys(_NAMED, _put_icc)
-_CICP_FORMATS = {"PNG": _cicp_to_png}
+_BY_PILLOW = dict.fromkeys(("PNG", "JPEG", "WEBP", "TIFF"))
+_ICC_FORMATS = dict.fromkeys((*_BY_PILLOW, "BMP"), saving.put_icc)
+_EXIF_FORMATS = _BY_PILLOW | {"TIFF": saving.exif_to_tiff}
+_XMP_FORMATS = _BY_PILLOW | {"PNG": saving.xmp_to_png, "TIFF": saving.xmp_to_tiff}
+_IPTC_FORMATS = {"PNG": saving.iptc_to_png, "JPEG": saving.iptc_to_jpeg, "TIFF": saving.iptc_to_tiff}
+_DENSITY_FORMATS = {"PNG": None, "JPEG": saving.density_to_jpeg, "TIFF": saving.density_to_tiff, "BMP": None}
+_CICP_FORMATS = {"PNG": saving.cicp_to_png}
 
 
 def _prefixed(data: bytes) -> bytes:

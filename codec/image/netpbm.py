@@ -35,5 +35,5 @@ def map_pixels(path: Path, max_pixels: int) -> Bytes | None:
 
 
 def file_header(width: int, height: int, *, grey: bool) -> bytes:
-    """What a file begins with; rows of bytes follow."""
+    """The header of a PGM or PPM file of 8 bits; rows of bytes follow."""
     return b"P%d\n%d %d\n255\n" % (5 if grey else 6, width, height)

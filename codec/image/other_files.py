@@ -40,7 +40,7 @@ SUFFIXES = {
 
 
 def name(data: bytes) -> str | None:
-    """What a file is that is no picture for Pillow, for people, and what to do; None where that is not known."""
+    """A line that says what a file is that Pillow does not read, and what to do; None where that is not known."""
     for magic, raw in _RAWS.items():
         if data.startswith(magic):
             return RAW.format(raw)

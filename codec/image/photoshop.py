@@ -15,7 +15,7 @@ _DATASET = b"\x1c"  # what IPTC begins with
 
 
 def iptc_of_resources(resources: bytes) -> bytes | None:
-    """The IPTC data in a list of resources, or None."""
+    """The IPTC data in a list of image resources, or None."""
     at = 0
     while resources[at : at + 4] == _MAGIC:
         number = int.from_bytes(resources[at + 4 : at + 6])
@@ -29,7 +29,7 @@ def iptc_of_resources(resources: bytes) -> bytes | None:
 
 
 def resources_of_iptc(iptc: bytes) -> bytes:
-    """A list of one resource, IPTC data."""
+    """A list of image resources that holds IPTC data alone."""
     return b"".join((_MAGIC, IPTC.to_bytes(2), bytes(2), len(iptc).to_bytes(4), iptc, bytes(len(iptc) % 2)))
 
 
@@ -47,13 +47,13 @@ def iptc_of_tags(structure: Structure, entries: dict[int, Entry]) -> bytes | Non
 
 
 def sound(iptc: object) -> bytes | None:
-    """The same where it begins as IPTC data does, without the padding at its end, or None."""
+    """IPTC data without the padding at its end; None for what does not begin as such data does."""
     return iptc.rstrip(b"\0") if isinstance(iptc, bytes) and iptc.startswith(_DATASET) else None
 
 
 def raw_profile(text: str) -> bytes:
-    """What ImageMagick has put into a PNG file as text: a name, a length, and hexadecimal digits. Empty where that is
-    not what it is."""
+    """The bytes of a profile that ImageMagick has put into a PNG file as text: a name, a length, and hexadecimal
+    digits. Empty for other text."""
     match = re.fullmatch(r"\s*\S+\s+(\d+)\s+([0-9a-fA-F\s]*)", text)
     try:
         return binascii.unhexlify("".join(match[2].split()))[: int(match[1])] if match else b""

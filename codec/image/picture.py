@@ -28,13 +28,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from ...bitstream.container import MAGIC
 from ...bitstream.errors import ImageError, ImageSizeError
+from ...bitstream.header import MAGIC
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
-from . import jpeg, other_files, png
+from . import bmp, gif, jpeg, other_files, png
 from .colour import nclx_of_avif
-from .metadata import Loaded, Metadata, fit_metadata, orientation, put_metadata, read_metadata, turn
+from .metadata import Loaded, Metadata, fit_metadata, put_metadata, read_metadata
 from .netpbm import map_pixels
+from .orientation import orientation, turn
 from .pillow_settings import open_image, pillow_settings
 from .samples import Bytes, samples
 from .tiff_pages import MAGICS, Page, main_page
@@ -67,14 +68,17 @@ class Picture:
 
     @property
     def width(self) -> int:
+        """Pixels across."""
         return int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
+        """Pixels down."""
         return int(self.pixels.shape[0])
 
     @property
     def grey(self) -> bool:
+        """Whether the pixels are grey, [H, W]."""
         return self.pixels.ndim == 2
 
     @property
@@ -113,8 +117,8 @@ def read_picture(
 
 
 def grey_if_equal(picture: Picture) -> Picture:
-    """The same picture with grey pixels, where it is colour of three equal channels everywhere: they take fewer bits,
-    and come back without a tint."""
+    """A picture with grey pixels in place of RGB of three equal channels everywhere, which take fewer bits and come
+    back without a tint; any other as it is."""
     pixels = picture.pixels
     if picture.grey or not (_equal(pixels[::61, ::61]) and _equal(pixels)):
         return picture
@@ -122,18 +126,18 @@ def grey_if_equal(picture: Picture) -> Picture:
 
 
 def _equal(pixels: Bytes) -> bool:
-    """Whether the three channels are, of uint8 [H, W, 3]."""
+    """Whether the three channels of uint8 [H, W, 3] are equal everywhere."""
     first = pixels[..., 0]
     return np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2])
 
 
 def to_rgb(pixels: Bytes) -> Bytes:
-    """Grey uint8 [H, W] -> [H, W, 3]; colour as it is."""
+    """Pixels as RGB, uint8 [H, W, 3]: grey, [H, W], repeated, colour as it is."""
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
 def to_array(picture: Picture) -> Bytes:
-    """uint8 [H, W] (grey), [H, W, 2] (grey, alpha), [H, W, 3] (RGB) or [H, W, 4] (RGBA)."""
+    """The samples of a picture, uint8 [H, W] (grey), [H, W, 2] (grey, alpha), [H, W, 3] (RGB) or [H, W, 4] (RGBA)."""
     if picture.alpha is None:
         return picture.pixels
     return np.dstack([picture.pixels, picture.alpha])
@@ -180,6 +184,9 @@ def _from_whole_file(data: bytes, max_pixels: int) -> Picture:
     file = png.read(data) if data.startswith(png.MAGIC) else png.PngFile(data)
     cicp = nclx_of_avif(data)
     file.info |= {"cicp": cicp} if cicp else {}
+    for own in (bmp, gif):
+        if data.startswith(own.MAGIC):
+            file.info, file.notes = own.read(data)
     data = page.data if page else file.data
     with _pillow_errors(max_pixels, data) as is_strict:
         if data.startswith(_NESTED) and not is_strict:
@@ -198,8 +205,8 @@ def _from_whole_file(data: bytes, max_pixels: int) -> Picture:
 def _from_image(
     image: Image.Image, data: bytes | None, max_pixels: int, page: Page | None = None, said: Sequence[str] = ()
 ) -> Picture:
-    """`data`: the bytes of the file where the image was opened from one and not loaded yet; page: of a TIFF file; said:
-    lines about the file."""
+    """The picture in a PIL image. data: the bytes of the file where the image was opened from one and not loaded yet;
+    page: of a TIFF file; said: lines about the file."""
     notes: list[str] = [*said, *(page.notes if page else ())]
     _check_size(*image.size, max_pixels)
     with _pillow_errors(max_pixels):
@@ -237,7 +244,7 @@ def _from_image(
 
 
 def _build(values: Bytes, metadata: Metadata, notes: tuple[str, ...]) -> Picture:
-    """Split uint8 [H, W] or [H, W, 1..4] into pixels and alpha."""
+    """A picture of samples, uint8 [H, W] or [H, W, 1..4], split into pixels and alpha."""
     if values.size == 0:
         raise ImageError(f"the image has no pixels ({values.shape[1]}x{values.shape[0]})")
     alpha = None

@@ -23,7 +23,7 @@ _filters = warnings.catch_warnings()
 
 @contextmanager
 def pillow_settings(max_pixels: int) -> Iterator[bool]:
-    """No warnings inside, and a limit on pixels by Pillow that does not refuse `max_pixels`.
+    """Context in which there are no warnings, and Pillow's limit on pixels does not refuse `max_pixels`.
 
     Any number of threads may be inside: the first changes the settings, the last changes them back. Pillow refuses what
     has more than twice its limit, which is never lowered. Yields whether Pillow itself refuses what is above
@@ -41,12 +41,12 @@ def pillow_settings(max_pixels: int) -> Iterator[bool]:
             _leave([mine])
 
 
-def open_image(file: BytesIO) -> ImageFile.ImageFile:
-    """The image in a file as Pillow opens it, raising what Pillow raises. A fork waits meanwhile: Pillow imports what
-    reads a format when it first needs it, and a child of a fork in the middle of an import would wait for that for
-    ever."""
+def open_image(file: BytesIO, format: str | None = None) -> ImageFile.ImageFile:
+    """The image in a file as Pillow opens it, raising what Pillow raises. format: the only one that it may have, "WEBP"
+    or the like. A fork waits meanwhile: Pillow imports what reads a format when it first needs it, and a child of a
+    fork in the middle of an import would wait for that for ever."""
     with _lock:
-        return Image.open(file)
+        return Image.open(file, formats=[format] if format else None)
 
 
 def load_writers(name: str) -> None:

@@ -29,8 +29,11 @@ _MOST = 2**26  # bytes of text and profiles of a file, inflated
 
 @dataclass
 class PngFile:
-    """data: the file with the chunks alone that pixels come of. info: what else it says, under Pillow's names in
-    `Image.info`. notes: a line for what is damaged, or said in the file and not kept."""
+    """What is in a PNG file.
+
+    data: the file with the chunks alone that pixels come of. info: what else it says, under Pillow's names in
+    `Image.info`. notes: a line for what is damaged, or said in the file and not kept.
+    """
 
     data: bytes
     info: dict[str, Any] = field(default_factory=dict)
@@ -38,7 +41,7 @@ class PngFile:
 
 
 def read(data: bytes) -> PngFile:
-    """What is in a PNG file. Raises ImageError where a chunk that pixels come of has a wrong checksum."""
+    """A PNG file, taken apart. Raises ImageError where a chunk that pixels come of has a wrong checksum."""
     file = PngFile(data)
     kept: list[bytes | memoryview] = [MAGIC]
     damaged: set[bytes] = set()
@@ -85,7 +88,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
 
 
 class _Metadata:
-    """What is read of the chunks beside the pixels."""
+    """Reads the chunks beside the pixels into the `info` and `notes` of a file."""
 
     def __init__(self, file: PngFile) -> None:
         self.info, self.notes = file.info, file.notes
@@ -108,7 +111,7 @@ class _Metadata:
             self.notes.append(f"chunks left out: {', '.join(dict.fromkeys(left_out))}")
 
     def _take_one(self, kind: bytes, content: bytes) -> bool:
-        """Whether the kind of chunk is known. Raises for a content that is not as it should be."""
+        """Reads a chunk; whether its kind is known. Raises for a content that is not as it should be."""
         words = [int.from_bytes(content[at : at + 4]) for at in range(0, len(content), 4)]
         if kind == b"iCCP":
             _, rest = content.split(b"\0", 1)
@@ -153,7 +156,7 @@ class _Metadata:
             self.texts.append(" ".join("".join(c if c.isprintable() else "?" for c in key).split()))
 
     def _take_profile(self, name: str, data: bytes) -> bool:
-        """What ImageMagick writes as text, where PNG has had no chunk for it."""
+        """Reads a profile that ImageMagick writes as text, where PNG has had no chunk for it."""
         if name in ("exif", "app1") and data.startswith(b"Exif\0\0"):
             self.info.setdefault("exif", data)
         elif name == "xmp" and data:
@@ -167,7 +170,8 @@ class _Metadata:
         return True
 
     def _inflated(self, data: bytes) -> bytes:
-        """Raises ValueError where all of a file's is too long, so that little bytes do not take all memory."""
+        """The bytes of a zlib stream. Raises ValueError where all those of a file are too long together, so that a
+        small file does not take all memory."""
         coder = zlib.decompressobj()
         found = coder.decompress(data, self.room + 1)
         self.room -= len(found)

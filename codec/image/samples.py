@@ -65,7 +65,7 @@ def _check_tiff(image: Image.Image, notes: list[str]) -> None:
 
 
 def _eight_bits(image: Image.Image, notes: list[str]) -> Bytes:
-    """uint8 [H, W] or [H, W, 2..4], of an image that has no more than 8 bits a sample, or needs no more."""
+    """Samples, uint8 [H, W] or [H, W, 2..4], of an image that has no more than 8 bits a sample, or needs no more."""
     tags = _tiff_tags(image)
     if image.mode == "I":
         notes.append("integers from 0 to 255 taken for 8 bit")
@@ -87,7 +87,7 @@ def _eight_bits(image: Image.Image, notes: list[str]) -> Bytes:
 
 
 def _alpha_from_key(values: npt.NDArray[Any], key: object) -> Bytes | None:
-    """uint8 [H, W], 0 where grey or RGB samples equal the transparent colour `key`, else 255."""
+    """An alpha plane, uint8 [H, W], 0 where grey or RGB samples equal the transparent colour `key`, else 255."""
     if values.ndim == 2 and isinstance(key, int):
         return np.where(values == key, 0, 255).astype(np.uint8)
     if values.ndim == 3 and values.shape[2] == 3 and isinstance(key, tuple) and len(key) == 3:
@@ -96,7 +96,7 @@ def _alpha_from_key(values: npt.NDArray[Any], key: object) -> Bytes | None:
 
 
 def _sixteen_bits(image: Image.Image, data: bytes | None, rawmode: str) -> npt.NDArray[np.uint16] | None:
-    """uint16 [H, W] or [H, W, C] where the file holds 16 bits a sample and they can be had, else None."""
+    """Samples, uint16 [H, W] or [H, W, C], where the file holds 16 bits a sample and they can be had, else None."""
     if image.mode == "F":
         raise ImageError("floating-point samples have no defined range; convert to 8 or 16 bit first")
     if image.mode == "I":
@@ -126,7 +126,7 @@ def _sixteen_bits(image: Image.Image, data: bytes | None, rawmode: str) -> npt.N
 
 
 def _divided(wide: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-    """uint16 [H, W, 4] with colours that are not multiplied by alpha, of ones that are."""
+    """RGBA, uint16 [H, W, 4], with colours that are not multiplied by alpha, of ones that are."""
     alpha = wide[..., 3:].astype(np.uint32)
     colours = (wide[..., :3] * np.uint32(65535) + alpha // 2) // np.maximum(alpha, 1)
     return np.dstack([np.minimum(colours, 65535), alpha]).astype(np.uint16)
@@ -144,18 +144,18 @@ def _by_tags(image: Image.Image, values: npt.NDArray[np.uint16]) -> npt.NDArray[
 
 
 def _tiff_bits(image: Image.Image) -> int:
-    """Bits a sample of a TIFF file, 0 of other images."""
+    """How many bits a sample has in a TIFF file, 0 for other images."""
     bits: tuple[int, ...] = _tiff_tags(image).get(_BITS, (0,))
     return max(bits)
 
 
 def _tiff_tags(image: Image.Image) -> Mapping[int, Any]:
-    """Those of a TIFF file; other images have none, nor have copies of one."""
+    """The tags of a TIFF file; other images have none, nor have copies of one."""
     return getattr(image, "tag_v2", {})
 
 
 def _load_as(data: bytes, rawmode: str) -> Image.Image:
-    """The file unpacked by another of Pillow's unpackers than the one it would choose."""
+    """A file's image unpacked by another of Pillow's unpackers than the one it would choose."""
     image = open_image(BytesIO(data))
     tiles = []
     for tile in image.tile:
@@ -167,7 +167,7 @@ def _load_as(data: bytes, rawmode: str) -> Image.Image:
 
 
 def _to_plain_mode(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Of mode L, LA, RGB or RGBA."""
+    """An image of mode L, LA, RGB or RGBA, converted where need be, with a line for that."""
     mode = image.mode
     if mode in ("L", "LA", "RGB", "RGBA"):
         return image
@@ -188,7 +188,7 @@ def _to_plain_mode(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def _by_profile(image: Image.Image) -> Image.Image | None:
-    """The CMYK image in sRGB; None without a (sound) profile or without colour management in Pillow."""
+    """A CMYK image in sRGB; None without a (sound) profile or without colour management in Pillow."""
     icc = image.info.get("icc_profile")
     if not icc:
         return None

@@ -12,11 +12,13 @@ from PIL import Image
 
 from ...bitstream.errors import ImageError
 from ..options import PNG_COMPRESSION
+from . import bmp
 from .exif import in_tiff
-from .metadata import Saving, save_options
+from .metadata import save_options
 from .picture import Picture, to_array
 from .pillow_settings import load_writers, pillow_settings
 from .samples import Bytes
+from .saving import Saving
 
 #: Suffix of an output file to Pillow's name of the format.
 FORMATS = {
@@ -54,7 +56,8 @@ def check_format(name: str) -> str:
 
 
 def check_holds(format: str, grey: bool, alpha: Bytes | None) -> None:
-    """Raises ImageError where a format cannot hold such a picture."""
+    """Raises ImageError where a format, a key of FORMATS, cannot hold a picture that is grey, or has this alpha
+    plane."""
     if format == "pgm" and not grey:
         raise ImageError("PGM holds grey images only; write colour as ppm")
     # An opaque alpha plane says nothing, so leaving it out loses nothing.
@@ -83,6 +86,9 @@ def save_picture(
         with pillow_settings(0):  # it would warn of metadata that was damaged in the source already
             if name == "TIFF":
                 return *notes, *_save_tiff(picture, file, saving)
+            if name == "BMP" and "icc_profile" in saving.options:
+                _save_bmp(picture, file, saving)
+                return notes
             Image.fromarray(to_array(picture)).save(file, name, **saving.options)
     except Exception as exc:
         # What Pillow's encoders refuse they refuse with nearly any exception. Not so a failure to write the
@@ -93,8 +99,17 @@ def save_picture(
     return notes
 
 
+def _save_bmp(picture: Picture, file: BinaryIO, saving: Saving) -> None:
+    """Writes a BMP file with an ICC profile, which Pillow by itself does not."""
+    plain = BytesIO()
+    icc = saving.options.pop("icc_profile")
+    Image.fromarray(to_array(picture)).save(plain, "BMP", **saving.options)
+    file.write(bmp.with_profile(plain.getvalue(), icc))
+
+
 def _save_tiff(picture: Picture, file: BinaryIO, saving: Saving) -> tuple[str, ...]:
-    """Has Pillow write the pixels, and adds what of the metadata describes the photograph. Lines as `save_picture`."""
+    """Writes a TIFF file, whose pixels Pillow writes, with what of the metadata describes the photograph in its
+    directory. Returns lines as `save_picture`."""
     plain = BytesIO()
     Image.fromarray(to_array(picture)).save(plain, "TIFF", **saving.options)
     data, notes = in_tiff(plain.getvalue(), saving.exif, saving.tags)

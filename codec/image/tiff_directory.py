@@ -26,8 +26,8 @@ _MOST, _MOST_ENTRIES = 1000, 2**18  # of directories of a file that are looked a
 
 @dataclass(frozen=True)
 class Entry:
-    """One tag's value. data: `count` values of a type, in the structure's byte order, of which nothing is copied before
-    it is needed: many entries may name the same bytes; at: where the entry begins."""
+    """The value of one tag in a directory. data: `count` values of a type, in the structure's byte order, of which
+    nothing is copied before it is needed: many entries may name the same bytes; at: where the entry begins."""
 
     type: int
     count: int

@@ -1,4 +1,4 @@
-"""What is under the transparent pixels of a picture, which nobody sees."""
+"""Colours under fully transparent pixels, which nobody sees: smooth ones take fewer bits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .picture import Picture
 
 
 def clear_transparent(picture: Picture) -> Picture:
-    """The same with smooth colours under fully transparent pixels: nobody sees them, and edges there would cost bits.
+    """A picture with smooth colours under its fully transparent pixels: nobody sees them, and edges would cost bits.
 
     Each takes the mean of what is visible around it, from the finest of a pyramid of halved images that has any.
     """
@@ -25,9 +25,10 @@ def clear_transparent(picture: Picture) -> Picture:
 
 
 def _fill(sums: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """sums: float32 [H, W, C] over pixels that weigh something, weights: float32 [H, W].
+    """Means, float32 [H, W, C], of sums over pixels and their weights; where nothing weighs, those of the image of half
+    the size.
 
-    Returns the means, float32 [H, W, C]; where nothing weighs, those of the image of half the size.
+    sums: float32 [H, W, C] over pixels that weigh something; weights: float32 [H, W].
     """
     known = weights > 0
     values = (sums / np.maximum(weights, 1)[..., None]).astype(np.float32)

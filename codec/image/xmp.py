@@ -9,19 +9,19 @@ _SIDES = ((rb"tiff:ImageWidth|exif:PixelXDimension", 0), (rb"tiff:ImageLength|ex
 
 
 def upright(xmp: bytes) -> bytes:
-    """The same packet with orientation 1, where it has one."""
+    """An XMP packet with orientation 1 in place of its own, where it has one."""
     return _with(xmp, rb"tiff:Orientation", b"1")
 
 
 def fitted(xmp: bytes, width: int, height: int) -> bytes:
-    """The same packet with the sides of the image in pixels where it names them."""
+    """An XMP packet with these sides of the image in pixels where it names them."""
     for names, index in _SIDES:
         xmp = _with(xmp, names, b"%d" % (width, height)[index])
     return xmp
 
 
 def _with(xmp: bytes, names: bytes, number: bytes) -> bytes:
-    """The packet with another number in properties of these names, which are attributes or elements."""
+    """An XMP packet with another number in properties of these names, which are attributes or elements."""
     begin = rb"(\b(?:" + names + rb")\s*=\s*[\"']\s*|<(?:" + names + rb")>\s*)\d+"
     return re.sub(begin, lambda match: match[1] + number, xmp)
 
@@ -40,7 +40,7 @@ _PROPERTIES = rb"\w+:(?:MotionPhoto\w*|MicroVideo\w*|HasExtendedXMP)"
 
 
 def without_claims(xmp: bytes) -> bytes | None:
-    """The same packet without what it says of a gain map, a depth map, a video or a longer packet in the file that it
+    """An XMP packet without what it says of a gain map, a depth map, a video or a longer packet in the file that it
     comes from; None where it is no XML after that."""
     if not any(uri in xmp for uri in _CLAIMS) and not re.search(_PROPERTIES, xmp):
         return xmp

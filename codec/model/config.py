@@ -85,8 +85,10 @@ class ModelConfig:
         for name in ("blocks_8", "blocks_16", "context_blocks"):
             if not (isinstance(getattr(self, name), int) and 1 <= getattr(self, name) <= MAX_DEPTH):
                 raise ValueError(f"{name} must be a whole number from 1 to {MAX_DEPTH}, not {getattr(self, name)}")
-        if self.latent_channels % 4 or self.latent_channels > 576:  # sums of more in the linear synthesis are not exact
-            raise ValueError(f"latent_channels must be a multiple of 4 up to 576, not {self.latent_channels}")
+        if self.latent_channels % 4 or self.latent_channels > 3 * PATCH**2:  # a patch has no more samples
+            raise ValueError(
+                f"latent_channels must be a multiple of 4 up to {3 * PATCH**2}, not {self.latent_channels}"
+            )
         if not 0 < self.lambda_low < self.lambda_high:
             raise ValueError("lambda_low and lambda_high must be positive and rising")
 

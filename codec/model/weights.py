@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import MissingWeightsError, WeightsError, WrongWeightsError
+from ...bitstream.header import FINGERPRINT_BYTES
 from .arrays import AnyArray
 from .config import ModelConfig
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...bitstream.container import FINGERPRINT_BYTES
 from ...bitstream.errors import DecodeMismatchError, InputError, MissingWeightsError, WeightsError
+from ...bitstream.header import FINGERPRINT_BYTES
 from ..image.picture import read_picture
 from ..machine.files import write_file
 from ..model.arrays import Pixels

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 import numpy.typing as npt
 from PIL import Image
 
-from .bitstream.container import Header, read_header
 from .bitstream.errors import InputError
+from .bitstream.header import Header, read_header
 from .bitstream.limits import DEFAULT_MAX_PIXELS
 from .codec import select
 from .codec.encode import rate_control

@@ -18,7 +18,8 @@ from PIL import Image, ImageFile
 
 import cae
 
-from .bitstream.container import MAGIC, unpack
+from .bitstream.container import unpack
+from .bitstream.header import MAGIC
 from .codec.image.chunks import metadata_of
 from .codec.image.metadata import KINDS, put_metadata
 from .codec.info import describe

@@ -15,6 +15,7 @@ INTERESTING = (
     b"\xff\xff\xff\xff\x0f",
     b"\x80\x80\x40",
     b"ALPH",
+    b"ALPW",
     b"PTCH",
     b"iccp",
 )

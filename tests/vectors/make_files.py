@@ -15,14 +15,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cae.bitstream.container import Chunk, Container, Header, Tile, pack, patches_of, unpack
+from cae.bitstream.alpha import compress_plane as deflated_plane
+from cae.bitstream.alpha import pack_streams
+from cae.bitstream.container import ALPHA, ALPHA_STREAMS, Chunk, Container, Tile, pack, patches_of, unpack
+from cae.bitstream.header import Header
 from cae.bitstream.patches import pack_patches
 from cae.bitstream.wire import sealed, varint
 from cae.codec.encode.choice import Choice
 from cae.codec.encode.mixed import with_patches
 from cae.codec.encode.suspects import CELL
+from cae.codec.image import alpha
 from cae.codec.image.picture import read_picture
-from cae.codec.image.webp import compress
+from cae.codec.image.webp import compress, compress_plane
 from cae.codec.model.rate import rate_index_of
 from cae.codec.torch_codec import Codec, load_codec
 
@@ -48,6 +52,7 @@ def main() -> None:
         (f"{name} {shape[1]}x{shape[0]} q {quality}", codec.encode(read_picture(pattern(shape)), quality))
         for name, shape, quality in CASES
     ]
+    files += in_both_forms(files[-1][1])
     for name, shape, quality in PATCHED:
         pixels = pattern(shape)
         header = Header(shape[1], shape[0], len(shape) == 2, rate_index_of(quality), codec.fingerprint)
@@ -73,7 +78,23 @@ def case(codec: Codec, name: str, data: bytes) -> dict[str, str]:
         "latents_sha256": hashlib.sha256(latents.tobytes()).hexdigest(),
         "mode": decoded.mode,
         "pixels": base64.b64encode(decoded.pixels.tobytes()).decode("ascii"),
+        "alpha": "" if decoded.alpha is None else base64.b64encode(decoded.alpha.tobytes()).decode("ascii"),
     }
+
+
+def in_both_forms(data: bytes) -> list[tuple[str, bytes]]:
+    """A file with an alpha plane, with that in each of its two forms."""
+    file = unpack(data)
+    (own,) = (chunk for chunk in file.chunks if chunk.kind in alpha.KINDS)
+    plane = alpha.from_chunk(own, file.header.height, file.header.width)
+    rest = tuple(chunk for chunk in file.chunks if chunk is not own)
+    return [
+        (f"alpha in {kind.decode('ascii')}", pack(replace(file, chunks=(*rest, Chunk(kind, form)))))
+        for kind, form in (
+            (ALPHA, deflated_plane(plane)),
+            (ALPHA_STREAMS, pack_streams([compress_plane(plane, 4, 75)])),
+        )
+    ]
 
 
 def patches(half: Container) -> list[dict[str, str]]:
@@ -147,7 +168,9 @@ def invalid(sound: Container) -> list[dict[str, str]]:
     header = sound.header
     plane = header.height * (1 + header.width)
     unused = "a payload not used up, or a state other than 0 at its end"
-    alpha = "ALPH: not one stream, wrong length, unknown filter"
+    plane_rule = "ALPH: not one stream, wrong length, unknown filter"
+    streams = "ALPW: not VP8L, another size"
+    good, wide = (compress_plane(np.zeros((header.height, width), np.uint8), 4, 75) for width in (header.width, 300))
     cases: list[tuple[str, str, str, Container]] = [
         (
             "fingerprint 00000000",
@@ -192,7 +215,18 @@ def invalid(sound: Container) -> list[dict[str, str]]:
         ("filter 3", deflate(bytes(header.width + 1) + b"\3" + bytes(plane - header.width - 2))),
         ("a bomb", deflate(bytes(10**6))),
     ):
-        cases.append((name, alpha, "CorruptError", replace(sound, chunks=(Chunk(b"ALPH", data),))))
+        cases.append((name, plane_rule, "CorruptError", replace(sound, chunks=(Chunk(b"ALPH", data),))))
+    for name, rule, data in (
+        ("no length of a stream of alpha", "the file ends within a record", b""),
+        ("a stream of alpha that is cut short", "the file ends within a record", pack_streams([good])[:-1]),
+        ("a second stream of alpha", "ALPW: bytes after the last stream", pack_streams([good, good])),
+        ("an empty stream of alpha", streams, pack_streams([b""])),
+        ("a stream of alpha of another size", streams, pack_streams([wide])),
+        ("alpha that is not VP8L", streams, pack_streams([b"\x30" + good[1:]])),
+        ("alpha that is half a stream", streams, pack_streams([good[: len(good) // 2]])),
+    ):
+        error = "TruncatedError" if "ends" in rule else "CorruptError"
+        cases.append((name, rule, error, replace(sound, chunks=(Chunk(b"ALPW", data),))))
     return [
         {"name": name, "rule": rule, "error": error, "file": pack(container).hex()}
         for name, rule, error, container in cases

@@ -135,11 +135,13 @@ def freeze_linear(layer: Pointwise, frozen: Frozen, name: str) -> None:
     layers: `top` for products of upper bytes, `middle` for the two mixed products (`Layers.linear`)."""
     weight, bias = layer.weight.double(), 255 * layer.bias.double() + 127.5
     exponent = ((2**15 - HALF) / weight.abs().amax(1)).log2().floor()
-    upper, lower = _halves(weight, exponent)
-    # Outputs whose sums would not be exact get a coarser unit, and with it smaller weights; 5 % is left for biases.
-    heavy = (upper.abs() + lower.abs()).sum(1) * OPERAND_LIMIT > 0.95 * ACCUMULATOR_LIMIT
-    exponent -= heavy.double()
-    upper, lower = _halves(weight, exponent)
+    while True:
+        upper, lower = _halves(weight, exponent)
+        # Outputs whose sums would not be exact get a coarser unit, and with it smaller weights; 5 % is left for biases.
+        heavy = (upper.abs() + lower.abs()).sum(1) * OPERAND_LIMIT > 0.95 * ACCUMULATOR_LIMIT
+        if not heavy.any():
+            break
+        exponent -= heavy.double()
     unit = torch.exp2(-exponent) / LEVEL_ONE
     bias = bias / (unit * HALF)
     above = (bias / HALF).round()
