@@ -35,6 +35,9 @@ be started: each takes 0.3 to be ready, and on two cores they save a fifth."""
 MEMORY = 2**31
 """Bytes that a process is taken to need at most: an image of 100 megapixels takes 1.2 GB."""
 
+_at_work = False
+"""Whether this process, one of an executor's, has jobs in hand."""
+
 
 def on_this_machine(jobs: Sequence[Job], work: Work, processes: int | None) -> Generator[Outcome, None, None]:
     """Does all jobs on this machine, as an Engine. Raises nothing: where one of several processes dies, its job has
@@ -114,10 +117,14 @@ def in_processes(jobs: Sequence[Job], work: Work, processes: int) -> Generator[O
 
 def _attempt_part(work: Work, jobs: Sequence[Job]) -> list[Outcome]:
     """The outcomes of a part of the jobs; runs in a process of the executor's."""
+    global _at_work
     try:
+        _at_work = True
         return list(attempt_all(work, jobs))
     except SystemExit:  # raised by `_exit`; the executor would go on to the next part
         os._exit(TERMINATED)
+    finally:
+        _at_work = False
 
 
 def _parts(jobs: Sequence[Job], processes: int) -> Iterator[list[Job]]:
@@ -181,7 +188,10 @@ def _start_worker(share: int) -> None:
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
-    """Handles SIGTERM: ends a process by way of what cleans up. Further signals are ignored, as the executor may send
-    them to all when one process has ended."""
+    """Handles SIGTERM: ends a process at once, or if it is at work by way of what cleans up. Between two parts the
+    executor would take an exception for an outcome, and wait for ever for the lock to send it, which this process may
+    hold. Further signals are ignored, as the executor may send them to all when one process has ended."""
     signal.signal(number, signal.SIG_IGN)
+    if not _at_work:
+        os._exit(TERMINATED)
     raise SystemExit(TERMINATED)

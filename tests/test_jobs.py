@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from cae.cli import processes
+from cae.cli.failures import TERMINATED
 from cae.cli.jobs import plan
 from cae.cli.processes import in_processes, on_this_machine
 from cae.cli.work import Job, Work
@@ -210,6 +211,23 @@ def is_running(pid: str) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def _ended_between_parts() -> None:
+    signal.signal(signal.SIGTERM, processes._exit)
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except BaseException:  # as the executor does, which then sends it
+        time.sleep(60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+def test_a_process_between_parts_ends_without_an_exception() -> None:
+    """The executor would wait with it for a lock that the process may hold."""
+    process = multiprocessing.get_context("fork").Process(target=_ended_between_parts)
+    process.start()
+    process.join(20)
+    assert process.exitcode == TERMINATED
 
 
 def test_an_interrupt_does_not_wait(module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from ..backends.interface import Networks
 from ..model.arrays import Pixels
 
 LUMA_SHARE = 0.8
-"""Of the luma's error in the distortion, beside that of RGB, as in training."""
+"""Of the luma's error in the distortion, beside that of RGB, as in most of training."""
 
 
 def error_bits(networks: Networks, rate_index: int, shown: Pixels, original: Pixels) -> float:
