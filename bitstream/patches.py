@@ -40,6 +40,14 @@ def areas(height: int, width: int) -> list[Rectangle]:
     return list(Rectangle(0, 0, height, width).parts(AREA, AREA))
 
 
+def pixels_in(cells: Map, side: int, area: Rectangle) -> Map:
+    """Which pixels of an area of an image are in the cells that a map marks, of side x side pixels: bool [H, W]."""
+    own = area.covering(side)
+    wide = cells[own.top : own.bottom, own.left : own.right].repeat(side, axis=0).repeat(side, axis=1)
+    found: Map = wide[area.within(own.scaled(side))]
+    return found
+
+
 def pack_patches(skipped: Map, streams: Sequence[bytes], *, exact: bool) -> bytes:
     """The data of the chunk."""
     packed = bytes([not exact]) + deflate(np.packbits(skipped).tobytes())

@@ -22,9 +22,9 @@ class Info:
     mode: what it decodes to, L, LA, RGB or RGBA. coded_grey: whether its pixels are coded as grey, which they may be
     where it decodes to RGB of three equal channels. row: the rate index, 0..255. tile_bytes: what the networks coded.
     patches_exact: whether patches, if there are any, are what the encoder was given to the last bit. lossless: whether
-    they are and all pixels are in them. chunk_bytes: sizes of the chunks, under
-    alpha, patches, the names of `metadata.KINDS`, or an unknown chunk's four letters. overhead_bytes: what is left of
-    file_bytes, namely the header, lengths and checksums.
+    they are and all pixels are in them. chunk_bytes: sizes of the chunks, under alpha, patches, the names of
+    `metadata.KINDS`, or an unknown chunk's four letters. overhead_bytes: what is left of file_bytes, namely the header,
+    lengths and checksums.
     """
 
     version: int

@@ -63,8 +63,8 @@ def test_code_points_are_kept() -> None:
     for format in ("jpg", "webp", "tiff", "bmp", "ppm"):
         name = format.upper().replace("JPG", "JPEG")
         assert written(picture, format)[1] == (f"left out, since {name} holds none: colour (BT.2020 PQ)",)
-    file = cae.encode(png(chunk(b"cICP", PQ)), effort=1)
-    assert cae.info(file).chunk_bytes["cicp"] == 4
+    file = cae.encode(png(chunk(b"cICP", PQ)), effort=1, patches="off")
+    assert cae.info(file).chunk_bytes == {"cicp": 4}
     assert cae.decode(file).info["cicp"] == PQ
 
 

@@ -83,8 +83,4 @@ class PatchLayer:
 
 def _covered(patches: Patches, area: Rectangle) -> npt.NDArray[np.bool_]:
     """Which pixels of an area of the image are in cells that the networks do not code."""
-    cells = area.covering(CELL)
-    own = patches.skipped[cells.top : cells.bottom, cells.left : cells.right]
-    wide = own.repeat(CELL, axis=0).repeat(CELL, axis=1)
-    found: npt.NDArray[np.bool_] = wide[area.within(cells.scaled(CELL))]
-    return found
+    return chunk.pixels_in(patches.skipped, CELL, area)

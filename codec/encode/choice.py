@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...bitstream.patches import pixels_in
+from ...bitstream.rectangle import Rectangle
 from ..backends.interface import Networks
 from ..image.picture import to_rgb
 from ..model.arrays import Pixels
@@ -66,12 +68,15 @@ def choose(
         chosen: Mask = costs << -LOWEST + 1 > bits << gain - LOWEST + 1
         return chosen
 
+    def reduced(own: Mask, radius: int) -> Pixels:
+        return colours.reduced(own, radius) if colours else pixels
+
     def cost(gain: int, radius: int) -> int:
         """Of all cells."""
         own = cells(gain)
         key = radius, own.tobytes()
         if key not in known:
-            shown = colours.reduced(own, radius) if colours else pixels
+            shown = reduced(own, radius)
             streams = compress_cells(shown, own, *TRIAL)
             known[key] = 8 * FRACTION * sum(map(len, streams)) + int(costs[~own].sum())
             if radius:
@@ -95,7 +100,7 @@ def choose(
     if cost(gain, radius) >= int(costs.sum()):
         return None
     own = cells(gain)
-    return Choice(own, colours.reduced(own, radius) if colours else pixels, radius == 0)
+    return Choice(own, reduced(own, radius), radius == 0)
 
 
 def _is_within_bound(networks: Networks, rate_index: int, original: Pixels, shown: Pixels) -> bool:
@@ -108,7 +113,7 @@ def _is_within_bound(networks: Networks, rate_index: int, original: Pixels, show
 def all_error_bits(networks: Networks, rate_index: int, shown: Pixels, original: Pixels, drawn: Mask) -> float:
     """What the error of all pixels is worth, in bits, that in drawn cells more."""
     shown, original = to_rgb(shown), to_rgb(original)
-    where = drawn.repeat(CELL, axis=0).repeat(CELL, axis=1)[: shown.shape[0], : shown.shape[1]]
+    where = pixels_in(drawn, CELL, Rectangle(0, 0, *shown.shape[:2]))
     return error_bits(networks, rate_index, shown, original) + (DRAWN_WEIGHT - 1) * error_bits(
         networks, rate_index, shown[where][None], original[where][None]
     )

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.patches import areas
+from ...bitstream.patches import areas, pixels_in
+from ...bitstream.rectangle import Rectangle
 from ..image.picture import to_rgb
 from ..model.arrays import Pixels
 from .suspects import CELL, Mask
@@ -30,13 +31,14 @@ _TOGETHER = 4096
 
 
 class Colours:
-    """Those of a picture, counted once for all the ways to make them fewer."""
+    """The colours of a picture, counted once for all the ways to make them fewer."""
 
     def __init__(self, pixels: Pixels) -> None:
         """pixels: uint8 [H, W, 3] or [H, W]."""
         self._pixels = pixels
+        self._whole = Rectangle(0, 0, *pixels.shape[:2])
         self._areas = areas(*pixels.shape[:2])
-        self._counted = [_counted(pixels[area.top : area.bottom, area.left : area.right]) for area in self._areas]
+        self._counted = [_counted(pixels[area.within(self._whole)]) for area in self._areas]
 
     def reduced(self, cells: Mask, radius: int) -> Pixels:
         """The picture with fewer colours in the cells, at most `MOST` in each area of the format. radius: how far, in
@@ -45,11 +47,10 @@ class Colours:
             return self._pixels
         found = np.empty_like(self._pixels)
         for area, (colours, index) in zip(self._areas, self._counted, strict=True):
-            own = cells[area.top // CELL : -(-area.bottom // CELL), area.left // CELL : -(-area.right // CELL)]
-            shown = own.repeat(CELL, axis=0).repeat(CELL, axis=1)[: area.height, : area.width]
+            shown = pixels_in(cells, CELL, area)
             counts = np.bincount(index[shown], minlength=len(colours))
             new = _reduced(colours, counts, radius).astype(np.uint8)[index]
-            place = slice(area.top, area.bottom), slice(area.left, area.right)
+            place = area.within(self._whole)
             if found.ndim == 3:
                 found[place] = np.where(shown[..., None], new, self._pixels[place])
             else:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ...bitstream.header import Header, latent_size
 from ...bitstream.patches import CELL as CODED_CELL
-from ...bitstream.patches import Map, areas
+from ...bitstream.patches import Map, areas, pixels_in
 from ...bitstream.rectangle import Rectangle
 from ..image.webp import compress
 from ..model.arrays import Pixels
@@ -60,10 +60,9 @@ def compress_cells(pixels: Pixels, cells: Mask, method: int, quality: int) -> li
 
 def _compress(pixels: Pixels, cells: Mask, area: Rectangle, method: int, quality: int) -> bytes:
     """The stream of an area, nothing where none of the cells is in it."""
-    own = cells[area.top // CELL : -(-area.bottom // CELL), area.left // CELL : -(-area.right // CELL)]
-    if not own.any():
+    shown = pixels_in(cells, CELL, area)
+    if not shown.any():
         return b""
-    shown = own.repeat(CELL, axis=0).repeat(CELL, axis=1)[: area.height, : area.width]
     return compress(pixels[area.top : area.bottom, area.left : area.right], shown, method, quality)
 
 

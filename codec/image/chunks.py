@@ -8,13 +8,12 @@ from ...bitstream.container import AS_RGB, Chunk
 from ...bitstream.errors import BitstreamError
 from ...bitstream.header import Header
 from ..model.arrays import Pixels
-from ..options import DEFAULT_EFFORT
 from . import alpha
 from .metadata import KINDS, Metadata
 from .picture import Picture
 
 
-def to_chunks(picture: Picture, effort: int = DEFAULT_EFFORT) -> tuple[Chunk, ...]:
+def to_chunks(picture: Picture, effort: int) -> tuple[Chunk, ...]:
     """Chunks of the alpha plane and the metadata of a picture, those that there are, and of whether its grey stands for
     RGB. effort: 1..9."""
     plane = () if picture.alpha is None else (alpha.to_chunk(picture.alpha, effort),)
