@@ -22,7 +22,7 @@ from cae.codec.codec import FileCoder
 from cae.codec.encode import mixed
 from cae.codec.encode.block_bound import excess
 from cae.codec.encode.choice import Choice
-from cae.codec.encode.colours import MOST, Colours
+from cae.codec.encode.fewer_colours import MOST, Colours
 from cae.codec.encode.mixed import with_patches
 from cae.codec.encode.options import EncodeOptions
 from cae.codec.encode.patches import fill

@@ -16,8 +16,8 @@ from ..model.config import PATCH
 from ..model.rate import rate_index_of
 from ..tile.bits import FRACTION
 from .block_bound import excess
-from .colours import Colours
 from .cost import error_bits
+from .fewer_colours import Colours
 from .patches import TRIAL, compress_cells
 from .suspects import CELL, Mask, lossless_bits
 

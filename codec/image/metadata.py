@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...bitstream.container import CICP, DENSITY, EXIF, ICC, IPTC, XMP
-from . import colour, density, exif, jpeg, photoshop, png, saving, xmp
-from .saving import Saving
+from . import colour, density, exif, jpeg, metadata_formats, photoshop, png, xmp
+from .metadata_formats import Saving
 from .tiff_directory import Directory, Structure
 
 if TYPE_CHECKING:
@@ -233,12 +233,21 @@ def _floats(data: bytes) -> tuple[float, float]:
 
 
 _BY_PILLOW = dict.fromkeys(("PNG", "JPEG", "WEBP", "TIFF"))
-_ICC_FORMATS = dict.fromkeys((*_BY_PILLOW, "BMP"), saving.put_icc)
-_EXIF_FORMATS = _BY_PILLOW | {"TIFF": saving.exif_to_tiff}
-_XMP_FORMATS = _BY_PILLOW | {"PNG": saving.xmp_to_png, "TIFF": saving.xmp_to_tiff}
-_IPTC_FORMATS = {"PNG": saving.iptc_to_png, "JPEG": saving.iptc_to_jpeg, "TIFF": saving.iptc_to_tiff}
-_DENSITY_FORMATS = {"PNG": None, "JPEG": saving.density_to_jpeg, "TIFF": saving.density_to_tiff, "BMP": None}
-_CICP_FORMATS = {"PNG": saving.cicp_to_png}
+_ICC_FORMATS = dict.fromkeys((*_BY_PILLOW, "BMP"), metadata_formats.put_icc)
+_EXIF_FORMATS = _BY_PILLOW | {"TIFF": metadata_formats.exif_to_tiff}
+_XMP_FORMATS = _BY_PILLOW | {"PNG": metadata_formats.xmp_to_png, "TIFF": metadata_formats.xmp_to_tiff}
+_IPTC_FORMATS = {
+    "PNG": metadata_formats.iptc_to_png,
+    "JPEG": metadata_formats.iptc_to_jpeg,
+    "TIFF": metadata_formats.iptc_to_tiff,
+}
+_DENSITY_FORMATS = {
+    "PNG": None,
+    "JPEG": metadata_formats.density_to_jpeg,
+    "TIFF": metadata_formats.density_to_tiff,
+    "BMP": None,
+}
+_CICP_FORMATS = {"PNG": metadata_formats.cicp_to_png}
 
 
 def _prefixed(data: bytes) -> bytes:

@@ -15,10 +15,10 @@ from ..options import PNG_COMPRESSION
 from . import bmp
 from .exif import in_tiff
 from .metadata import save_options
+from .metadata_formats import Saving
 from .picture import Picture, to_array
 from .pillow_settings import load_writers, pillow_settings
 from .samples import Bytes
-from .saving import Saving
 
 #: Suffix of an output file to Pillow's name of the format.
 FORMATS = {
