@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import types
 import zlib
@@ -25,6 +26,12 @@ from cae.codec.image.chunks import metadata_of
 from cae.codec.image.picture import Picture, to_rgb
 
 Bytes = npt.NDArray[np.uint8]
+
+
+def pytest_configure() -> None:
+    """Has interrupts work where a shell started the tests in the background, which ignores them there."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
