@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cae.codec.codec import FileCoder
 from cae.codec.encode import refine
-from cae.codec.encode.block_bound import VARIANCE_FACTOR, bound, excess, floor
+from cae.codec.encode.block_bound import VARIANCE_FACTOR, bound, excess, floor, smooth_bound
 from cae.codec.encode.options import EncodeOptions
 from cae.codec.image.picture import Picture
 from cae.codec.model.arrays import Pixels
@@ -40,38 +40,54 @@ def blocks(pixels: Pixels) -> Pixels:
 
 
 def over_bound(codec: FileCoder, rate_index: int, original: Pixels, shown: Pixels) -> float:
-    """The largest error of a block over its bound."""
+    """The largest error of a block over its bound, of a picture of one tile."""
+    networks = codec.coder.networks
     errors = np.square(blocks(shown).astype(float) - blocks(original)).mean(axis=(1, 2, 3))
-    return float((errors / bound(blocks(original), floor(codec.coder.networks, rate_index))).max())
+    smooth = smooth_bound(networks, rate_index, errors[None, :, None]).repeat(len(errors))
+    return float((errors / bound(blocks(original), floor(networks, rate_index), smooth)).max())
 
 
 def test_the_bound_is_that_of_the_documentation(codec: FileCoder) -> None:
-    random = np.random.default_rng(0)
-    pixels = random.integers(0, 256, (5, 16, 16, 3), np.uint8)
+    networks, random = codec.coder.networks, np.random.default_rng(0)
+    pixels = random.integers(0, 256, (6, 16, 16, 3), np.uint8)
     pixels[0] = 200
-    variance = pixels.reshape(5, 256, 3).astype(float).var(axis=1).mean(axis=-1)
-    assert bound(pixels, 20.0) == pytest.approx(20 + VARIANCE_FACTOR * variance)
-    weights = codec.coder.networks.rate_weight
-    floors = [floor(codec.coder.networks, rate_index) for rate_index in (0, 100, 255)]
+    pixels[1] = random.integers(100, 111, (16, 16, 3))  # a deviation of 3.2
+    pixels[2] = random.integers(100, 110, (16, 16, 3))  # of 2.9
+    variance = pixels.reshape(6, 256, 3).astype(float).var(axis=1).mean(axis=-1)
+    expected = 40 + VARIANCE_FACTOR * variance
+    expected[[0, 2]] = 24
+    assert bound(pixels, 40.0, np.full(6, 24.0)) == pytest.approx(expected)
+    expected[0] = 40
+    expected[2] = 50
+    assert bound(pixels, 40.0, np.full(6, 50.0)) == pytest.approx(expected)
+    weights = networks.rate_weight
+    floors = [floor(networks, rate_index) for rate_index in (0, 100, 255)]
     assert floors == pytest.approx([16 + 3 / (32 * np.log(2) * weights[index]) for index in (0, 100, 255)])
     assert floors[0] > floors[1] > floors[2] > 16
+    # Half of the blocks of the first picture have an error of 1, half of those of the second one of 3.
+    errors = np.array([[[1.0, 1.0, 1.0, 40.0]], [[3.0, 2.0, 3.0, 40.0]]])
+    assert smooth_bound(networks, 255, errors) == pytest.approx([24, 48])
+    assert smooth_bound(networks, 0, errors) == pytest.approx([3 / (160 * np.log(2) * weights[0])] * 2)
 
 
-def test_broken_blocks_are_found_exactly(codec: FileCoder) -> None:
-    """One that is a level beyond its bound, not one that is on it."""
+@pytest.mark.parametrize(("rate_index", "usual"), [(40, 0), (128, 0), (128, 4), (200, 0)])
+def test_broken_blocks_are_found_exactly(codec: FileCoder, rate_index: int, usual: int) -> None:
+    """One that is a level beyond its bound, not one that is on it, where half of the picture is wrong by so many
+    levels."""
     networks = codec.coder.networks
     original = np.full((2, 64, 96, 3), 100, np.uint8)
-    least = floor(networks, 128)
+    smooth = max(24, 3 / (160 * np.log(2) * networks.rate_weight[rate_index]), 16 * usual**2)
+    least = min(floor(networks, rate_index), smooth)
     level = int(np.sqrt(least))
-    shown = original.copy()
-    shown[1, 16:32, 32:48] += np.uint8(level)
-    assert (excess(networks, 128, original, shown) <= 1).all()
+    shown = original + np.uint8(usual)
+    shown[1, 16:32, 32:48] = 100 + level
+    assert (excess(networks, rate_index, original, shown) <= 1).all()
     shown[1, 16:32, 32:48] += np.uint8(1)
-    over = excess(networks, 128, original, shown)
+    over = excess(networks, rate_index, original, shown)
     assert np.argwhere(over > 1).tolist() == [[1, 1, 2]]
     assert over.max() == pytest.approx((level + 1) ** 2 / least)
-    original[1, 16:32, 32:40] = 90  # it varies, so more is allowed
-    assert (excess(networks, 128, original, original + np.uint8(level + 1)) <= 1).any()
+    original[1, 16:32, 32:40] = 80  # it varies, so more is allowed
+    assert excess(networks, rate_index, original, shown)[1, 1, 2] <= 1
 
 
 SATURATED = [(19, 255, 14), (255, 0, 0), (0, 0, 255), (255, 0, 255), (0, 255, 255), (250, 245, 3), (255, 255, 255)]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +15,14 @@ import skimage.data
 from PIL import Image, ImageDraw, ImageFont
 
 import cae
-from cae.bitstream.container import PATCHES, Chunk, Container, pack, patches_of, unpack
+from cae.bitstream.container import PATCHES, Chunk, Container, Tile, pack, patches_of, unpack
 from cae.bitstream.errors import BitstreamError, CaeError, CorruptError, InputError
 from cae.bitstream.patches import AREA, areas, pack_patches, unpack_patches
 from cae.codec.bit_usage import bit_usage
 from cae.codec.codec import FileCoder
 from cae.codec.encode import mixed
 from cae.codec.encode.block_bound import excess
-from cae.codec.encode.choice import Choice
+from cae.codec.encode.choice import Choice, picture_excess, with_more
 from cae.codec.encode.fewer_colours import MOST, Colours
 from cae.codec.encode.mixed import with_patches
 from cae.codec.encode.options import EncodeOptions
@@ -77,7 +78,7 @@ def half(codec: FileCoder, pixels: Pixels, tile: int = 16) -> Container:
     cells[:, 2:4] = cells[:, 6:8] = True
     cells[2 * tile :, 2 * tile :] = True
     header = replace(header, grey=pixels.ndim == 2)
-    return with_patches(codec.coder, pixels, header, Choice(cells, pixels, True), 2)
+    return with_patches(codec.coder, pixels, header, Choice(cells, pixels, 0), 2)
 
 
 # The format.
@@ -260,6 +261,56 @@ def test_screens_come_out_with_exact_text(codec: FileCoder, screen: Pixels, file
     assert info(file).chunk_bytes["patches"] > 0
     over = excess(codec.coder.networks, rate_index_of(60), screen[None, :288, :448], shown[None, :288, :448])
     assert over.max() <= 1
+
+
+@pytest.mark.parametrize("chosen", [0, 1])
+def test_blocks_that_networks_break_go_into_patches(
+    codec: FileCoder, screen: Pixels, monkeypatch: pytest.MonkeyPatch, chosen: int
+) -> None:
+    """Whatever cells cost: those of a block that the file without patches shows in another colour, and those that the
+    networks break beside cells that were chosen."""
+    green = screen.copy()
+    green[272:288, 32:64] = 20, 200, 20
+    plain = unpack(codec.encode_pictures([Picture(screen)], EncodeOptions(20, patches="off"))[0])
+    rate_index = plain.header.rate_index
+
+    def shows_paper(*arguments: Any) -> list[Tile]:
+        """The file's own tile, which knows nothing of the green."""
+        return list(plain.tiles)
+
+    cells = np.zeros((10, 15), bool)
+    cells[0, 0] = True
+    choice = Choice(cells, green, 0) if chosen else None
+    monkeypatch.setattr(mixed, "choose", lambda *_: choice)
+    monkeypatch.setattr(mixed.refine, "encode", shows_paper)
+    file = mixed.best(codec.coder, green, plain, 2)
+    shown = codec.decode(pack(file)).pixels
+    assert np.array_equal(shown[256:288, 32:64], green[256:288, 32:64])
+    assert np.array_equal(shown[:32, :32], green[:32, :32]) == bool(chosen)
+    assert picture_excess(codec.coder.networks, rate_index, green, shown).max() <= 1
+    monkeypatch.setattr(mixed, "ROUNDS", chosen)
+    shown = codec.decode(pack(mixed.best(codec.coder, green, plain, 2))).pixels
+    assert picture_excess(codec.coder.networks, rate_index, green, shown).max() > 1
+
+
+def test_more_cells_keep_fewer_colours_within_their_bound(codec: FileCoder) -> None:
+    pixels = text(256, 128)
+    some, more = np.zeros((2, 4, 8), bool)
+    some[0] = more[:2] = True
+    networks, rate_index = codec.coder.networks, rate_index_of(20)
+    choice = Choice(some, Colours(pixels).reduced(some, 12), 12)
+    wider = with_more(networks, rate_index, pixels, choice, more)
+    assert np.array_equal(wider.cells, more)
+    assert wider.radius == 12
+    assert np.array_equal(wider.shown, Colours(pixels).reduced(more, 12))
+    assert not np.array_equal(wider.shown, pixels)
+    # Colours may move so far that blocks are beyond their bound: then all cells are exact.
+    spot = np.full((128, 256, 3), 100, np.uint8)
+    spot[32:48, 32:48] = 112
+    far = with_more(networks, rate_index, spot, Choice(some, spot, 200), more)
+    assert not np.array_equal(Colours(spot).reduced(more, 200), spot)
+    assert far.radius == 0
+    assert np.array_equal(far.shown, spot)
 
 
 @pytest.mark.parametrize("quality", [60, 100])

@@ -15,7 +15,7 @@ from ..model.arrays import Pixels
 from ..model.config import PATCH
 from ..model.rate import rate_index_of
 from ..tile.bits import FRACTION
-from .block_bound import excess
+from .block_bound import Errors, excess
 from .cost import error_bits
 from .fewer_colours import Colours
 from .patches import TRIAL, compress_cells
@@ -42,11 +42,13 @@ DRAWN_WEIGHT = 4
 
 
 class Choice(NamedTuple):
-    """Cells for patches, and the picture that these show, uint8 like the original's: that itself if exact."""
+    """Cells for patches, and the picture that these show, uint8 like the original's.
+
+    radius: how far colours moved that became fewer, 0 where the picture shown is the original."""
 
     cells: Mask
     shown: Pixels
-    exact: bool
+    radius: int
 
 
 def choose(
@@ -81,7 +83,7 @@ def choose(
             known[key] = 8 * FRACTION * sum(map(len, streams)) + int(costs[~own].sum())
             if radius:
                 known[key] += round(FRACTION * all_error_bits(networks, rate_index, shown, pixels, drawn))
-                if not _is_within_bound(networks, rate_index, pixels, shown):
+                if picture_excess(networks, rate_index, pixels, shown).max() > 1:
                     known[key] = NEVER
         return known[key]
 
@@ -100,14 +102,26 @@ def choose(
     if cost(gain, radius) >= int(costs.sum()):
         return None
     own = cells(gain)
-    return Choice(own, reduced(own, radius), radius == 0)
+    return Choice(own, reduced(own, radius), radius)
 
 
-def _is_within_bound(networks: Networks, rate_index: int, original: Pixels, shown: Pixels) -> bool:
-    """Whether all blocks are within their bound."""
+def with_more(networks: Networks, rate_index: int, pixels: Pixels, choice: Choice, cells: Mask) -> Choice:
+    """A choice with more cells, in fewer colours as before unless that puts a block beyond its bound."""
+    more = choice.cells | cells
+    if choice.radius:
+        shown = Colours(pixels).reduced(more, choice.radius)
+        if picture_excess(networks, rate_index, pixels, shown).max() <= 1:
+            return Choice(more, shown, choice.radius)
+    return Choice(more, pixels, 0)
+
+
+def picture_excess(networks: Networks, rate_index: int, original: Pixels, shown: Pixels) -> Errors:
+    """The error of each block of a picture divided by its bound (`block_bound.excess`), float64 [h, w]. original,
+    shown: uint8 [H, W, 3] or [H, W]."""
     edges = ((0, -original.shape[0] % PATCH), (0, -original.shape[1] % PATCH), (0, 0))
     one, other = (np.pad(to_rgb(image), edges, mode="edge")[None] for image in (original, shown))
-    return bool(excess(networks, rate_index, one, other).max() <= 1)
+    (over,) = excess(networks, rate_index, one, other)
+    return np.asarray(over)
 
 
 def all_error_bits(networks: Networks, rate_index: int, shown: Pixels, original: Pixels, drawn: Mask) -> float:
