@@ -53,6 +53,8 @@ def test_a_recipe_may_change_the_model(tmp_path: Path) -> None:
         (STAGE.replace("batch = 4", "batch = 0") + "steps = 1", "positive batch"),
         (STAGE.replace("batch = 4\n", "") + "steps = 1", "batch"),
         ("ms_ssim = 1.1\n" + STAGE + "steps = 1", "from 0 to 1"),
+        ("visual = -0.1\n" + STAGE + "steps = 1", "visual is a share from 0 to 1"),
+        ("ms_ssim = 0.6\nvisual = 0.5\n" + STAGE + "steps = 1", "shares of one whole"),
         ("seed = -1\n" + STAGE + "steps = 1", "whole number from 0"),
         ("luma = -0.1\n" + STAGE + "steps = 1", "luma is a share from 0 to 1"),
         ("borders = -1.0\n" + STAGE + "steps = 1", "borders is a weight of 0 or more"),

@@ -190,7 +190,8 @@ class Trainer:
         with torch.autocast(device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16):
             out = self.forward(x, t)
         recipe = self.recipe
-        loss = rate_distortion(self.model, x, t, out, ms_ssim=recipe.ms_ssim, luma=recipe.luma, borders=recipe.borders)
+        parts = {key: getattr(recipe, key) for key in ("ms_ssim", "visual", "luma", "borders")}
+        loss = rate_distortion(self.model, x, t, out, **parts)
         self.model.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))

@@ -68,14 +68,15 @@ class Stage:
 class Recipe:
     """A whole run. Raises InputError for what is out of range.
 
-    ms_ssim, luma: shares of MS-SSIM in the distortion, and of luma in the rest of it; borders: the weight of jumps at
-    the borders of blocks (`loss.rate_distortion`). drawn, changed: shares of the crops that are synthetic, and of the
-    others that are augmented (`data.CropSource`). schedule: of the learning rate (`Position.learning_rate`). optimizer:
-    of the networks' matrices (`optimizer.make_optimizers`). ema_decay: of the averaged weights. note: free text for the
-    manifest, such as what the data is."""
+    ms_ssim, visual: shares of MS-SSIM and of the visual error in the distortion, luma: that of luma in the rest of it;
+    borders: the weight of jumps at the borders of blocks (`loss.rate_distortion`). drawn, changed: shares of the crops
+    that are synthetic, and of the others that are augmented (`data.CropSource`). schedule: of the learning rate
+    (`Position.learning_rate`). optimizer: of the networks' matrices (`optimizer.make_optimizers`). ema_decay: of the
+    averaged weights. note: free text for the manifest, such as what the data is."""
 
     stages: tuple[Stage, ...]
     ms_ssim: float = 0.0
+    visual: float = 0.0
     luma: float = 0.0
     borders: float = 0.0
     drawn: float = 0.0
@@ -89,9 +90,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise InputError("a recipe needs at least one stage")
-        for key in ("ms_ssim", "luma", "drawn", "changed"):
+        for key in ("ms_ssim", "visual", "luma", "drawn", "changed"):
             if not 0 <= getattr(self, key) <= 1:
                 raise InputError(f"{key} is a share from 0 to 1, not {getattr(self, key)}")
+        if self.ms_ssim + self.visual > 1:
+            raise InputError(f"ms_ssim and visual are shares of one whole, not {self.ms_ssim} and {self.visual}")
         if self.borders < 0:
             raise InputError(f"borders is a weight of 0 or more, not {self.borders}")
         if self.schedule not in (COSINE, STABLE, DECAY):
