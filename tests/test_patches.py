@@ -27,7 +27,7 @@ from cae.codec.encode.fewer_colours import MOST, Colours
 from cae.codec.encode.mixed import with_patches
 from cae.codec.encode.options import EncodeOptions
 from cae.codec.encode.patches import fill
-from cae.codec.encode.suspects import CELL, drawn_cells, suspects
+from cae.codec.encode.suspects import CELL, drawn_cells, fine_colours, suspects
 from cae.codec.image.picture import Picture
 from cae.codec.image.webp import compress, decompress
 from cae.codec.info import info
@@ -261,6 +261,51 @@ def test_screens_come_out_with_exact_text(codec: FileCoder, screen: Pixels, file
     assert info(file).chunk_bytes["patches"] > 0
     over = excess(codec.coder.networks, rate_index_of(60), screen[None, :288, :448], shown[None, :288, :448])
     assert over.max() <= 1
+
+
+def leaves(side: int) -> Pixels:
+    """Small ellipses in many greens, reds and yellows: colours that networks of few latents lose."""
+    random, image = np.random.default_rng(0), Image.new("RGB", (side, side), (40, 50, 20))
+    pen = ImageDraw.Draw(image)
+    for _ in range(side * side // 8):
+        left, top = (int(value) for value in random.integers(-2, side, 2))
+        across, down = (int(value) for value in random.integers(1, 5, 2))
+        colour = [int(value) for value in random.integers((60, 60, 0), (250, 220, 80))]
+        pen.ellipse((left, top, left + across, top + down), tuple(colour))
+    return np.asarray(image)
+
+
+def test_fine_colours_are_exact_at_the_highest_qualities(codec: FileCoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = leaves(256)
+    monkeypatch.setattr(mixed, "suspects", lambda _: np.zeros((8, 8), bool))
+    best, usual = (codec.encode_pictures([Picture(pixels)], EncodeOptions(quality))[0] for quality in (100, 60))
+    assert info(best).lossless
+    assert np.array_equal(codec.decode(best).pixels, pixels)
+    assert unpack(usual).chunks == ()
+    weight = float(codec.coder.networks.rate_weight[255])
+    assert fine_colours(pixels, weight).all()
+    assert not fine_colours(pixels, weight / 8).any()
+    assert not fine_colours(pixels[..., 0], weight).any()
+    luma = np.ascontiguousarray(pixels[..., :1].repeat(3, axis=2))
+    assert not fine_colours(luma, weight).any()
+
+
+def test_photographs_have_few_fine_colours(codec: FileCoder) -> None:
+    weight = float(codec.coder.networks.rate_weight[255])
+    for photo in (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()):  # type: ignore[no-untyped-call]
+        assert not fine_colours(photo, weight).any()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_energy_of_fine_colours_is_that_of_waves(axis: int) -> None:
+    """Waves of two pixels, of amplitude 10 in red and blue: an error of 2/3 of 10^2, a mean over the colours, half of
+    which each direction sees."""
+    wave = 10 * (-1) ** np.arange(64)
+    pixels = np.full((64, 64, 3), 128, np.uint8)
+    pixels[..., 0] = pixels[..., 2] = 128 + (wave[:, None] if axis == 0 else wave[None, :])
+    edge = 14 / (10**2 / 3)
+    assert fine_colours(pixels, 1.1 * edge).all()
+    assert not fine_colours(pixels, 0.9 * edge).any()
 
 
 @pytest.mark.parametrize("chosen", [0, 1])

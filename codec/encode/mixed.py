@@ -19,7 +19,7 @@ from ..tile.coder import TileCoder
 from . import refine
 from .choice import Choice, all_error_bits, cell_costs, choose, picture_excess, with_more
 from .patches import FINAL, cells_of, compress_cells, patched
-from .suspects import CELL, Mask, drawn_cells, suspects
+from .suspects import CELL, Mask, drawn_cells, fine_colours, suspects
 
 ROUNDS = 3
 """Times that cells are chosen at most: each can leave blocks beside patches beyond their bound."""
@@ -35,11 +35,12 @@ def best(coder: TileCoder, pixels: Pixels, plain: Container, effort: int) -> Con
     """A file without patches, and without other chunks, or one with those that are worth it: by bits and what errors
     are worth in bits. Blocks beyond their bound, which the networks could not code better, go into patches as well.
     pixels: uint8 [H, W, 3] or [H, W]."""
-    if not suspects(pixels).any():
-        return plain
-    drawn = drawn_cells(pixels)
     networks, header = coder.networks, plain.header
     rate_index = header.rate_index
+    fine = fine_colours(pixels, float(networks.rate_weight[rate_index]))
+    if not suspects(pixels).any() and not fine.any():
+        return plain
+    drawn = drawn_cells(pixels) | fine
 
     def considered(file: Container) -> tuple[tuple[bool, float], Container, Pixels, Mask]:
         """Whether it has blocks beyond their bound and its cost in bits, the file, what a decoder shows of it, and the
