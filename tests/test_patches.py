@@ -290,6 +290,17 @@ def test_fine_colours_are_exact_at_the_highest_qualities(codec: FileCoder, monke
     assert not fine_colours(luma, weight).any()
 
 
+def test_points_in_the_white_of_a_photograph_are_none() -> None:
+    """But on a ground of one colour they are, be they as few."""
+    photo = np.array(skimage.data.astronaut())  # type: ignore[no-untyped-call]
+    photo[32:96, 32:96] = 255
+    photo[70, 80] = 230
+    assert not suspects(photo).any()
+    photo[:] = 255
+    photo[70, 80] = 230
+    assert suspects(photo).sum() == 1
+
+
 def test_photographs_have_few_fine_colours(codec: FileCoder) -> None:
     weight = float(codec.coder.networks.rate_weight[255])
     for photo in (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()):  # type: ignore[no-untyped-call]

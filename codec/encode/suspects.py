@@ -25,7 +25,8 @@ and at so many a colour jumps by more than this. Of photographs 0.2 % of the cel
 than 1.2 %; of screens and drawings 9 to 60 %."""
 
 _LEAST_SHARE = 24
-"""One cell in so many must have few colours and strong edges for any to be suspects."""
+"""One cell in so many must have few colours and strong edges for any to be suspects, or be of one colour, with points
+or without, for those with points."""
 
 _GROUND, _POINTS, _FAINT = 250, 24, 8
 """A cell of one colour with points: of the 256 pixels that are looked at so many equal their neighbours, of its 1024 at
@@ -69,9 +70,13 @@ def suspects(pixels: Pixels) -> Mask:
     found: Mask = (equal >= _SAME) & (_sums(strong) >= _STRONG)
     if _LEAST_SHARE * int(found.sum()) <= found.size:
         found[:] = False
+    points, calm = np.zeros_like(found), int(found.sum())
     for row, column in np.argwhere(~found & (equal >= _GROUND)):
-        found[row, column] = _has_points(samples[CELL * row : CELL * (row + 1), CELL * column : CELL * (column + 1)])
-    return found
+        others = _other_pixels(samples[CELL * row : CELL * (row + 1), CELL * column : CELL * (column + 1)])
+        points[row, column] = 0 < others <= _POINTS
+        calm += others <= _POINTS
+    # A photograph can have such cells where it is white or black, but not many.
+    return found | points if _LEAST_SHARE * calm > found.size else found
 
 
 def fine_colours(pixels: Pixels, rate_weight: float) -> Mask:
@@ -124,14 +129,14 @@ def _equal(samples: Pixels) -> npt.NDArray[np.int64]:
     return _sums(same)
 
 
-def _has_points(cell: Pixels) -> bool:
-    """Whether a cell, uint8 [32, 32, C], is of one colour but for a few pixels that can be told from it."""
+def _other_pixels(cell: Pixels) -> int:
+    """How many pixels of a cell, uint8 [32, 32, C], are of another colour than most; all if none can be told from
+    it."""
     if (cell == cell[0, 0]).all():  # as most are in a drawing
-        return False
+        return 0
     ground = np.median(cell, axis=(0, 1)).astype(np.uint8)
     apart = np.maximum(cell, ground) - np.minimum(cell, ground)
-    others = int(apart.any(axis=-1).sum())
-    return 0 < others <= _POINTS and bool(apart.max() >= _FAINT)
+    return int(apart.any(axis=-1).sum()) if apart.max() >= _FAINT else CELL**2
 
 
 def _sums(of: npt.NDArray[np.bool_] | npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
