@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import math
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -26,15 +23,13 @@ from .freezing.calibration import set_limits
 from .grow import grow
 from .loss import Loss, rate_distortion
 from .model.model import CompressionModel
-from .optimizer import make_optimizers, set_learning_rate
+from .optimizer import Norms, make_optimizers, set_learning_rate
 from .precision import fastest, name
 from .recipe import DECAY, Position, Recipe, stored
 from .signals import StopSignals
 from .team import Team
 from .validate import Selection
 
-SKIP_FACTOR = 10.0
-"""A step whose gradient norm is above this many running medians is skipped: single steps blow up at high rates."""
 LONGEST_STEP = 10.0
 """Seconds that a step counts at most: in a longer one the process was suspended, not training."""
 SAVE_SECONDS = 300.0
@@ -84,7 +79,7 @@ class Trainer:
         self.step, self.seconds, self.position = 0, 0.0, Position()
         self.origin = dict(origin) if origin else None
         self.selection = selection
-        self.norms: deque[float] = deque(maxlen=100)
+        self.norms = Norms()
         self._seed()
         if start is not None and start.config != config:
             start = grow(start, config, self.source)
@@ -196,12 +191,7 @@ class Trainer:
         loss.total.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
         self.step += 1
-        usual = median(self.norms) if len(self.norms) >= 20 else math.inf
-        if not math.isfinite(norm):
-            return t, None
-        # Skipped steps count too: should the gradients have grown for good, the median follows.
-        self.norms.append(norm)
-        if norm > SKIP_FACTOR * usual:
+        if not self.norms.take(norm):
             return t, None
         for optimizer in self.optimizers:
             optimizer.step()
@@ -282,9 +272,7 @@ class Trainer:
         if self.selection and values["selection"]:
             self.selection.progress = values["selection"]
         if self.team.rank == 0:
-            report.forget_after(self.run / report.LOG, report.COLUMNS, self.step)
-            report.forget_after(self.run / report.EVALUATIONS, report.EVALUATION_COLUMNS, self.step)
-            report.forget_after(self.run / report.HEALTH, health.columns(self.model), self.step)
+            report.forget_after(self.run, health.columns(self.model), self.step)
         self._seed()
 
     def _seed(self) -> None:
@@ -306,7 +294,7 @@ class Trainer:
             "seconds": self.seconds,
             "stage": min(self.position.stage, len(self.recipe.stages) - 1),
             "learning_rate": self.optimizers[0].param_groups[0]["lr"],
-            "gradient": median(self.norms) if self.norms else math.nan,
+            "gradient": self.norms.usual,
             "crops_per_second": speed,
             "waiting": waiting,
             **means.row(),

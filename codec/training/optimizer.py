@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Sequence
+from statistics import median
 
 import torch
 
@@ -20,6 +23,30 @@ knot sees only some of the samples."""
 WEIGHT_DECAY = 0.1
 """The weight decay of Muon's parameters: its updates are all of one size, so that without it weights and activations in
 directions that the loss does not feel only grow."""
+
+SKIP_FACTOR = 10.0
+"""A step whose gradient norm is above this many usual ones is skipped: single steps blow up at high rates."""
+LATEST, FEWEST = 100, 20
+"""Steps whose norms say what is usual, and how many it takes for any to be skipped."""
+
+
+class Norms(deque[float]):
+    """The gradient norms of the latest steps, with skipped ones: should they have grown for good, `usual` follows."""
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=LATEST)
+
+    @property
+    def usual(self) -> float:
+        """Their median, NaN before the first."""
+        return median(self) if self else math.nan
+
+    def take(self, norm: float) -> bool:
+        """Takes in the norm of a step, and says whether the step is to be made."""
+        limit = SKIP_FACTOR * self.usual if len(self) >= FEWEST else math.inf
+        if math.isfinite(norm):
+            self.append(norm)
+        return math.isfinite(norm) and norm <= limit
 
 
 def make_optimizers(model: CompressionModel, kind: str, precision: torch.dtype) -> list[torch.optim.Optimizer]:

@@ -84,10 +84,12 @@ def read(path: Path) -> list[Row]:
         return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
 
-def forget_after(path: Path, columns: Sequence[str], step: int) -> None:
-    """Drops the rows of a file beyond `step`, from which a resumed run goes on."""
-    rows = read(path)
-    kept = [row for row in rows if row["step"] <= step]
-    if len(kept) < len(rows):
-        path.unlink()
-        append(path, columns, kept)
+def forget_after(run: Path, health_columns: Sequence[str], step: int) -> None:
+    """Drops the rows beyond `step`, from which a resumed run goes on, from the files in its folder."""
+    columns = {LOG: COLUMNS, EVALUATIONS: EVALUATION_COLUMNS, HEALTH: health_columns}
+    for name, own in columns.items():
+        rows = read(run / name)
+        kept = [row for row in rows if row["step"] <= step]
+        if len(kept) < len(rows):
+            (run / name).unlink()
+            append(run / name, own, kept)
