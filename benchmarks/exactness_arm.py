@@ -74,7 +74,7 @@ def chosen(codec: Any, pixels: Any, header: Any) -> list[int]:
 
     (area,) = tile_rectangles(header)
     tiles = [refine.encode(codec.coder, [pixels], header, area, effort) for effort in (1, 3)]
-    return [number for (tile,) in tiles for number in (tile.latents_checksum, zlib.crc32(tile.payload))]
+    return [number for ((tile, _),) in tiles for number in (tile.latents_checksum, zlib.crc32(tile.payload))]
 
 
 def make(photos: Path, folder: Path) -> None:

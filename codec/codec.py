@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..bitstream.container import PATCHES, Container, Tile, is_enough, pack, unpack
+from ..bitstream.container import PATCHES, Container, is_enough, pack, unpack
 from ..bitstream.errors import ImageSizeError
 from ..bitstream.header import DEFAULT_TILE, Header, latent_size, read_header, tile_grid, tile_rectangles
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
@@ -114,24 +114,26 @@ class FileCoder(Decoder):
                 exact = [mixed.lossless(self.coder, picture.pixels, header) for picture in pictures]
                 return [_packed(picture, file, options.effort) for picture, file in zip(pictures, exact, strict=True)]
             tiles_of_each = self._encode_tiles([picture.pixels for picture in pictures], header, options, progress)
-            for picture, tiles in zip(pictures, tiles_of_each, strict=True):
-                own = header
+            for picture, checked in zip(pictures, tiles_of_each, strict=True):
+                own, tiles = header, tuple(tile for tile, _ in checked)
                 if not all(map(is_enough, (len(tile.payload) for tile in tiles), tile_rectangles(header))):
                     # The payloads of so flat a picture are shorter than the format allows for tiles of this size: a
                     # decoder would suspect a decompression bomb. Tiles of SAFE_TILE may be empty.
                     own = replace(header, tile=SAFE_TILE)
-                    (tiles,) = self._encode_tiles([picture.pixels], own, options, progress)
+                    (checked,) = self._encode_tiles([picture.pixels], own, options, progress)
+                    tiles = tuple(tile for tile, _ in checked)
                 file = Container(own, (), tiles)
                 if options.patches == "auto":
-                    file = mixed.best(self.coder, picture.pixels, file, options.effort)
+                    is_bounded = all(bounded for _, bounded in checked)
+                    file = mixed.best(self.coder, picture.pixels, file, options.effort, is_bounded=is_bounded)
                 files.append(_packed(picture, file, options.effort))
         return files
 
     def _encode_tiles(
         self, images: Sequence[Pixels], header: Header, options: EncodeOptions, progress: Progress
-    ) -> list[tuple[Tile, ...]]:
+    ) -> list[tuple[refine.Checked, ...]]:
         """The coded tiles of each image, in the order of the file."""
-        done: list[list[Tile]] = []
+        done: list[list[refine.Checked]] = []
         rectangles = tile_rectangles(header)
         for rectangle in rectangles:
             done.append(refine.encode(self.coder, images, header, rectangle, options.effort))

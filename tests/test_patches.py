@@ -15,7 +15,7 @@ import skimage.data
 from PIL import Image, ImageDraw, ImageFont
 
 import cae
-from cae.bitstream.container import PATCHES, Chunk, Container, Tile, pack, patches_of, unpack
+from cae.bitstream.container import PATCHES, Chunk, Container, pack, patches_of, unpack
 from cae.bitstream.errors import BitstreamError, CaeError, CorruptError, InputError
 from cae.bitstream.patches import AREA, areas, pack_patches, unpack_patches
 from cae.codec.bit_usage import bit_usage
@@ -27,6 +27,7 @@ from cae.codec.encode.fewer_colours import MOST, Colours
 from cae.codec.encode.mixed import with_patches
 from cae.codec.encode.options import EncodeOptions
 from cae.codec.encode.patches import fill
+from cae.codec.encode.refine import Checked
 from cae.codec.encode.suspects import CELL, drawn_cells, fine_colours, suspects
 from cae.codec.image.picture import Picture
 from cae.codec.image.webp import compress, decompress
@@ -330,23 +331,34 @@ def test_blocks_that_networks_break_go_into_patches(
     plain = unpack(codec.encode_pictures([Picture(screen)], EncodeOptions(20, patches="off"))[0])
     rate_index = plain.header.rate_index
 
-    def shows_paper(*arguments: Any) -> list[Tile]:
+    def shows_paper(*arguments: Any) -> list[Checked]:
         """The file's own tile, which knows nothing of the green."""
-        return list(plain.tiles)
+        return [Checked(tile, True) for tile in plain.tiles]
 
     cells = np.zeros((10, 15), bool)
     cells[0, 0] = True
     choice = Choice(cells, green, 0) if chosen else None
     monkeypatch.setattr(mixed, "choose", lambda *_: choice)
     monkeypatch.setattr(mixed.refine, "encode", shows_paper)
-    file = mixed.best(codec.coder, green, plain, 2)
+    file = mixed.best(codec.coder, green, plain, 2, is_bounded=True)
     shown = codec.decode(pack(file)).pixels
     assert np.array_equal(shown[256:288, 32:64], green[256:288, 32:64])
     assert np.array_equal(shown[:32, :32], green[:32, :32]) == bool(chosen)
     assert picture_excess(codec.coder.networks, rate_index, green, shown).max() <= 1
     monkeypatch.setattr(mixed, "ROUNDS", chosen)
-    shown = codec.decode(pack(mixed.best(codec.coder, green, plain, 2))).pixels
+    shown = codec.decode(pack(mixed.best(codec.coder, green, plain, 2, is_bounded=True))).pixels
     assert picture_excess(codec.coder.networks, rate_index, green, shown).max() > 1
+
+
+def test_what_the_networks_break_in_a_photograph_becomes_a_patch(codec: FileCoder) -> None:
+    """Also where nothing looks drawn, once the encoder knows of it."""
+    photo = np.ascontiguousarray(skimage.data.astronaut()[:128, 256:384])  # type: ignore[no-untyped-call]
+    other = photo.copy()
+    other[32:48, 64:80] = 255 - photo[32:48, 64:80]
+    plain = unpack(codec.encode_pictures([Picture(photo)], EncodeOptions(40, patches="off"))[0])
+    assert mixed.best(codec.coder, other, plain, 2, is_bounded=True) is plain
+    shown = codec.decode(pack(mixed.best(codec.coder, other, plain, 2, is_bounded=False))).pixels
+    assert picture_excess(codec.coder.networks, plain.header.rate_index, other, shown).max() <= 1
 
 
 def test_more_cells_keep_fewer_colours_within_their_bound(codec: FileCoder) -> None:

@@ -31,14 +31,14 @@ def lossless(coder: TileCoder, pixels: Pixels, header: Header) -> Container:
     return with_patches(coder, pixels, header, Choice(cells, pixels, 0), 1)
 
 
-def best(coder: TileCoder, pixels: Pixels, plain: Container, effort: int) -> Container:
+def best(coder: TileCoder, pixels: Pixels, plain: Container, effort: int, *, is_bounded: bool) -> Container:
     """A file without patches, and without other chunks, or one with those that are worth it: by bits and what errors
     are worth in bits. Blocks beyond their bound, which the networks could not code better, go into patches as well.
-    pixels: uint8 [H, W, 3] or [H, W]."""
+    pixels: uint8 [H, W, 3] or [H, W]. is_bounded: whether the file has none of those, as far as is known."""
     networks, header = coder.networks, plain.header
     rate_index = header.rate_index
     fine = fine_colours(pixels, float(networks.rate_weight[rate_index]))
-    if not suspects(pixels).any() and not fine.any():
+    if is_bounded and not suspects(pixels).any() and not fine.any():
         return plain
     drawn = drawn_cells(pixels) | fine
 
@@ -77,11 +77,11 @@ def with_patches(coder: TileCoder, pixels: Pixels, header: Header, choice: Choic
     own = patched(pixels, header, choice.cells)
     tiles = []
     for rectangle in tile_rectangles(header):
-        (tile,) = refine.encode(coder, [own.pixels], header, rectangle, effort, own)
+        ((tile, _),) = refine.encode(coder, [own.pixels], header, rectangle, effort, own)
         if not is_enough(len(tile.payload), rectangle, own.skipped[*cells_of(rectangle)]):
             # So little is left of it that a decoder would suspect a bomb: the networks code what is filled as well.
             own.skipped[*cells_of(rectangle)] = False
-            (tile,) = refine.encode(coder, [own.pixels], header, rectangle, effort, own)
+            ((tile, _),) = refine.encode(coder, [own.pixels], header, rectangle, effort, own)
         tiles.append(tile)
     streams = compress_cells(choice.shown, choice.cells, *FINAL)
     return Container(

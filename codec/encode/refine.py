@@ -50,6 +50,13 @@ class Coded(NamedTuple):
     """uint8 [16h, 16w, 3]: pixels of the decoder; beyond the image's edges what pads it."""
 
 
+class Checked(NamedTuple):
+    """A tile, and whether all its blocks are within their bounds, as far as was looked."""
+
+    tile: Tile
+    is_bounded: bool
+
+
 class TileTrials:
     """Codes one tile of several images in different ways, each time with the pixels that a decoder would show.
 
@@ -129,7 +136,7 @@ def encode(
     area: Rectangle,
     effort: int,
     patched: Patched | None = None,
-) -> list[Tile]:
+) -> list[Checked]:
     """One coded tile of each image, uint8 [H, W, 3] or [H, W], all with one header, at an effort from 1 to 9: the best
     of its iterations by bits + lambda * squared error, with blocks coded again whose error is beyond their bound
     (block_bound.py). area: that of the tile, in latent positions. patched: the patches of the images, whose pixels are
@@ -138,12 +145,12 @@ def encode(
     skipped = None if patched is None else patched.skipped[*cells_of(area)]
     if skipped is not None and skipped.all():
         nothing = np.zeros((area.height, area.width, coder.channels), np.int32)
-        return [Tile(b"", latents_checksum(nothing))] * len(images)
+        return [Checked(Tile(b"", latents_checksum(nothing)), True)] * len(images)
     if rounds:
         return _looked_at(coder, images, header, area, rounds, patched)
     y = analyse(coder.networks, images, header.rate_index, area)
     steps, decoded = coder.quantise(y, header.rate_index, skipped=skipped)
-    tiles = coder.encode(steps, decoded)
+    tiles = [Checked(tile, True) for tile in coder.encode(steps, decoded)]
     wrong = suspected(coder.networks, header.rate_index, cut(images, area), y, decoded)
     if patched is not None:
         wrong &= ~patched.blocks[*area.within(all_latents(header))]
@@ -167,11 +174,11 @@ def _looked_at(
     area: Rectangle,
     rounds: int,
     patched: Patched | None,
-) -> list[Tile]:
+) -> list[Checked]:
     """The tile of each image after so many iterations, every block held against its bound by its decoded pixels."""
     trials = TileTrials(coder, images, header, area, patched)
     best = _refined(trials, rounds)
-    return [_within_bound(trials, index, coded).tile for index, coded in enumerate(best)]
+    return [_within_bound(trials, index, coded) for index, coded in enumerate(best)]
 
 
 def _refined(trials: TileTrials, rounds: int) -> list[Coded]:
@@ -196,7 +203,7 @@ def _refined(trials: TileTrials, rounds: int) -> list[Coded]:
     return best
 
 
-def _within_bound(trials: TileTrials, index: int, coded: Coded) -> Coded:
+def _within_bound(trials: TileTrials, index: int, coded: Coded) -> Checked:
     """The tile of one image with its broken blocks coded better: the first trial that leaves none broken, or else the
     one whose worst block is least beyond its bound."""
     networks, rate_index, image = trials.coder.networks, trials.rate_index, slice(index, index + 1)
@@ -212,8 +219,8 @@ def _within_bound(trials: TileTrials, index: int, coded: Coded) -> Coded:
             if left.max() < least:
                 best, least = other, left.max()
             if least <= 1:
-                return best
+                return Checked(best.tile, True)
             if not ((left > 1) & ~wrong).any():
                 break
             wrong = wrong | (left > 1)
-    return best
+    return Checked(best.tile, bool(least <= 1))
