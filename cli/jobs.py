@@ -28,12 +28,15 @@ def plan(
     suffixes: Collection[str],
     suffix: str,
     others: Collection[str] = (),
+    *,
+    same_kind: bool = False,
 ) -> tuple[list[Job], Counter[str]]:
     """The jobs of a command's arguments: IN OUT, or any number of inputs with a folder for the outputs.
 
     Folders among the inputs stand for the files in them with one of `suffixes`, and with `recursive` for those of
     their subfolders too, whose paths are kept. Outputs in a folder get `suffix`. Left out, and counted, are those with
-    a suffix of `others`, and what macOS keeps beside files under names that begin with "._".
+    a suffix of `others`, and what macOS keeps beside files under names that begin with "._". same_kind: whether outputs
+    may be files of the inputs' kinds.
     Raises UsageError, also where two inputs would have the same output, or OUT the name of an input.
     """
     if folder is None:
@@ -41,7 +44,7 @@ def plan(
             raise click.UsageError("give IN and OUT, or any number of inputs and --out FOLDER")
         if _is_folder(sources[0]):
             raise click.UsageError(f"{sources[0]} is a folder: say where its files go by --out FOLDER")
-        if sources[1].suffix.lower() in suffixes:  # a shell's * may have named two inputs
+        if sources[1].suffix.lower() in suffixes and not same_kind:  # a shell's * may have named two inputs
             raise click.UsageError(
                 f"{sources[1]} is named as an input: name OUT otherwise, or say where the outputs go by --out FOLDER"
             )

@@ -123,6 +123,7 @@ def train(
     from ..codec.training import overfit, recipe, release, state
     from ..codec.training.loop import Trainer
     from ..codec.training.precision import PRECISIONS
+    from ..codec.training.restoration import RestorationTrainer
     from ..codec.training.team import Team
     from ..codec.training.validate import Selection, Validation
 
@@ -156,7 +157,7 @@ def train(
         selection = None
         if images and team.rank == 0:
             selection = Selection(Validation(images), every=eval_every, patience=patience, part_bytes=part_bytes)
-        trainer = Trainer(
+        trainer = (RestorationTrainer if plan.restores else Trainer)(
             config,
             plan,
             list(data),

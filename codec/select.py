@@ -12,15 +12,16 @@ from pathlib import Path
 from ..bitstream.errors import InputError
 from ..bitstream.header import Header
 from .backends.kernels.instructions import levels
-from .backends.networks import fastest, on_cpu
+from .backends.networks import fastest, on_cpu, restoring_on_cpu
 from .codec import FileCoder
 from .encode.options import EncodeOptions
 from .encode.rate_control import MAX_CODINGS
 from .image.picture import Picture
 from .machine.device import check_device, resolve_device
-from .model.integer_weights import load_integers
+from .model.integer_weights import load_integers, load_restoration
 from .model.weights import find_weights
 from .options import ROUNDS
+from .restore.restorer import Restorer
 
 ARRAY_PIXELS, KERNEL_PIXELS = 2**21, 2**24
 """Pixels that numpy alone, or the compiled kernels, decode in the time that torch's import and a GPU's start take."""
@@ -49,6 +50,24 @@ def load_encoder(picture: Picture, options: EncodeOptions, files: int = 1) -> Fi
     return _load(options.device, picture.width * picture.height * passes, files, None)
 
 
+def load_restorer(device: str) -> Restorer:
+    """What restores pictures, loaded once: on a GPU where `device` is "cuda", otherwise on the CPU, which is done with
+    a picture or two before a GPU has started. Raises InputError for another device, for one that is not there, and for
+    CUDA without torch; WeightsError."""
+    check_device(device)
+    if device == "cuda":
+        _check_torch()
+        from .torch_codec import restoring_networks
+
+        return Restorer(restoring_networks(device))
+    return _restorer_on_cpu()
+
+
+@functools.cache
+def _restorer_on_cpu() -> Restorer:
+    return Restorer(restoring_on_cpu(load_restoration()))
+
+
 def load_on_cpu(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:
     """A codec without torch, loaded once. fingerprint: that of installed weights; None takes those for new files.
     level: "numpy", or the instructions of the kernels, one of `instructions.levels`; by default the fastest there is.
@@ -69,10 +88,8 @@ def may_take_gpu(device: str) -> bool:
 
 def _load(device: str, pixels: int, files: int, fingerprint: bytes | None) -> FileCoder:
     global _pixels_on_cpu
-    if device == "cuda" and not _has_torch():
-        raise InputError(
-            'device cuda needs the extra "torch", to be installed as the package was: pip install ".[torch]"'
-        )
+    if device == "cuda":
+        _check_torch()
     if may_take_gpu(device) and (device == "cuda" or _gpu_pays(pixels, files)):
         from .torch_codec import load_codec
 
@@ -85,6 +102,13 @@ def _gpu_pays(pixels: int, files: int) -> bool:
     most = KERNEL_PIXELS if levels() else ARRAY_PIXELS
     worth_it = "torch" in sys.modules or max(_pixels_on_cpu + pixels, files * pixels) > most
     return worth_it and resolve_device("auto") == "cuda"
+
+
+def _check_torch() -> None:
+    if not _has_torch():
+        raise InputError(
+            'device cuda needs the extra "torch", to be installed as the package was: pip install ".[torch]"'
+        )
 
 
 def _has_torch() -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
-from .backends.networks import IntegerNetworks
+from .backends.networks import IntegerNetworks, RestoringNetworks
 from .backends.torch_exact import check_sums
 from .backends.torch_layers import TorchLayers
 from .codec import FileCoder
 from .machine.device import resolve_device
-from .model.integer_weights import IntegerWeights, load_integers
+from .model.integer_weights import IntegerWeights, load_integers, load_restoration
 from .model.weights import find_weights
 
 
@@ -20,6 +21,15 @@ class Codec(FileCoder):
     def __init__(self, weights: IntegerWeights, fingerprint: bytes, device: str = "cpu") -> None:
         check_sums(device)
         super().__init__(IntegerNetworks(weights, TorchLayers(weights, device)), fingerprint, device)
+
+
+def restoring_networks(device: str) -> RestoringNetworks[Any]:
+    """The networks that restore, of the installed weights, on a device. Raises InputError for one that is not there,
+    WeightsError."""
+    resolved = resolve_device(device)
+    check_sums(resolved)
+    restoration = load_restoration()
+    return RestoringNetworks(restoration, TorchLayers(restoration.weights, resolved))
 
 
 def load_codec(device: str = "auto", fingerprint: bytes | None = None) -> Codec:

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage.data
+import torch
 from PIL import Image
 
-from cae.codec.model.integer_weights import load_integers
+from cae.codec.model.integer_weights import load_integers, load_restoration
+from cae.codec.model.restoration import EXTRA_BLOCKS
 from cae.codec.model.weights import installed_weights
-from cae.codec.training import loop, release, state
+from cae.codec.training import loop, release, release_restoration, state
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -98,6 +100,36 @@ def test_train_plot_freeze_and_train_on(cae: Run, tmp_path: Path, data: Path, re
     # Files made with the weights that lay there before still find them.
     assert [found.path.name for found in installed_weights(weights)] == ["tuned.safetensors", "small.safetensors"]
     assert load_integers(weights, fingerprint=fingerprint)[1] == fingerprint
+
+
+@pytest.mark.slow
+def test_train_and_freeze_restoration(
+    cae: Run, tmp_path: Path, data: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the weights that it began with, whose analysis alone is trained; not beside others."""
+    weights, run = tmp_path / "weights", tmp_path / "restoring"
+    assert cae("train", data, "-o", tmp_path / "run", "--recipe", recipe, "--device", "cpu").returncode == 0
+    assert cae("freeze", tmp_path / "run", "-o", weights / "small.safetensors").returncode == 0
+    recipe.write_text("restores = true\n" + RECIPE.partition("[model]")[0])
+    for _ in range(2):  # the second time there is nothing left to do
+        trained = cae("train", data, "-o", run, "--recipe", recipe, "--from", weights, "--device", "cpu")
+        assert trained.returncode == 0, trained.stderr
+    before = release.load_start(weights)[0].state_dict()
+    after = release.load_run(run)[0].state_dict()
+    changed = {name.split(".")[0] for name in before if name in after and not torch.equal(before[name], after[name])}
+    assert changed == {"analysis"}
+    monkeypatch.setattr(release_restoration, "CROPS", 3)
+    monkeypatch.setattr(release_restoration, "MOST_ERROR", 2.0)  # so small a model does not restore yet
+    frozen = cae("freeze", run, "-o", weights / "restore.safetensors")
+    assert frozen.returncode == 0, frozen.stderr
+    assert "squared error by integers" in frozen.stdout
+    restoration = load_restoration(weights)
+    assert restoration.config.blocks_8 == load_integers(weights)[0].config.blocks_8 + EXTRA_BLOCKS
+    monkeypatch.setattr(release_restoration, "MOST_ERROR", 0.0)
+    assert "times the squared error" in cae("freeze", run, "-o", weights / "restore.safetensors").stderr
+    manifest = json.loads((weights / "manifest.json").read_text())
+    (weights / "manifest.json").write_text(json.dumps({**manifest, "sha256": "0" * 64}))
+    assert "does not list the weights" in cae("freeze", run, "-o", weights / "restore.safetensors").stderr
 
 
 @pytest.mark.slow

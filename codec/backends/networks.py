@@ -9,7 +9,7 @@ import numpy as np
 from ..model.arrays import Floats, Latents, Pixels, Symbols
 from ..model.config import ACTIVATION_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH
 from ..model.constants import DEVIATION_LIMIT, HALF, INPUT_LIMIT, RUNAWAY, STEPS, group_of
-from ..model.integer_weights import IntegerWeights
+from ..model.integer_weights import IntegerWeights, Restoration
 from .interface import Resolve
 from .kernels.instructions import levels
 from .layers import Array, Layers, depth_to_space, space_to_depth
@@ -128,6 +128,38 @@ class IntegerNetworks(Generic[Array]):
             [layers.table(key)[rate_index][group] for group in groups] for key in ("unit", "log_unit")
         )
         return layers.parameters(f"{name}.leave", x, sigmas, log_sigmas)
+
+
+class RestoringNetworks(IntegerNetworks[Array]):
+    """The networks of a weights file whose analysis transform restores (`integer_weights.load_restoration`)."""
+
+    def __init__(self, restoration: Restoration, layers: Layers[Array]) -> None:
+        super().__init__(restoration.weights, layers)
+        self._transform = restoration.config
+        self.halo = restoration.config.halo
+
+    def analyse(self, images: Pixels, rate_index: int) -> Floats:
+        """The latents, in standard deviations, of what images were before they were degraded. rate_index: the strength
+        of that (`restoration.row_of_strength`)."""
+        layers, config = self._layers, self._transform
+        with layers.exact():
+            pixels = layers.array(images)
+            names = ("gain_8", "gain_16", "reach", "keep")
+            gain_8, gain_16, reach, keep = self._rows("latents", names, rate_index)
+            x = layers.fine("latents.enter", space_to_depth(pixels, PATCH // 2), gain_8)
+            x = space_to_depth(layers.blocks("latents.blocks_8", x, config.blocks_8), 2)
+            y = layers.wide("latents.fine", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
+            x = layers.wide("latents.down", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=gain_16)
+            x = layers.blocks("latents.blocks_16", x, config.blocks_16)
+            y += layers.wide("latents.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
+            y += layers.fine("latents.linear", space_to_depth(pixels, PATCH), keep)
+            return layers.host(y)
+
+
+def restoring_on_cpu(restoration: Restoration, level: str | None = None) -> RestoringNetworks[Any]:
+    """The networks that restore on the CPU, by a level of the kernels' instructions or by numpy; by default the
+    fastest."""
+    return RestoringNetworks(restoration, host_layers(restoration.weights, level))
 
 
 def on_cpu(weights: IntegerWeights, level: str | None = None) -> IntegerNetworks[Any]:

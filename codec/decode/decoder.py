@@ -16,7 +16,7 @@ from ...bitstream.rectangle import Rectangle
 from ...bitstream.salvage import Salvage, salvage
 from ..image.chunks import from_chunks, stands_for_rgb
 from ..image.metadata import fit_metadata
-from ..image.picture import Picture, to_rgb
+from ..image.picture import Picture, to_grey, to_rgb
 from ..machine.memory import memory_errors
 from ..model.arrays import Latents, Pixels
 from . import synthesis_windows
@@ -165,7 +165,7 @@ class Decoder:
         ):
             damage.blank(part, top, left)
             layer.lay_over(part, top, left)
-            yield _to_grey(part) if header.grey else part
+            yield to_grey(part) if header.grey else part
             top += len(part)
 
 
@@ -173,10 +173,3 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     """Raises LimitError for an image of more pixels."""
     if width * height > max_pixels:
         raise LimitError(f"{width} x {height} pixels, at most {max_pixels:,} are accepted")
-
-
-def _to_grey(pixels: Pixels) -> Pixels:
-    """The mean of the three channels, each of which is an estimate of the same value."""
-    # + 1 rounds a third to the nearest integer.
-    grey: Pixels = ((pixels.sum(axis=2, dtype=np.uint16) + 1) // 3).astype(np.uint8)
-    return grey

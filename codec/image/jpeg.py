@@ -29,6 +29,21 @@ def completed(data: bytes) -> bytes | None:
     return data + _END if decoded[0] == decoded[1] == decoded[2] else None
 
 
+def quantisation(data: bytes) -> list[int] | None:
+    """The first quantisation table, 64 numbers, of a file that begins as JPEG files do; None for other files, and where
+    there is none."""
+    from .pillow_settings import open_image
+
+    if not data.startswith(MAGIC):
+        return None
+    try:
+        with open_image(BytesIO(data)) as image:
+            tables: dict[int, Sequence[int]] = getattr(image, "quantization", {})
+            return list(tables[min(tables)]) if tables else None
+    except Exception:
+        return None
+
+
 # Segments that are kept, or of no meaning once the pixels are decoded, by what they begin with.
 _KNOWN = (
     ("APP0", (b"JFIF\0", b"JFXX\0")),

@@ -136,6 +136,13 @@ def to_rgb(pixels: Bytes) -> Bytes:
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
+def to_grey(pixels: Bytes) -> Bytes:
+    """The mean of the three channels, each of which is an estimate of the same value: uint8 [H, W, 3] -> [H, W]."""
+    # + 1 rounds a third to the nearest integer.
+    grey: Bytes = ((pixels.sum(axis=2, dtype=np.uint16) + 1) // 3).astype(np.uint8)
+    return grey
+
+
 def to_array(picture: Picture) -> Bytes:
     """The samples of a picture, uint8 [H, W] (grey), [H, W, 2] (grey, alpha), [H, W, 3] (RGB) or [H, W, 4] (RGBA)."""
     if picture.alpha is None:

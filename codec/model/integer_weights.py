@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,10 +35,17 @@ from .constants import (
     STEPS,
     WEIGHT_LIMIT,
 )
-from .weights import Content, find_weights, parse, read_weights
+from .restoration import EXTRA_BLOCKS
+from .weights import Content, find_restoration, find_weights, parse, read_weights
 
 TRAINING_ONLY = {"training", "analysis", "hyper_analysis", "synthesis", "sigma"}
 """First parts of the names of tensors that only training needs: the networks in floating point."""
+
+ANALYSIS = "latents."
+"""What the names of the integer analysis transform's tensors begin with."""
+
+REACH = "latents.reach"
+"""The table of units of the analysis network's output, in standard deviations, for each rate index and channel."""
 
 MAX_UNIT = 2**20
 """Limit of a latent's standard deviation: at most MAX_UNIT quantisation steps and at least 1 / MAX_UNIT."""
@@ -93,6 +101,41 @@ def load_integers(folder: Path | None = None, fingerprint: bytes | None = None) 
     return parse_integers(read_weights(weights), str(weights.path)), weights.fingerprint
 
 
+class Restoration(NamedTuple):
+    """The integer networks that restore. weights: those for new files, with the transform that restores in place of
+    their analysis transform. config: of that transform, which has more blocks at 1/8."""
+
+    weights: IntegerWeights
+    config: ModelConfig
+
+
+def load_restoration(folder: Path | None = None) -> Restoration:
+    """The networks that restore, of the weights in a folder (the installed one if None). Raises as `load_integers`, and
+    MissingWeightsError where there are none for restoration."""
+    weights = find_restoration(folder)
+    others, _ = load_integers(folder)
+    _, tensors = parse(read_weights(weights), str(weights.path))
+    try:
+        return restoration_of(others, {key: value for key, value in tensors.items() if key.startswith(ANALYSIS)})
+    except WeightsError as error:
+        raise WeightsError(f"{weights.path} does not hold the tensors of this model: {error}") from error
+
+
+def restoration_of(others: IntegerWeights, own: Mapping[str, AnyArray]) -> Restoration:
+    """The networks that restore, of the tensors of a transform that does, which has its units, REACH, from the codec's.
+    others: the networks of the codec. Raises WeightsError unless they are exactly those that the codec's configuration
+    asks for, and within their ranges."""
+    config = replace(others.config, blocks_8=others.config.blocks_8 + EXTRA_BLOCKS)
+    m = config.latent_channels
+    layers = {name: layer for name, layer in _layers(config) if name.startswith(ANALYSIS)}
+    layers |= {"latents.fine": ((m, 4 * config.width_8), OPERAND_ZERO * OPERAND_STEP)}
+    tables = {name: table for name, table in _tables(config).items() if name.startswith(ANALYSIS) and name != REACH}
+    tables |= {"latents.keep": _Table(np.float32, (ROWS, m), 0, MAX_FACTOR)}
+    _check(layers, tables, own)
+    kept = {key: value for key, value in others.tensors.items() if not key.startswith(ANALYSIS) or key == REACH}
+    return Restoration(IntegerWeights(others.config, {**kept, **own}), config)
+
+
 def parse_integers(data: Content, name: str) -> IntegerWeights:
     """The integer networks in the content of a weights file. name: of the file, for errors. Raises WeightsError."""
     config, tensors = parse(data, name)
@@ -105,7 +148,16 @@ def parse_integers(data: Content, name: str) -> IntegerWeights:
 def checked(config: ModelConfig, tensors: Mapping[str, AnyArray]) -> IntegerWeights:
     """The integer networks that these tensors are. Raises WeightsError unless they are exactly those that the
     configuration asks for, in dtype and shape, and within their ranges."""
-    layers, tables = dict(_layers(config)), _tables(config)
+    _check(dict(_layers(config)), _tables(config), tensors)
+    weights = IntegerWeights(config, tensors)
+    weights.probabilities()
+    return weights
+
+
+def _check(
+    layers: Mapping[str, tuple[tuple[int, ...], int]], tables: Mapping[str, _Table], tensors: Mapping[str, AnyArray]
+) -> None:
+    """Raises WeightsError unless the tensors are exactly those of these layers and tables, and within their ranges."""
     expected = {f"{name}.{key}" for name in layers for key in ("weight", "bias", "multiplier")}
     wrong = (expected | tables.keys()) ^ tensors.keys()
     if wrong:
@@ -114,9 +166,6 @@ def checked(config: ModelConfig, tensors: Mapping[str, AnyArray]) -> IntegerWeig
         _check_layer(name, shape, largest, *(tensors[f"{name}.{key}"] for key in ("weight", "bias", "multiplier")))
     for name, table in tables.items():
         _check_table(name, tensors[name], table)
-    weights = IntegerWeights(config, tensors)
-    weights.probabilities()
-    return weights
 
 
 class _Table(NamedTuple):
@@ -177,7 +226,7 @@ def _tables(config: ModelConfig) -> dict[str, _Table]:
         "hyper_rows": _Table(np.uint8, (ROWS, config.hyper_channels), 1, TABLE_ROWS - 1),  # hyper-latents' scales
         "half_widths": _Table(np.int32, (TABLE_ROWS,), 0, ANY),  # with `counts`, the ProbabilityTables
         "counts": _Table(np.int32, (), 1, ANY),
-        "latents.reach": _Table(np.float32, (ROWS, m), 0, 1),  # the network's output to standard deviations
+        REACH: _Table(np.float32, (ROWS, m), 0, 1),  # the network's output to standard deviations
         "hyper_latents.logs": _Table(np.int16, (INPUT_LIMIT + 1,), -INPUT_LIMIT, INPUT_LIMIT),
         "prior.hyper_synthesis.rate.rows": _Table(np.int16, (ROWS, p), -ACTIVATION_LIMIT, ACTIVATION_LIMIT),
         "pixels.levels": _Table(np.float32, (ROWS, m), -ANY, ANY),  # sixteenths of a step to the linear transform

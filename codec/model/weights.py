@@ -94,6 +94,23 @@ def find_weights(folder: Path | None = None, fingerprint: bytes | None = None) -
     )
 
 
+def find_restoration(folder: Path | None = None) -> Weights:
+    """The weights for restoration that the manifest of a folder (the installed one if None) lists beside those for new
+    files, which they belong to: its object "restoration" with "file", "sha256" and "of", the SHA-256 of the others.
+
+    Raises MissingWeightsError where there are none, or none of these weights; WeightsError for a malformed manifest.
+    """
+    folder = folder or weights_folder()
+    shipped = find_weights(folder)
+    entry = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("restoration")
+    if entry is None or entry.get("of") != shipped.sha256:
+        raise MissingWeightsError(f"no weights for restoration beside {shipped.path}")
+    try:
+        return _entry(folder, entry)
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{folder / MANIFEST} is malformed") from error
+
+
 def read_weights(weights: Weights) -> Content:
     """The content of a weights file. Raises MissingWeightsError if it cannot be read, WeightsError if it is too large
     or has another SHA-256."""

@@ -96,14 +96,16 @@ class Trainer:
             crops = [self.source.crop(recipe.largest_crop, random, plain=True) for _ in range(RANGE_CROPS)]
             set_limits(self.model, crops)
         self.model.to(team.device)
-        self.forward = team.wrap(self.model)  # all processes have the first one's weights from here on
+        self.forward = team.wrap(self.prepare(self.model))  # all processes have the first one's weights from here on
         if compiled:
             # CUDA graphs on a GPU, where the launching of kernels bounds steps of this size.
             self.forward.compile(mode="reduce-overhead" if team.device.type == "cuda" else "default")
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         random = np.random.default_rng(recipe.seed)
         self.examined = [self.source.crop(recipe.largest_crop, random) for _ in range(HEALTH_CROPS)]
-        self.names: dict[Tensor, str] = {value: name for name, value in self.model.named_parameters()}
+        self.names: dict[Tensor, str] = {
+            value: name for name, value in self.model.named_parameters() if value.requires_grad
+        }
         self.optimizers = make_optimizers(self.model, recipe.optimizer, self.precision)
         if found is not None:
             self._resume(found)
@@ -172,24 +174,38 @@ class Trainer:
             return next(iter(signals.received), signal.SIGINT)  # one process of a team may have it from another
         return 0
 
+    def prepare(self, model: CompressionModel) -> nn.Module:
+        """What is trained: a module whose result `losses` takes. It may say that parts of the model do not learn."""
+        return model
+
+    def batch(self, count: int, size: int, random: np.random.Generator) -> Pixels:
+        """A batch for `train_step`: crops, uint8 [count, size, size, 3]."""
+        return self.source.batch(count, size, random)
+
+    def losses(self, pixels: Tensor) -> tuple[Tensor, Loss]:
+        """The rates, float32 [B], and the loss of a batch, uint8 [B, S, S, 3], with gradients."""
+        x = pixels.float() / 255 - 0.5
+        # Evenly spread over the batch with a common random shift: less noise than independent draws.
+        t = (torch.arange(len(x), device=x.device) + torch.rand(1, device=x.device)) / len(x)
+        with self.autocast():
+            out = self.forward(x, t)
+        parts = {key: getattr(self.recipe, key) for key in ("ms_ssim", "visual", "luma", "borders")}
+        return t, rate_distortion(self.model, x, t, out, **parts)
+
+    def autocast(self) -> torch.autocast:
+        """The context that networks run in, in the run's precision."""
+        return torch.autocast(self.team.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16)
+
     def train_step(self, pixels: Pixels) -> tuple[Tensor, Loss | None]:
-        """Takes one step on a batch, uint8 [B, S, S, 3].
+        """Takes one step on what `batch` gives.
 
         Returns the rates of the samples, float32 [B], and their loss, or None where the step was skipped because the
         gradient was not finite or far too large."""
-        device = self.team.device
-        x = torch.from_numpy(pixels).to(device).float() / 255 - 0.5
-        # Evenly spread over the batch with a common random shift: less noise than independent draws.
-        t = (torch.arange(len(x), device=device) + torch.rand(1, device=device)) / len(x)
         set_learning_rate(self.optimizers, self.position.learning_rate(self.recipe))
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16):
-            out = self.forward(x, t)
-        recipe = self.recipe
-        parts = {key: getattr(recipe, key) for key in ("ms_ssim", "visual", "luma", "borders")}
-        loss = rate_distortion(self.model, x, t, out, **parts)
+        t, loss = self.losses(torch.from_numpy(pixels).to(self.team.device))
         self.model.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
-        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
+        norm = float(nn.utils.clip_grad_norm_([*self.names], 1.0))
         self.step += 1
         if not self.norms.take(norm):
             return t, None
@@ -212,7 +228,7 @@ class Trainer:
             report.append(log, health.columns(self.model), [row])
             for name in health.drifting(row, first):
                 tell(f"step {self.step}: activations of {name} have grown to {row[f'{name} largest']:.1f}", 0.0)
-        if self.recipe.schedule != DECAY:
+        if self.recipe.schedule != DECAY and len(self.names) == len([*self.model.parameters()]):
             torch.manual_seed(self.step)  # the same in all processes of a team
             revived = health.revive(self.model, [self.average], found)
             self._seed()
@@ -284,7 +300,7 @@ class Trainer:
 
         def maker(worker: int) -> Callable[[], Pixels]:
             random = np.random.default_rng((self.recipe.seed, self.team.rank, self.step, worker))
-            return lambda: self.source.batch(batch, crop, random)
+            return lambda: self.batch(batch, crop, random)
 
         return Prefetch([maker(worker) for worker in range(LOADER_THREADS[self.team.device.type])])
 

@@ -57,11 +57,12 @@ def make_optimizers(model: CompressionModel, kind: str, precision: torch.dtype) 
     slow = set(linear)
     matrices = [m.weight for m in model.modules() if isinstance(m, Pointwise) and m.weight not in slow]
     special = {*linear, *tables, *(matrices if kind == MUON else ())}
+    others = [parameter for parameter in model.parameters() if parameter not in special]
     groups = [
-        {"params": [parameter for parameter in model.parameters() if parameter not in special], "share": 1.0},
-        {"params": linear, "share": LINEAR_RATE},
-        {"params": tables, "share": TABLE_RATE},
+        {"params": [parameter for parameter in parameters if parameter.requires_grad], "share": share}
+        for parameters, share in ((others, 1.0), (linear, LINEAR_RATE), (tables, TABLE_RATE))
     ]
+    matrices = [matrix for matrix in matrices if matrix.requires_grad]
     adamw = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     if kind == ADAMW:
         return [adamw]

@@ -20,7 +20,7 @@ SHARE = 0.25
 def check(trainer: Trainer) -> tuple[float, float]:
     """Trains on one batch over and over. Returns the mean losses of the first and of the last MEAN_OF steps."""
     stage = trainer.recipe.stages[0]
-    pixels = trainer.source.batch(stage.batch, stage.crop, np.random.default_rng(trainer.recipe.seed))
+    pixels = trainer.batch(stage.batch, stage.crop, np.random.default_rng(trainer.recipe.seed))
     trainer.model.train()
     losses: list[float] = []
     while not trainer.position.finished(trainer.recipe):

@@ -72,7 +72,9 @@ class Recipe:
     borders: the weight of jumps at the borders of blocks (`loss.rate_distortion`). drawn, changed: shares of the crops
     that are synthetic, and of the others that are augmented (`data.CropSource`). schedule: of the learning rate
     (`Position.learning_rate`). optimizer: of the networks' matrices (`optimizer.make_optimizers`). ema_decay: of the
-    averaged weights. note: free text for the manifest, such as what the data is."""
+    averaged weights. restores: whether the analysis alone is trained, to restore degraded pictures
+    (`restoration.RestorationTrainer`); the distortion is then the squared error. note: free text for the manifest, such
+    as what the data is."""
 
     stages: tuple[Stage, ...]
     ms_ssim: float = 0.0
@@ -85,6 +87,7 @@ class Recipe:
     optimizer: str = ADAMW
     seed: int = 0
     ema_decay: float = 0.999
+    restores: bool = False
     note: str = ""
 
     def __post_init__(self) -> None:

@@ -25,6 +25,8 @@ from .checkpoint import parse_trained, serialise
 from .data import CropSource
 from .freezing.freeze import freeze
 from .model.model import CompressionModel
+from .release_restoration import release_restoration
+from .restoration import put_restoring
 from .validate import BEST
 
 CALIBRATION_CROPS = 256
@@ -42,12 +44,11 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> list[str]:
     Takes the run's best evaluated weights, or where nothing was evaluated its last. Calibration takes random crops of
     `data`, or of what the run was trained on. Raises InputError for a run that is not there, or data that is gone, and
     WeightsError for integer networks that do not show what the trained ones do; nothing is written then."""
-    older = _others(path)
     model, record = load_run(run)
-    sources = list(data) or [Path(source) for source in record["data"]]
-    missing = [str(source) for source in sources if not source.exists()]
-    if missing:
-        raise InputError(f"the training data is gone from {', '.join(missing)}; say where images are")
+    if record["recipe"]["restores"]:
+        return release_restoration(model, record, path, sources_of(record, data))
+    older = _others(path)
+    sources = sources_of(record, data)
     # Rounded as the file has them, in float16, so that its integers can be made again from it.
     for part in (model.analysis, model.hyper_analysis, model.synthesis):
         for parameter in part.parameters():
@@ -80,6 +81,16 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> list[str]:
     return lines
 
 
+def sources_of(record: dict[str, Any], data: Sequence[Path]) -> list[Path]:
+    """Where images to calibrate with are: `data`, or else what a run was trained on, by its record. Raises InputError
+    for data that is gone."""
+    sources = list(data) or [Path(source) for source in record["data"]]
+    missing = [str(source) for source in sources if not source.exists()]
+    if missing:
+        raise InputError(f"the training data is gone from {', '.join(missing)}; say where images are")
+    return sources
+
+
 def _others(path: Path) -> list[dict[str, str]]:
     """Other weights in a weights file's folder, for files made with them: objects of the manifest's "older". Raises
     WeightsError for a malformed manifest."""
@@ -98,6 +109,8 @@ def load_run(run: Path) -> tuple[CompressionModel, dict[str, Any]]:
         raise InputError(f"there is no training run in {run}")
     tensors, record = state.load_state(folder)
     model = CompressionModel(ModelConfig.from_dict(record["config"]))
+    if record["recipe"]["restores"]:
+        put_restoring(model)
     model.load_state_dict(state.unpack(tensors, state.AVERAGE))
     model.bound()
     return model, record

@@ -119,14 +119,18 @@ def _set(range_: Range, below: Tensor | int, above: Tensor) -> None:
 
 
 class MeanInputs:
-    """The mean of each input channel of each convolution of a model, over crops uint8 [S, S, 3] at several rates."""
+    """The mean of each input channel of each convolution of a model, over crops uint8 [S, S, 3], each at RATES or at a
+    rate of its own."""
 
     @torch.no_grad()
-    def __init__(self, model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> None:
+    def __init__(
+        self, model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]], rates: Sequence[float] | None = None
+    ) -> None:
         self._sums: dict[nn.Module, Tensor] = {}
         self._positions: dict[nn.Module, int] = {}
         convolutions = Pointwise | ClassPointwise | Depthwise
-        _run(model, crops, [m.register_forward_hook(self._add) for m in model.modules() if isinstance(m, convolutions)])
+        hooks = [m.register_forward_hook(self._add) for m in model.modules() if isinstance(m, convolutions)]
+        _run(model, crops, hooks, None if rates is None else [(rate,) for rate in rates])
 
     def __getitem__(self, layer: nn.Module) -> Tensor:
         """The means of a convolution's inputs, float64 [inputs]."""
@@ -139,12 +143,17 @@ class MeanInputs:
         self._positions[layer] = self._positions.get(layer, 0) + len(x)
 
 
-def _run(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]], hooks: Sequence[Any]) -> None:
-    """Runs the model on each crop at all of RATES, then removes the hooks."""
+def _run(
+    model: CompressionModel,
+    crops: Sequence[npt.NDArray[np.uint8]],
+    hooks: Sequence[Any],
+    rates: Sequence[Sequence[float]] | None = None,
+) -> None:
+    """Runs the model on each crop at its rates, or at all of RATES, then removes the hooks."""
     training = model.training
     model.eval()
-    t = torch.tensor(RATES, device=model.sigma.device)
-    for crop in crops:
+    for crop, own in zip(crops, rates or [RATES] * len(crops), strict=True):
+        t = torch.tensor(own, device=model.sigma.device)
         x = torch.tensor(crop).to(t.device).float() / 255 - 0.5
         model(x.expand(len(t), -1, -1, -1), t)
     for hook in hooks:

@@ -14,14 +14,22 @@ from torch import Tensor
 from ....bitstream.tables import ProbabilityTables, quantise_counts
 from ...backends.networks import on_cpu
 from ...encode.analysis_windows import analyse
+from ...model.arrays import AnyArray
 from ...model.config import LATENT_FRACTION, ROWS, SCALE_MIN, SCALE_STEP, TABLE_ROWS
 from ...model.constants import INPUT_ONE, SCALE_ONE
-from ...model.integer_weights import IntegerWeights, checked
+from ...model.integer_weights import REACH, IntegerWeights, checked
 from ...tile.coder import TileCoder
 from ..model.model import CompressionModel
 from .calibration import MeanInputs, set_limits
 from .layers import Frozen
-from .networks import freeze_analysis, freeze_hyper_analysis, freeze_prior, freeze_synthesis, rates
+from .networks import (
+    freeze_analysis,
+    freeze_hyper_analysis,
+    freeze_prior,
+    freeze_restoring,
+    freeze_synthesis,
+    rates,
+)
 
 LAPLACE_WEIGHT = 500
 """Weight of the Laplace distribution, in symbols, when a row's probabilities are estimated from counted symbols."""
@@ -53,6 +61,20 @@ def freeze(model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]]) -> I
         counted = _count_symbols(_integers(model, frozen), crops)
         _set_tables(frozen, [_mixed(row, counted[row]) for row in range(1, TABLE_ROWS)])
     return _integers(model, frozen)
+
+
+def freeze_restoration(
+    model: CompressionModel, crops: Sequence[npt.NDArray[np.uint8]], rates: Sequence[float]
+) -> dict[str, AnyArray]:
+    """The integer tensors of the analysis transform of a model that restores, but for its units, which are the codec's,
+    calibrated on degraded crops uint8 [S, S, 3], S a multiple of 64, each at the rate t that tells how degraded it
+    is."""
+    frozen: Frozen = {}
+    means = MeanInputs(model, crops, rates)
+    freeze_analysis(model, frozen, means)
+    freeze_restoring(model, frozen, means)
+    del frozen[REACH]
+    return {name: tensor.contiguous().numpy() for name, tensor in frozen.items()}
 
 
 def _integers(model: CompressionModel, frozen: Frozen) -> IntegerWeights:

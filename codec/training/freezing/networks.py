@@ -13,6 +13,7 @@ from ...model.constants import DEVIATION_ONE, INPUT_LIMIT, INPUT_ONE, LEVEL_ONE,
 from ...model.rate import rate_of
 from ..model.model import LOG_OFFSET, CompressionModel
 from ..model.prior import HyperSynthesis
+from ..model.restoring import RestoringTransform
 from ..model.transforms import MAX_CORRECTION_SCALE, PIXEL_SCALE, base_step
 from .calibration import MeanInputs
 from .layers import (
@@ -54,6 +55,15 @@ def freeze_analysis(model: CompressionModel, frozen: Frozen, means: MeanInputs) 
     freeze_blocks(source.blocks_16, frozen, "latents.blocks_16", stream_16, means)
     deviations = torch.ones_like(sigma)
     freeze_layer(source.leave.inner, frozen, "latents.leave", Operands(stream_16), Operands(deviations), means)
+
+
+def freeze_restoring(model: CompressionModel, frozen: Frozen, means: MeanInputs) -> None:
+    """Freezes what a transform that restores has beyond an analysis transform."""
+    source = model.analysis
+    assert isinstance(source, RestoringTransform)
+    frozen["latents.keep"] = source.log_keep(rates())[:, 0, 0].exp()
+    inputs, deviations = stream_scale(source.blocks_8).repeat(4), torch.ones_like(model.sigma.double())
+    freeze_layer(source.fine.inner, frozen, "latents.fine", Operands(inputs), Operands(deviations), means)
 
 
 def freeze_hyper_analysis(model: CompressionModel, frozen: Frozen, means: MeanInputs) -> None:
