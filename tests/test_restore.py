@@ -88,6 +88,13 @@ def test_a_clean_photograph_stays_as_good(clean: Bytes) -> None:
     assert psnr(clean, restored) > psnr(clean, plain) - 0.3
 
 
+def test_what_is_clean_stays_as_it_is() -> None:
+    flat = np.full((70, 90, 3), (10, 200, 30), np.uint8)
+    found = recognise(flat, b"", RestoreOptions())
+    assert str(found) == "nothing"
+    assert np.array_equal(restore(load_restorer("cpu"), flat, found, RestoreOptions()), flat)
+
+
 def test_missing_pixels_are_made_anew(clean: Bytes) -> None:
     missing = np.random.default_rng(3).random(clean.shape[:2]) < 0.3
     missing[80:84] = True

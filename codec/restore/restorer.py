@@ -39,15 +39,16 @@ class Restorer:
     def restore(self, pixels: Pixels, strength: float, missing: npt.NDArray[np.bool_] | None = None) -> Pixels:
         """The restored pixels of a picture, uint8 [H, W, 3] or [H, W], of the same shape.
 
-        strength: of the degradation, its root mean squared error in levels, from 0 on. missing: bool [H, W], pixels to
-        be made anew; the others stay as they are unless strength is above 0. Raises MemoryLimitError.
+        strength: of the degradation, its root mean squared error in levels; with 0 pixels stay as they are. missing:
+        bool [H, W], pixels to be made anew. Raises MemoryLimitError.
         """
         with memory_errors():
             if missing is None:
-                return self._restored(pixels, strength)
+                return self._restored(pixels, strength) if strength else pixels
             filled = fill(to_rgb(pixels), missing)
-            made = self._restored(filled if pixels.ndim == 3 else to_grey(filled), max(strength, HOLES_STRENGTH))
-            kept = self._restored(pixels, strength) if strength else pixels
+            filled = filled if pixels.ndim == 3 else to_grey(filled)
+            made = self._restored(filled, max(strength, HOLES_STRENGTH))
+            kept = self._restored(filled, strength) if strength else pixels
             return np.where(missing if pixels.ndim == 2 else missing[..., None], made, kept)
 
     def _restored(self, pixels: Pixels, strength: float) -> Pixels:

@@ -19,6 +19,9 @@ from .strength import jpeg_strength, noise_strength
 MOST_NOISE = 50.0
 """The strongest noise that can be asked for, a standard deviation in levels: training had no stronger one often."""
 
+LEAST_NOISE = 1.0
+"""Noise that is measured to be weaker, in levels, is not counted: a clean picture stays as it is."""
+
 LEAST_JPEG = 1.5
 """Compression by JPEG below this strength, in levels, as at quality 95, is not counted: it cannot be seen."""
 
@@ -62,7 +65,10 @@ class RestoreOptions:
 
 def recognise(pixels: Pixels, data: bytes, options: RestoreOptions) -> Found:
     """What is to be undone in a picture, uint8 [H, W, 3] or [H, W], of a file with this content."""
-    noise = noise_strength(pixels) if options.noise is None else options.noise
+    noise = options.noise
+    if noise is None:
+        measured = noise_strength(pixels)
+        noise = measured if measured >= LEAST_NOISE else 0.0
     table = quantisation(data) if options.jpeg else None
     jpeg = jpeg_strength(table) if table else 0.0
     return Found(noise, jpeg if jpeg >= LEAST_JPEG else 0.0)
