@@ -88,6 +88,11 @@ class TileCoder:
         own: Pixels = self.networks.synthesise(latents[None], rate_index)[0]
         return own
 
+    def preview(self, latents: Latents, rate_index: int) -> Pixels:
+        """The pixels of an eighth of the size, uint8 [2h, 2w, 3], of latents [h, w, M]."""
+        own: Pixels = self.networks.preview(latents[None], rate_index)[0]
+        return own
+
     def decode(
         self,
         tiles: Sequence[Tile],
