@@ -21,6 +21,7 @@ from .freeze import freeze
 from .info import info
 from .plot import plot
 from .rd_curve import rd_curve
+from .sample import sample
 from .train import train
 
 
@@ -61,5 +62,5 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-for command in (encode, decode, info, compare, rd_curve, train, plot, freeze, completion):
+for command in (encode, decode, info, compare, sample, rd_curve, train, plot, freeze, completion):
     main.add_command(command)

@@ -85,7 +85,7 @@ class Decoder:
             else:
                 parts = self._synthesise(header, bands, area, damage, layer)
                 view, divisor, side = part, scale, LATENT_SIDE
-            parts = map(_to_grey, parts) if header.grey else parts
+            parts = map(to_grey, parts) if header.grey else parts
             in_colour = stands_for_rgb(saved.container.chunks, header)
             if write and in_colour:
                 write = partial(_write_as_rgb, write)
@@ -180,7 +180,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         raise LimitError(f"{width} x {height} pixels, at most {max_pixels:,} are accepted")
 
 
-def _to_grey(pixels: Pixels) -> Pixels:
+def to_grey(pixels: Pixels) -> Pixels:
     """The mean of the three channels, each of which is an estimate of the same value."""
     # + 1 rounds a third to the nearest integer.
     grey: Pixels = ((pixels.sum(axis=2, dtype=np.uint16) + 1) // 3).astype(np.uint8)
