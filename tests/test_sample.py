@@ -210,9 +210,8 @@ def test_what_nothing_is_between(codec: FileCoder, cat: Pixels, file: bytes) -> 
     ):
         with pytest.raises(InputError, match=cause):
             next(between(codec, file, other, 2))
-    rows_of_exact = exact
     with pytest.raises(InputError, match="without loss"):
-        next(between(codec, rows_of_exact, rows_of_exact, 2))
+        next(between(codec, exact, exact, 2))
     with pytest.raises(CaeError):
         next(between(codec, file, b"nothing", 2))
 
