@@ -53,8 +53,8 @@ class CaeImageFile(ImageFile.ImageFile):
         put_metadata(self, metadata_of(file.chunks))
 
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
-        """Reduces the image, before its pixels are decoded, by the largest of `SCALES` that leaves it no smaller than
-        `size`, width and height in pixels; what Pillow's `thumbnail` calls. mode: not looked at. Returns the mode, and
+        """Reduces the image, before its pixels are decoded, by the largest scale that leaves it no smaller than this
+        size, width and height in pixels; what Pillow's thumbnail calls. mode: not looked at. Returns the mode, and
         where the whole image is in the reduced one: left, top, right, bottom. None where nothing is left to choose."""
         if self._data is None or size is None:
             return None
