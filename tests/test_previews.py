@@ -43,7 +43,7 @@ def in_tiles(codec: FileCoder, pixels: Pixels, quality: float, monkeypatch: pyte
     return codec.encode(Picture(pixels), quality, effort=1)
 
 
-@pytest.mark.parametrize(("quality", "least"), [(5, 30), (60, 40), (95, 45)])
+@pytest.mark.parametrize(("quality", "least"), [(5, 27), (60, 34), (95, 38)])
 @pytest.mark.parametrize("scale", [8, 16])
 def test_near_the_means_of_the_pixels(codec: FileCoder, cat: Pixels, quality: float, least: float, scale: int) -> None:
     data = codec.encode(Picture(cat), quality, effort=1)
@@ -80,7 +80,7 @@ def test_tiles_show_no_seams(codec: FileCoder, cat: Pixels, monkeypatch: pytest.
     latents = codec.decode_latents(unpack(data))
     whole = codec.coder.preview(latents, unpack(data).header.rate_index)
     assert np.array_equal(small, whole[:38, :57])
-    assert psnr(small, reduced(codec.decode(data).pixels, SIDE)) > 40
+    assert psnr(small, reduced(codec.decode(data).pixels, SIDE)) > 34
 
 
 def test_regions(codec: FileCoder, cat: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_grey_and_alpha(codec: FileCoder, cat: Pixels) -> None:
     small, whole = codec.decode(data, scale=8), codec.decode(data)
     assert small.alpha is not None
     assert small.pixels.shape == small.alpha.shape == (38, 57)
-    assert psnr(small.pixels, reduced(whole.pixels, SIDE)) > 40
+    assert psnr(small.pixels, reduced(whole.pixels, SIDE)) > 34
     assert np.array_equal(small.alpha, reduced(alpha, SIDE))
 
 
@@ -149,7 +149,7 @@ def test_patches_are_laid_over(codec: FileCoder, cat: Pixels, kind: str, monkeyp
     small, exact = codec.decode(data, scale=8).pixels, reduced(pixels, SIDE)
     for left in (8, 24, 40):
         assert np.array_equal(small[:, left : left + 8], exact[:, left : left + 8])
-    assert psnr(small, reduced(codec.decode(data).pixels, SIDE)) > 40
+    assert psnr(small, reduced(codec.decode(data).pixels, SIDE)) > 34
     part = codec.decode(data, region=(40, 64, 200, 100), scale=8).pixels
     assert np.array_equal(part, small[8:21, 5:30])
     assert codec.decode(data, scale=16).pixels.shape[:2] == (19, 29)
