@@ -22,6 +22,7 @@ from .info import info
 from .plot import plot
 from .rd_curve import rd_curve
 from .restore import restore
+from .sample import sample
 from .train import train
 
 
@@ -62,5 +63,5 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-for command in (encode, decode, restore, info, compare, rd_curve, train, plot, freeze, completion):
+for command in (encode, decode, restore, info, compare, sample, rd_curve, train, plot, freeze, completion):
     main.add_command(command)

@@ -11,7 +11,9 @@ from ..bitstream.header import DEFAULT_TILE, Header, latent_size, read_header, t
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
 from .backends.batching import ROOM, WINDOW, Done, groups, padded_pixels
 from .backends.interface import Networks
+from .decode import previews
 from .decode.decoder import Decoder, Progress, check_size, silent
+from .decode.region import asked
 from .encode import mixed, refine
 from .encode.options import EncodeOptions
 from .image.chunks import to_chunks
@@ -78,18 +80,21 @@ class FileCoder(Decoder):
         pictures: dict[int, Picture] = {}
         headers = [read_header(data) for data in files]
         for group in groups(headers, [int(1 / self.share(h.width, h.height)) if _is_small(h) else 1 for h in headers]):
-            decoders = self._decoders([files[index] for index in group], max_pixels)
+            decoders = self._decoders([files[index] for index in group], max_pixels, region, scale)
             for index, decoder in zip(group, decoders, strict=True):
                 pictures[index] = decoder.decode(files[index], max_pixels=max_pixels, region=region, scale=scale)
         return [pictures[index] for index in range(len(files))]
 
-    def _decoders(self, files: Sequence[bytes], max_pixels: int) -> list[Decoder]:
-        """A decoder for each of several files with equal headers. The networks run here, once for all the files; each
-        decoder hands out what they gave for its own."""
+    def _decoders(
+        self, files: Sequence[bytes], max_pixels: int, region: tuple[int, int, int, int] | None, scale: int
+    ) -> list[Decoder]:
+        """A decoder, of this region at this scale, for each of several files with equal headers. The networks run here,
+        once for all the files; each decoder hands out what they gave for its own."""
         if len(files) == 1:
             return [self]
         header, coder = read_header(files[0]), self.coder
         check_size(header.width, header.height, max_pixels)
+        small = previews.suffice(asked(header, region, scale), scale)
         self.check_weights(header)
         containers = [unpack(data) for data in files]
         if any(chunk.kind == PATCHES for container in containers for chunk in container.chunks):
@@ -97,7 +102,8 @@ class FileCoder(Decoder):
         tiles = [container.tiles[0] for container in containers]
         with memory_errors():
             latents = coder.decode(tiles, *latent_size(header), header.rate_index)
-            pixels = coder.networks.synthesise(latents, header.rate_index)
+            show = coder.networks.preview if small else coder.networks.synthesise
+            pixels = show(latents, header.rate_index)
         together = zip(latents, pixels, strict=True)
         return [Decoder(Done(coder.halo, coder.channels, *own), self.fingerprint) for own in together]
 

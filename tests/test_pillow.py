@@ -52,6 +52,26 @@ def test_open_files_convert_and_save_elsewhere(saved: Path, tmp_path: Path) -> N
     assert len(small.getvalue()) <= 2000
 
 
+def test_thumbnails_are_decoded_reduced(saved: Path) -> None:
+    data, scales = saved.read_bytes(), {}
+    for side in (200, 60, 40, 12, 5, 1):
+        with Image.open(saved) as image, Image.open(saved) as whole:
+            image.thumbnail((side, side), reducing_gap=1)
+            scales[side] = image._scale
+            whole.load()
+            whole.thumbnail((side, side))
+            assert image.size == whole.size
+            assert np.abs(np.asarray(image).astype(int) - np.asarray(whole)).mean() < 8
+    assert scales == {200: 1, 60: 2, 40: 2, 12: 8, 5: 16, 1: 16}
+    with Image.open(saved) as image:
+        assert image.draft(None, None) is None
+        assert image.draft("RGB", (20, 15)) == ("RGBA", (0, 0, 25, 15))
+        assert image.size == (25, 15)
+        assert np.array_equal(np.asarray(image), np.asarray(cae.decode(data, scale=8)))
+        assert image.draft(None, (1, 1)) is None
+        assert image.copy().draft(None, (1, 1)) is None
+
+
 def test_metadata_is_there_before_the_pixels(saved: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from PIL import Image; import cae.pillow\n"

@@ -46,7 +46,7 @@ def groups(keys: Sequence[Hashable], most: Sequence[int]) -> Iterator[list[int]]
 @dataclass
 class Done:
     """The decoded latents and pixels of an image of one tile and one window, as a `synthesis_windows.TileDecoder`: for
-    images whose networks have run in a batch."""
+    images whose networks have run in a batch. shown: its pixels, or its preview where that alone will be asked for."""
 
     halo: int
     channels: int
@@ -61,4 +61,8 @@ class Done:
 
     def pixels(self, latents: Latents, rate_index: int) -> Pixels:
         """The pixels of the image, uint8 [16h, 16w, 3]."""
+        return self.shown
+
+    def preview(self, latents: Latents, rate_index: int) -> Pixels:
+        """The preview of the image, uint8 [2h, 2w, 3]."""
         return self.shown

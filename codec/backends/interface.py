@@ -96,3 +96,7 @@ class Networks(HostArithmetic, Protocol):
 
     def synthesise(self, latents: Latents, rate_index: int) -> Pixels:
         """The pixels, uint8 [B, 16h, 16w, 3], of decoded latents, [B, h, w, M]."""
+
+    def preview(self, latents: Latents, rate_index: int) -> Pixels:
+        """About the means of these pixels over squares of 8x8, uint8 [B, 2h, 2w, 3], in a small part of the time. A
+        latent position's depend on its own latents alone."""

@@ -15,6 +15,7 @@ from .kernels.instructions import levels
 from .layers import Array, Layers, depth_to_space, space_to_depth
 from .native_layers import NativeLayers
 from .numpy_layers import ArrayLayers
+from .previews import Preview
 
 NUMPY = "numpy"
 """The name of numpy among the levels of instructions."""
@@ -36,6 +37,7 @@ class IntegerNetworks(Generic[Array]):
         self.rate_weight, self.hyper_scale_indices = tensors["rate_weight"], tensors["hyper_rows"]
         self.round_latents, self.squared_errors = layers.round_latents, layers.squared_errors
         self.encode_steps, self.step_decoder = layers.encode_steps, layers.step_decoder
+        self.preview = Preview(weights)
         self._config, self._layers = config, layers
 
     def analyse(self, images: Pixels, rate_index: int) -> Floats:

@@ -44,10 +44,10 @@ class Damage:
         tiles = area.covering(self._side)
         return bool(self._lost[tiles.top : tiles.bottom, tiles.left : tiles.right].all())
 
-    def blank(self, pixels: Pixels, top: int, left: int) -> None:
+    def blank(self, pixels: Pixels, top: int, left: int, scale: int = 1) -> None:
         """Makes lost pixels grey, in place. pixels: uint8 [h, w, 3], the part of the padded image whose first row and
-        column are `top` and `left`."""
-        side = LATENT_SIDE * self._side
+        column are `top` and `left`. scale: by which the image's sides are divided."""
+        side = LATENT_SIDE * self._side // scale
         for row in range(top // side, (top + len(pixels) - 1) // side + 1):
             rows = pixels[max(row * side - top, 0) : (row + 1) * side - top]
             if self._lost[row].all():

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 
 from ...bitstream.container import Container, patches_of, skipped_cells, unpack
-from ...bitstream.errors import CorruptError, DecodeMismatchError, InputError, LimitError, WrongWeightsError
+from ...bitstream.errors import CorruptError, DecodeMismatchError, LimitError, WrongWeightsError
 from ...bitstream.header import LATENT_SIDE, Header, read_header, tile_grid, tile_rectangles
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
 from ...bitstream.patches import Patches
 from ...bitstream.rectangle import Rectangle
 from ...bitstream.salvage import Salvage, salvage
+from ..backends.previews import SIDE
 from ..image.chunks import from_chunks, stands_for_rgb
 from ..image.metadata import fit_metadata
 from ..image.picture import Picture, to_grey, to_rgb
 from ..machine.memory import memory_errors
 from ..model.arrays import Latents, Pixels
-from . import synthesis_windows
+from . import previews, synthesis_windows
 from .damage import Damage
 from .patches import PatchLayer
-from .region import AT_ORIGIN, Region, Write, check_view, needed_tiles, show, tiles_area, whole
+from .region import Write, asked, needed_tiles, show, tiles_area, whole
 from .synthesis_windows import TileDecoder
 
 Progress = Callable[[int, int], None]
@@ -61,34 +62,38 @@ class Decoder:
         that are damaged become grey, and metadata or an alpha plane that is damaged is left out; `notes` names them.
         region: x, y, width and height in pixels of the part that is wanted; only the tiles that it depends on are
         decoded, and its pixels are those of the whole. scale: 1, 2, 4, 8 or 16 pixels to a side become one, their
-        mean. write: takes the pixels as they are decoded, in rows from the top, and those of the picture are blank.
-        Raises BitstreamError (LimitError for too many pixels), WeightsError, MemoryLimitError, or InputError for a
-        region that is not within the image.
+        mean, or from 8 on about that (`previews`). write: takes the pixels as they are decoded, in rows from the top,
+        and those of the picture are blank. Raises BitstreamError (LimitError for too many pixels), WeightsError,
+        MemoryLimitError, or InputError for a region that is not within the image.
         """
         header = read_header(data)
         check_size(header.width, header.height, max_pixels)
-        if region is not None and (not isinstance(region, Sequence) or len(region) != 4):
-            raise InputError(f"a region is x, y, width and height, not {region!r}")
-        part = Region(*region) if region is not None else whole(header)
-        check_view(header, part, scale)
+        part = asked(header, region, scale)
         saved = salvage(data) if allow_damaged else Salvage(unpack(data), frozenset(), 0)
         self.check_weights(header)
         damage = Damage(header, saved.damaged_tiles)
         patches = patches_of(header, saved.container.chunks, allow_damaged=allow_damaged)
         layer = PatchLayer(patches, header.height, header.width, allow_damaged)
-        tiles = needed_tiles(header, part, self.coder.halo)
+        small = previews.suffice(part, scale)
+        tiles = needed_tiles(header, part, 0 if small else self.coder.halo)
         area = tiles_area(header, tiles)
         with memory_errors():
             bands = self._decode_bands(saved.container, patches, tiles, damage if allow_damaged else None, progress)
-            parts = self._synthesise(header, bands, area, damage, layer)
+            if small:
+                parts = previews.previews(self.coder, header, bands, area, damage, layer)
+                view, divisor, side = previews.in_previews(part), scale // SIDE, LATENT_SIDE // SIDE
+            else:
+                parts = self._synthesise(header, bands, area, damage, layer)
+                view, divisor, side = part, scale, LATENT_SIDE
+            parts = map(to_grey, parts) if header.grey else parts
             in_colour = stands_for_rgb(saved.container.chunks, header)
             if write and in_colour:
                 write = partial(_write_as_rgb, write)
-            pixels = show(parts, area, part, scale, write)
+            pixels = show(parts, (side * area.top, side * area.left), view, divisor, write)
             pixels = to_rgb(pixels) if in_colour else pixels
             damaged_chunks = saved.damaged_chunks if allow_damaged else None
             alpha, metadata, missing = from_chunks(saved.container.chunks, header, damaged_chunks)
-            alpha = alpha if alpha is None else show([alpha], AT_ORIGIN, part, scale)
+            alpha = alpha if alpha is None else show([alpha], (0, 0), part, scale)
         height, width = pixels.shape[:2]
         is_part = part != whole(header)
         metadata, unfit = fit_metadata(
@@ -154,7 +159,7 @@ class Decoder:
     def _synthesise(
         self, header: Header, bands: Iterator[Latents], area: Rectangle, damage: Damage, layer: PatchLayer
     ) -> Iterator[Pixels]:
-        """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3], or [h, W] for grey."""
+        """The pixels of an area of the padded image, in rows from the top: uint8 [h, W, 3]."""
         top, left = LATENT_SIDE * area.top, LATENT_SIDE * area.left
         for part in synthesis_windows.synthesise(
             self.coder,
@@ -165,7 +170,7 @@ class Decoder:
         ):
             damage.blank(part, top, left)
             layer.lay_over(part, top, left)
-            yield to_grey(part) if header.grey else part
+            yield part
             top += len(part)
 
 

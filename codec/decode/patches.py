@@ -27,6 +27,10 @@ class PatchLayer:
         self._lost = set(patches.damaged) if patches else set()
         self._decoded: dict[int, tuple[Pixels, npt.NDArray[np.bool_]]] = {}
 
+    def __bool__(self) -> bool:
+        """Whether there are patches, intact or not."""
+        return self._patches is not None
+
     def cover(self, area: Rectangle) -> bool:
         """Whether nothing that the networks show of some latents is seen."""
         if self._patches is None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 
 from ...bitstream.errors import InputError
-from ...bitstream.header import LATENT_SIDE, Header, all_latents, tile_side
+from ...bitstream.header import Header, all_latents, tile_side
 from ...bitstream.rectangle import Rectangle
 from ..model.arrays import Pixels
+from ..model.config import PATCH
 from ..options import SCALES
-
-AT_ORIGIN = Rectangle(0, 0, 0, 0)
-"""An area that begins where the image does, for `show`, which does not look at an area's size."""
-
 
 Write = Callable[[Pixels], None]
 """Takes the next rows of an image: uint8 [h, W, 3], or [h, W] for grey."""
@@ -36,8 +33,13 @@ def whole(header: Header) -> Region:
     return Region(0, 0, header.width, header.height)
 
 
-def check_view(header: Header, region: Region, scale: int) -> None:
-    """Raises InputError for a region that is empty or not within the image, or another scale than SCALES."""
+def asked(header: Header, region: Sequence[int] | None, scale: int) -> Region:
+    """The region that is asked for, all of the image for None. Raises InputError for one that is none, is empty or not
+    within the image, or another scale than SCALES."""
+    if region is None:
+        region = whole(header)
+    if not isinstance(region, Sequence) or len(region) != 4:
+        raise InputError(f"a region is x, y, width and height, not {region!r}")
     x, y, width, height = region
     if not all(isinstance(value, Integral) for value in (*region, scale)):
         raise InputError(f"a region and a scale are whole numbers, not {(*region,)} and {scale!r}")
@@ -47,12 +49,13 @@ def check_view(header: Header, region: Region, scale: int) -> None:
         )
     if scale not in SCALES:
         raise InputError(f"the scale is one of {', '.join(map(str, SCALES))}, not {scale}")
+    return Region(x, y, width, height)
 
 
 def needed_tiles(header: Header, region: Region, halo: int) -> Rectangle:
     """The tiles that the pixels of a region depend on, in the grid of tiles; halo: in latent positions."""
     pixels = Rectangle(region.y, region.x, region.height, region.width)
-    return pixels.covering(LATENT_SIDE).grown(halo, all_latents(header)).covering(tile_side(header))
+    return pixels.covering(PATCH).grown(halo, all_latents(header)).covering(tile_side(header))
 
 
 def tiles_area(header: Header, tiles: Rectangle) -> Rectangle:
@@ -60,16 +63,19 @@ def tiles_area(header: Header, tiles: Rectangle) -> Rectangle:
     return tiles.scaled(tile_side(header)).clipped(all_latents(header))
 
 
-def show(parts: Iterable[Pixels], area: Rectangle, region: Region, scale: int, write: Write | None = None) -> Pixels:
+def show(
+    parts: Iterable[Pixels], origin: tuple[int, int], region: Region, scale: int, write: Write | None = None
+) -> Pixels:
     """The pixels of a region, reduced by a scale: uint8 [ceil(H / scale), ceil(W / scale), ...].
 
-    parts: the pixels of an area, in latent positions, in rows from the top. write: takes the result in rows as they
-    come; what is returned then is a blank image of that shape, which needs no memory.
+    parts: the pixels of an area around it, in rows from the top. origin: the area's first row and column, in pixels.
+    write: takes the result in rows as they come; what is returned then is a blank image of that shape, which needs no
+    memory.
     """
     height = -(-region.height // scale)
     shown: Pixels | None = None
     top = 0
-    for part in _reduce_parts(_crop_parts(parts, area, region), scale):
+    for part in _reduce_parts(_crop_parts(parts, origin, region), scale):
         if shown is None:
             shape = (height, *part.shape[1:])
             shown = np.broadcast_to(np.zeros(1, np.uint8), shape) if write else np.empty(shape, np.uint8)
@@ -82,10 +88,9 @@ def show(parts: Iterable[Pixels], area: Rectangle, region: Region, scale: int, w
     return shown
 
 
-def _crop_parts(parts: Iterable[Pixels], area: Rectangle, region: Region) -> Iterator[Pixels]:
-    """The pixels of a region, in rows from the top, out of those of an area in latent positions around it."""
-    top = LATENT_SIDE * area.top
-    left = region.x - LATENT_SIDE * area.left
+def _crop_parts(parts: Iterable[Pixels], origin: tuple[int, int], region: Region) -> Iterator[Pixels]:
+    """The pixels of a region, in rows from the top, out of those of an area around it, which begins at the origin."""
+    top, left = origin[0], region.x - origin[1]
     for part in parts:
         first, last = max(region.y - top, 0), min(region.y + region.height - top, len(part))
         if first < last:
@@ -101,13 +106,14 @@ def _reduce_parts(parts: Iterable[Pixels], scale: int) -> Iterator[Pixels]:
         rest = part if rest is None else np.concatenate([rest, part])
         ready = len(rest) - len(rest) % scale
         if ready:
-            yield _reduce(rest[:ready], scale)
+            yield reduced(rest[:ready], scale)
         rest = rest[ready:]
     if rest is not None and len(rest):
-        yield _reduce(rest, scale)
+        yield reduced(rest, scale)
 
 
-def _reduce(pixels: Pixels, scale: int) -> Pixels:
+def reduced(pixels: Pixels, scale: int) -> Pixels:
+    """The means over blocks of scale x scale pixels of an image, uint8 [H, W, ...]; the last ones may be smaller."""
     if scale == 1:
         return pixels
     starts = [np.arange(0, size, scale) for size in pixels.shape[:2]]

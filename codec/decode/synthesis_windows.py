@@ -35,6 +35,9 @@ class TileDecoder(Protocol):
     def pixels(self, latents: Latents, rate_index: int) -> Pixels:
         """The pixels of latents, int32 [h, w, M] -> uint8 [16h, 16w, 3]."""
 
+    def preview(self, latents: Latents, rate_index: int) -> Pixels:
+        """The pixels of an eighth of the size: int32 [h, w, M] -> uint8 [2h, 2w, 3]."""
+
 
 def _kept(area: Rectangle) -> bool:
     """Says of every area that it is not lost."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...bitstream.container import Tile, latents_checksum
-from ...bitstream.entropy import Step
+from ...bitstream.entropy import Decoder, Step
 from ...bitstream.errors import DecodeMismatchError
 from ..backends.interface import Networks
 from ..model.arrays import Floats, Latents, Pixels, ScaleIndices, Symbols
@@ -88,6 +88,11 @@ class TileCoder:
         own: Pixels = self.networks.synthesise(latents[None], rate_index)[0]
         return own
 
+    def preview(self, latents: Latents, rate_index: int) -> Pixels:
+        """The pixels of an eighth of the size, uint8 [2h, 2w, 3], of latents [h, w, M]."""
+        own: Pixels = self.networks.preview(latents[None], rate_index)[0]
+        return own
+
     def decode(
         self,
         tiles: Sequence[Tile],
@@ -104,6 +109,23 @@ class TileCoder:
         the tile's.
         """
         decoders = [self.networks.step_decoder(self.tables, tile.payload) for tile in tiles]
+        latents = self.run(decoders, height, width, rate_index, watch, skipped)
+        for decoder, tile, own in zip(decoders, tiles, latents, strict=True):
+            decoder.finish()
+            if latents_checksum(own) != tile.latents_checksum:
+                raise DecodeMismatchError("the decoded latents are not those that were encoded")
+        return latents
+
+    def run(
+        self,
+        decoders: Sequence[Decoder],
+        height: int,
+        width: int,
+        rate_index: int,
+        watch: Watch = _ignore,
+        skipped: Skipped = None,
+    ) -> Latents:
+        """The latents of `decode`, whatever they are, from what gives the symbols of each tile, step by step."""
 
         def read(scale_indices: ScaleIndices, axis: int) -> Symbols:
             """Decodes the symbols of all tiles for these scale indices, whose tiles are along `axis`."""
@@ -114,18 +136,12 @@ class TileCoder:
             watch(symbols, scale_indices)
             return symbols
 
-        shape = (len(tiles), height // 4, width // 4, self.networks.hyper_scale_indices.shape[1])
+        shape = (len(decoders), height // 4, width // 4, self.networks.hyper_scale_indices.shape[1])
         if skipped is not None and skipped.all():
-            latents = np.zeros((len(tiles), height, width, self.channels), np.int32)
-        else:
-            z = read(self._hyper_scale_indices(shape, rate_index), 0)
-            latents = self.networks.run_context_steps(z, rate_index, lambda step, means, own: read(own, 1))
-            latents = _cleared(latents, skipped)
-        for decoder, tile, own in zip(decoders, tiles, latents, strict=True):
-            decoder.finish()
-            if latents_checksum(own) != tile.latents_checksum:
-                raise DecodeMismatchError("the decoded latents are not those that were encoded")
-        return latents
+            return np.zeros((len(decoders), height, width, self.channels), np.int32)
+        z = read(self._hyper_scale_indices(shape, rate_index), 0)
+        latents = self.networks.run_context_steps(z, rate_index, lambda step, means, own: read(own, 1))
+        return _cleared(latents, skipped)
 
     def _hyper_scale_indices(self, shape: tuple[int, ...], rate_index: int) -> ScaleIndices:
         """The scale indices of hyper-latents of a shape [..., Z]."""
