@@ -16,11 +16,13 @@ from .completion import completion
 from .decode import decode
 from .encode import encode
 from .failures import EXPLANATION, Terminated, failure, one_line, say
+from .features import features
 from .files import fill_closed_streams
 from .freeze import freeze
 from .info import info
 from .plot import plot
 from .rd_curve import rd_curve
+from .similar import similar
 from .train import train
 
 
@@ -61,5 +63,5 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-for command in (encode, decode, info, compare, rd_curve, train, plot, freeze, completion):
+for command in (encode, decode, info, features, similar, compare, rd_curve, train, plot, freeze, completion):
     main.add_command(command)

@@ -36,6 +36,7 @@ class IntegerNetworks(Generic[Array]):
         self.rate_weight, self.hyper_scale_indices = tensors["rate_weight"], tensors["hyper_rows"]
         self.round_latents, self.squared_errors = layers.round_latents, layers.squared_errors
         self.encode_steps, self.step_decoder = layers.encode_steps, layers.step_decoder
+        self.colour_channels = _colour_channels(weights)
         self._config, self._layers = config, layers
 
     def analyse(self, images: Pixels, rate_index: int) -> Floats:
@@ -128,6 +129,14 @@ class IntegerNetworks(Generic[Array]):
             [layers.table(key)[rate_index][group] for group in groups] for key in ("unit", "log_unit")
         )
         return layers.parameters(f"{name}.leave", x, sigmas, log_sigmas)
+
+
+def _colour_channels(weights: IntegerWeights) -> list[int]:
+    """The channels whose blocks the linear transform makes most nearly of one colour."""
+    layer = weights.numbers("pixels.linear.top")
+    blocks = (layer.weight * layer.multiplier[:, None]).reshape(PATCH**2, 3, -1)
+    flat = (blocks.mean(axis=0) ** 2).sum(axis=0) / np.maximum((blocks**2).mean(axis=0).sum(axis=0), 1e-30)
+    return sorted(np.argsort(-flat, kind="stable")[:3].tolist())
 
 
 def on_cpu(weights: IntegerWeights, level: str | None = None) -> IntegerNetworks[Any]:
