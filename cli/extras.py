@@ -8,6 +8,7 @@ from .failures import UNEXPECTED, Failure
 
 MODULES = {
     "eval": ("bjontegaard", "matplotlib", "pytorch_msssim", "scipy", "ssimulacra2"),
+    "features": ("pyarrow",),
     "train": ("bjontegaard", "matplotlib", "pytorch_msssim", "safetensors", "scipy"),
 }
 """Modules of an extra that the commands which need it cannot do without."""

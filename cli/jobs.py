@@ -52,20 +52,29 @@ def plan(
     if STREAM in sources:
         raise click.UsageError("standard input has no name for a file in --out FOLDER")
     jobs: dict[Place, Job] = {}
+    found, left_out = files(sources, recursive, suffixes, others)
+    for path, name in found:
+        if ".." in name.parts:  # archives may have such names
+            raise click.UsageError(f"{path} would leave {folder}")
+        output = folder / name.with_suffix(suffix)
+        if output in jobs and jobs[output].source != path:
+            raise click.UsageError(f"{jobs[output].source} and {path} would both become {output}")
+        jobs[output] = Job(path, output, make_folder=True)
+    return list(jobs.values()), left_out
+
+
+def files(
+    sources: Sequence[Place], recursive: bool, suffixes: Collection[str], others: Collection[str] = ()
+) -> tuple[list[tuple[Place, PurePath]], Counter[str]]:
+    """The files that a command's inputs stand for, as `plan` takes them, each with its name below the folder that it
+    was found in; and how many were left out. Raises UsageError where there are none."""
     left_out: Counter[str] = Counter()
-    for source in sources:
-        for path, name in _files(source, recursive, suffixes, others, left_out):
-            if ".." in name.parts:  # archives may have such names
-                raise click.UsageError(f"{path} would leave {folder}")
-            output = folder / name.with_suffix(suffix)
-            if output in jobs and jobs[output].source != path:
-                raise click.UsageError(f"{jobs[output].source} and {path} would both become {output}")
-            jobs[output] = Job(path, output, make_folder=True)
-    if not jobs:
+    found = [each for source in sources for each in _files(source, recursive, suffixes, others, left_out)]
+    if not found:
         kinds = ", ".join(sorted(suffixes))
         there = f"; {_counted(left_out)}" if left_out else ""
         raise click.UsageError(f"no files ending in {kinds} in {', '.join(map(str, sources)) or 'nothing'}{there}")
-    return list(jobs.values()), left_out
+    return found, left_out
 
 
 def _counted(left_out: Counter[str]) -> str:
@@ -137,16 +146,25 @@ def run(
     there = existing(job.output for job in asked) if skip_existing else ()
     jobs = [job for job in asked if job.output not in there]
     skipped = len(asked) - len(jobs)
-    if left_out and not quiet:
-        say(_counted(left_out))
+    tell_left_out(left_out, quiet)
     if len(asked) == 1 and jobs:
         outcome = do(work, jobs[0])
         _tell_notes(outcome, quiet)
         if not quiet and outcome.line:
             click.echo(one_line(outcome.line), err=is_data(jobs[0].output))
         click.get_current_context().exit(outcome.code)
-    work = work.as_one_of(-(-len(jobs) // (processes or 1)))
     begin = time.perf_counter()
+    done = do_all(jobs, work, engine, processes, quiet)
+    failed = sum(bool(outcome.error) for outcome in done)
+    if not quiet:
+        click.echo(_summary(done, skipped, failed, time.perf_counter() - begin))
+    click.get_current_context().exit(1 if failed else max((outcome.code for outcome in done), default=0))
+
+
+def do_all(jobs: Sequence[Job], work: Work, engine: Engine, processes: int | None, quiet: bool) -> list[Outcome]:
+    """Does all jobs with a bar on stderr; prints errors and notes as they come. The outcomes are in the order in which
+    jobs ended. Arguments are those of `run`."""
+    work = work.as_one_of(-(-len(jobs) // (processes or 1)))
     bar = FilesBar(len(jobs), quiet)
     done: list[Outcome] = []
     read = 0
@@ -160,10 +178,13 @@ def run(
             _tell_notes(outcome, quiet)
             bar.show(len(done), read)
     bar.clear()
-    failed = sum(bool(outcome.error) for outcome in done)
-    if not quiet:
-        click.echo(_summary(done, skipped, failed, time.perf_counter() - begin))
-    click.get_current_context().exit(1 if failed else max((outcome.code for outcome in done), default=0))
+    return done
+
+
+def tell_left_out(left_out: Counter[str], quiet: bool) -> None:
+    """Prints how many files were left out to stderr."""
+    if left_out and not quiet:
+        say(_counted(left_out))
 
 
 def _tell_notes(outcome: Outcome, quiet: bool) -> None:

@@ -16,6 +16,7 @@ from .completion import completion
 from .decode import decode
 from .encode import encode
 from .failures import EXPLANATION, Terminated, failure, one_line, say
+from .features import features
 from .files import fill_closed_streams
 from .freeze import freeze
 from .info import info
@@ -23,6 +24,7 @@ from .plot import plot
 from .rd_curve import rd_curve
 from .restore import restore
 from .sample import sample
+from .similar import similar
 from .train import train
 
 
@@ -63,5 +65,9 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-for command in (encode, decode, restore, info, compare, sample, rd_curve, train, plot, freeze, completion):
+COMMANDS = (
+    *(encode, decode, restore, info, features, similar, compare, sample),
+    *(rd_curve, train, plot, freeze, completion),
+)
+for command in COMMANDS:
     main.add_command(command)

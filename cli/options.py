@@ -60,6 +60,9 @@ def check_suffix(path: Path, *suffixes: str) -> None:
 sources = click.argument(
     "sources", metavar="IN... [OUT]", nargs=-1, required=True, type=click.Path(readable=False), callback=_places
 )
+_pictures = click.argument(
+    "sources", metavar="IN...", nargs=-1, required=True, type=click.Path(readable=False), callback=_places
+)
 _device = functools.partial(
     click.option, "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
@@ -150,5 +153,7 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
     return decorate
 
 
+pictures = _together(_pictures, recursive)
+describing = _together(processes, device, threads, max_pixels, quiet)
 inputs = _together(sources, folder, recursive)
 running = _together(engine, processes, skip_existing, device, threads, max_pixels, quiet)

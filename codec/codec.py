@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from ..bitstream.container import PATCHES, Container, is_enough, pack, unpack
 from ..bitstream.errors import ImageSizeError
-from ..bitstream.header import DEFAULT_TILE, Header, latent_size, read_header, tile_grid, tile_rectangles
+from ..bitstream.header import DEFAULT_TILE, LATENT_SIDE, Header, latent_size, read_header, tile_grid, tile_rectangles
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
 from .backends.batching import ROOM, WINDOW, Done, groups, padded_pixels
 from .backends.interface import Networks
@@ -19,7 +21,8 @@ from .encode.options import EncodeOptions
 from .image.chunks import to_chunks
 from .image.picture import Picture
 from .machine.memory import memory_errors
-from .model.arrays import Pixels
+from .model.arrays import Floats, Latents, Pixels
+from .model.config import LATENT_FRACTION
 from .model.rate import rate_index_of
 from .options import DEFAULT_EFFORT
 from .tile.coder import TileCoder
@@ -78,12 +81,42 @@ class FileCoder(Decoder):
         """The picture in each file, the same as `decode` gives with these options. Files of equal size and quality go
         through the networks together. Raises as `decode`, for any of them."""
         pictures: dict[int, Picture] = {}
-        headers = [read_header(data) for data in files]
-        for group in groups(headers, [int(1 / self.share(h.width, h.height)) if _is_small(h) else 1 for h in headers]):
+        for group in self._batches(files):
             decoders = self._decoders([files[index] for index in group], max_pixels, region, scale)
             for index, decoder in zip(group, decoders, strict=True):
                 pictures[index] = decoder.decode(files[index], max_pixels=max_pixels, region=region, scale=scale)
         return [pictures[index] for index in range(len(files))]
+
+    def latents_many(self, files: Sequence[bytes], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> list[Floats]:
+        """The decoded latents of each file, without pixels: float32 [ceil(H/16), ceil(W/16), M], in standard deviations
+        of each channel, the unit in which the encoder has them before it quantises; 0 in cells that the networks did
+        not code. Files of equal size and quality go through the networks together. Raises as `decode`, for any of
+        them, but does not look at alpha planes and metadata."""
+        latents: dict[int, Floats] = {}
+        for group in self._batches(files):
+            header = read_header(files[group[0]])
+            check_size(header.width, header.height, max_pixels)
+            containers = [unpack(files[index]) for index in group]
+            self.check_weights(header)
+            rows, columns = (-(-side // LATENT_SIDE) for side in (header.height, header.width))
+            with memory_errors():
+                steps = LATENT_FRACTION * self.coder.networks.sigma_in_steps[header.rate_index]
+                for index, own in zip(group, self._decode_together(containers), strict=True):
+                    latents[index] = own[:rows, :columns].astype(np.float32) / steps
+        return [latents[index] for index in range(len(files))]
+
+    def _batches(self, files: Sequence[bytes]) -> Iterator[list[int]]:
+        """The indices of files whose networks run together. Raises as `read_header`."""
+        headers = [read_header(data) for data in files]
+        return groups(headers, [int(1 / self.share(h.width, h.height)) if _is_small(h) else 1 for h in headers])
+
+    def _decode_together(self, containers: Sequence[Container]) -> list[Latents]:
+        """The latents of the padded images in files of equal headers."""
+        header = containers[0].header
+        if len(containers) == 1 or any(map(_has_patches, containers)):  # each has cells of its own that are not coded
+            return [self.decode_latents(container) for container in containers]
+        tiles = [container.tiles[0] for container in containers]
+        return list(self.coder.decode(tiles, *latent_size(header), header.rate_index))
 
     def _decoders(
         self, files: Sequence[bytes], max_pixels: int, region: tuple[int, int, int, int] | None, scale: int
@@ -97,7 +130,7 @@ class FileCoder(Decoder):
         small = previews.suffice(asked(header, region, scale), scale)
         self.check_weights(header)
         containers = [unpack(data) for data in files]
-        if any(chunk.kind == PATCHES for container in containers for chunk in container.chunks):
+        if any(map(_has_patches, containers)):
             return [self] * len(files)  # each has cells of its own that are not coded
         tiles = [container.tiles[0] for container in containers]
         with memory_errors():
@@ -150,6 +183,10 @@ class FileCoder(Decoder):
 def _packed(picture: Picture, file: Container, effort: int) -> bytes:
     """The file with what else there is of a picture."""
     return pack(replace(file, chunks=(*file.chunks, *to_chunks(picture, effort))))
+
+
+def _has_patches(file: Container) -> bool:
+    return any(chunk.kind == PATCHES for chunk in file.chunks)
 
 
 def _is_small(header: Header) -> bool:

@@ -10,3 +10,7 @@ SCALES = (1, 2, 4, 8, 16)
 PNG_COMPRESSION = 2
 """zlib's level for decoded PNG files where none is asked for. Against 6, zlib's own default, photographs are 3 to 5 %
 larger and take less than a third of the time, which was three times that of decoding itself."""
+
+SIMILAR = 0.2
+"""Distance of two pictures' signatures (features.py) up to which they are taken for the same picture: docs/features.md
+says what that finds, and how often it is wrong."""

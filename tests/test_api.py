@@ -23,7 +23,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def test_names() -> None:
-    assert cae.__all__ == ["CaeError", "Codec", "Info", "__version__", "decode", "encode", "errors", "info"]
+    assert cae.__all__ == ["CaeError", "Codec", "Info", "__version__", "decode", "encode", "errors", "info", "latents"]
     for name in cae.__all__:
         assert getattr(cae, name) is not None
     assert cae.__version__ == version("cae-codec")

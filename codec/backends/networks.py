@@ -38,6 +38,7 @@ class IntegerNetworks(Generic[Array]):
         self.round_latents, self.squared_errors = layers.round_latents, layers.squared_errors
         self.encode_steps, self.step_decoder = layers.encode_steps, layers.step_decoder
         self.preview = Preview(weights)
+        self.colour_channels = _colour_channels(weights)
         self._config, self._layers = config, layers
 
     def analyse(self, images: Pixels, rate_index: int) -> Floats:
@@ -162,6 +163,14 @@ def restoring_on_cpu(restoration: Restoration, level: str | None = None) -> Rest
     """The networks that restore on the CPU, by a level of the kernels' instructions or by numpy; by default the
     fastest."""
     return RestoringNetworks(restoration, host_layers(restoration.weights, level))
+
+
+def _colour_channels(weights: IntegerWeights) -> list[int]:
+    """The channels whose blocks the linear transform makes most nearly of one colour."""
+    layer = weights.numbers("pixels.linear.top")
+    blocks = (layer.weight * layer.multiplier[:, None]).reshape(PATCH**2, 3, -1)
+    flat = (blocks.mean(axis=0) ** 2).sum(axis=0) / np.maximum((blocks**2).mean(axis=0).sum(axis=0), 1e-30)
+    return sorted(np.argsort(-flat, kind="stable")[:3].tolist())
 
 
 def on_cpu(weights: IntegerWeights, level: str | None = None) -> IntegerNetworks[Any]:

@@ -18,6 +18,8 @@ from .codec.options import DEFAULT_EFFORT
 from .errors import CaeError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from PIL import Image
 
     from .codec.info import Info
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["CaeError", "Codec", "Info", "__version__", "decode", "encode", "errors", "info"]
+__all__ = ["CaeError", "Codec", "Info", "__version__", "decode", "encode", "errors", "info", "latents"]
 
 
 def encode(
@@ -87,6 +89,25 @@ def decode(
     from .coding import Codec
 
     return Codec(device, max_pixels=max_pixels)._decode(data, region, scale, allow_damaged, stacklevel=3)
+
+
+def latents(data: File, *, device: str = "auto", max_pixels: int = DEFAULT_MAX_PIXELS) -> npt.NDArray[np.float32]:
+    """The decoded latents of a .cae file, float32 [ceil(H/16), ceil(W/16), C], without decoding its pixels; C is the
+    number of channels of the weights, and each position stands for 16x16 pixels.
+
+    The unit of each channel is its standard deviation over photographs, in which the encoder has latents before it
+    quantises them, so that arrays from files of different qualities compare: divided out are the 1/16 quantisation
+    steps that latents are decoded in and the size of a step at the file's quality. The numbers are the same on all
+    devices, to the last bit. A grey picture is grey RGB to the networks. Cells of 64x64 pixels that are in patches
+    alone are 0, and so is all of a file without loss; alpha is not in latents.
+
+    data: the bytes of the file, its path, or the open binary file. device: auto, cpu or cuda. max_pixels: larger images
+    are refused before anything is allocated; the default is Pillow's.
+    Raises CaeError: BitstreamError, InputError for the device, WeightsError or MemoryLimitError of cae.errors.
+    """
+    from .coding import Codec
+
+    return Codec(device, max_pixels=max_pixels).latents(data)
 
 
 def info(data: File) -> Info:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
@@ -15,6 +16,7 @@ from .bitstream.errors import InputError
 from .bitstream.header import Header, read_header
 from .bitstream.limits import DEFAULT_MAX_PIXELS
 from .codec import select
+from .codec.codec import FileCoder
 from .codec.encode import rate_control
 from .codec.encode.options import EncodeOptions
 from .codec.image.picture import Picture, read_picture, to_pil
@@ -29,6 +31,8 @@ binary file."""
 
 File = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 """A .cae file: its bytes, its path, or the open binary file."""
+
+Decoded = TypeVar("Decoded")
 
 
 def file_bytes(file: File) -> bytes:
@@ -116,18 +120,37 @@ class Codec:
         self, files: Sequence[File], *, region: tuple[int, int, int, int] | None = None, scale: int = 1
     ) -> list[Image.Image]:
         """The image of each file, all of which are held in memory at once. Raises as `decode`, for any of them."""
+
+        def decode(decoder: FileCoder, own: list[bytes]) -> list[Image.Image]:
+            pictures = decoder.decode_many(own, max_pixels=self.max_pixels, region=region, scale=scale)
+            return [to_pil(picture) for picture in pictures]
+
+        return self._by_weights(files, decode)
+
+    def latents(self, data: File) -> npt.NDArray[np.float32]:
+        """The decoded latents of a .cae file; what they are, and errors, as of `cae.latents`."""
+        return self.latents_many([data])[0]
+
+    def latents_many(self, files: Sequence[File]) -> list[npt.NDArray[np.float32]]:
+        """The decoded latents of each file, all of which are held in memory at once. Raises as `latents`, for any of
+        them."""
+        return self._by_weights(files, lambda decoder, own: decoder.latents_many(own, max_pixels=self.max_pixels))
+
+    def _by_weights(
+        self, files: Sequence[File], decode: Callable[[FileCoder, list[bytes]], list[Decoded]]
+    ) -> list[Decoded]:
+        """What `decode` gives for each file, by a decoder with the weights that it was made with."""
         by_weights: dict[bytes, list[tuple[int, Header]]] = {}
         data = [file_bytes(file) for file in files]
         for index, header in enumerate(map(read_header, data)):
             by_weights.setdefault(header.fingerprint, []).append((index, header))
-        images: dict[int, Image.Image] = {}
+        found: dict[int, Decoded] = {}
         for group in by_weights.values():
             _, largest = max(group, key=lambda each: each[1].width * each[1].height)
             decoder = select.load_decoder(self.device, largest, len(group))
-            own = [data[index] for index, _ in group]
-            pictures = decoder.decode_many(own, max_pixels=self.max_pixels, region=region, scale=scale)
-            images |= {index: to_pil(picture) for (index, _), picture in zip(group, pictures, strict=True)}
-        return [images[index] for index in range(len(data))]
+            indices = [index for index, _ in group]
+            found.update(zip(indices, decode(decoder, [data[index] for index in indices]), strict=True))
+        return [found[index] for index in range(len(data))]
 
     def _options(self, **asked: Any) -> EncodeOptions:
         return EncodeOptions(device=self.device, max_pixels=self.max_pixels, **asked)
