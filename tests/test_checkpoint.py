@@ -31,7 +31,7 @@ from cae.codec.training.checkpoint import parse_trained, serialise
 
 @pytest.fixture(scope="module")
 def shipped() -> bytes:
-    return next(weights_folder().glob("*.safetensors")).read_bytes()
+    return find_weights().path.read_bytes()
 
 
 def folder_with(folder: Path, content: bytes) -> Path:

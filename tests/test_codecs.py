@@ -19,7 +19,7 @@ from cae.codec.evaluation import codecs, zoo
 from cae.codec.evaluation.codecs import CODECS, TUNES, make_codec
 from cae.codec.evaluation.protocol import UnavailableCodecError
 from cae.codec.model.distortion import psnr
-from cae.codec.model.weights import weights_folder
+from cae.codec.model.weights import find_weights, weights_folder
 
 Bytes = npt.NDArray[np.uint8]
 HERE = [name for name in CODECS if not name.startswith("zoo")]
@@ -110,7 +110,7 @@ def test_the_settings_know_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_own_weights_from_a_folder_or_a_file(photo: Bytes, tmp_path: Path) -> None:
     installed = make_codec("cae")
-    file = next(weights_folder().glob("*.safetensors"))
+    file = find_weights().path
     for path in (weights_folder(), file):
         codec = make_codec(f"cae:weights={path}")
         assert codec.settings == installed.settings

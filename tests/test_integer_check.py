@@ -10,7 +10,7 @@ import skimage.data
 
 from cae.bitstream.errors import WeightsError
 from cae.codec.model.integer_weights import IntegerWeights, load_integers
-from cae.codec.model.weights import weights_folder
+from cae.codec.model.weights import find_weights
 from cae.codec.torch_codec import Codec
 from cae.codec.training import integer_check
 from cae.codec.training.checkpoint import parse_trained
@@ -21,7 +21,7 @@ Crops = list[np.ndarray]
 
 @pytest.fixture(scope="module")
 def trained() -> CompressionModel:
-    (path,) = weights_folder().glob("*.safetensors")
+    path = find_weights().path
     return parse_trained(Path(path).read_bytes(), str(path)).requires_grad_(False).eval()
 
 
