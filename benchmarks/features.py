@@ -121,19 +121,31 @@ def linear(features: Callable[[Any], Floats], train: Sequence[Any], test: Sequen
     return float(model.score(np.stack([features(own) for own in test]), task.test_classes))
 
 
+class WithMagnitudes(nn.Module):
+    """Adds the magnitudes of all channels as channels of their own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, x.abs()], 1)
+
+
+def head(classes: int) -> list[nn.Module]:
+    """Means over quarters of 64 channels, and classes by them."""
+    return [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 4, classes)]
+
+
 def on_pixels(classes: int) -> nn.Module:
     """A network that takes pixels [B, 3, 64, 64]."""
     layers: list[nn.Module] = []
     for inputs, outputs in ((3, 32), (32, 64), (64, 64), (64, 64)):
         layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 16, classes))
+    return nn.Sequential(*layers, *head(classes))
 
 
 def on_latents(channels: int, classes: int) -> nn.Module:
     """A network that takes latents [B, C, 4, 4]."""
-    layers = [nn.BatchNorm2d(channels), nn.Conv2d(channels, 64, 1), nn.BatchNorm2d(64), nn.ReLU()]
+    layers = [nn.BatchNorm2d(channels), WithMagnitudes(), nn.Conv2d(2 * channels, 64, 1), nn.BatchNorm2d(64), nn.ReLU()]
     layers += [nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * 16, classes))
+    return nn.Sequential(*layers, *head(classes))
 
 
 def planes(arrays: Sequence[npt.NDArray[Any]]) -> torch.Tensor:

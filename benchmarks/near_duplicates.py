@@ -62,7 +62,7 @@ def saved(image: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def described(path: Path) -> dict[str, Floats]:
-    """What each method knows of a file: a signature [96], and hashes as bits [64]."""
+    """What each method knows of a file: a signature [99], and hashes as bits [64]."""
     outcome = do(Describing(signature, "cpu", 2**30, quiet=True), Job(path, STREAM))
     assert isinstance(outcome, Described)
     with cae.decode(path) if path.suffix == ".cae" else Image.open(path) as image:
