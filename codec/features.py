@@ -27,12 +27,16 @@ def descriptor(latents: Floats) -> Floats:
 
 
 def signature(latents: Floats, colour_channels: Sequence[int]) -> Floats:
-    """What near duplicates have in common, for `distances`: float32 [96], mean and standard deviation of the three
-    colour channels of latents [h, w, C] over each cell of a grid of 4x4.
+    """What near duplicates have in common, for `distances`: float32 [99], of the three colour channels of latents
+    [h, w, C] the mean over each cell of a grid of 4x4, less the mean of all cells, and the standard deviation, then the
+    mean of all cells.
 
     colour_channels: `Networks.colour_channels`. Finer structure is left out, as it changes with the scale of a picture
-    and with what quantising loses."""
-    return _pooled(latents[..., list(colour_channels)], SIGNATURE_GRID, _deviation).ravel()
+    and with what quantising loses. The mean of all cells is there once, not in each: white pages would all be alike."""
+    pooled = _pooled(latents[..., list(colour_channels)], SIGNATURE_GRID, _deviation)
+    mean = pooled[:, :, 0].mean(axis=(0, 1))
+    pooled[:, :, 0] -= mean
+    return np.append(pooled, mean)
 
 
 def distances(one: Floats, others: Floats) -> Floats:
