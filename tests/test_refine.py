@@ -37,13 +37,13 @@ def cost(codec: Codec, pixels: Bytes, data: bytes, quality: float) -> float:
     return 8 * len(data) / pixels[..., 0].size + weight * float(squared_error(decoded - pixels).mean())
 
 
-@pytest.mark.parametrize("quality", [0, 50, 100])
+@pytest.mark.parametrize("quality", [20, 50, 100])
 def test_effort_pays(codec: Codec, photo: Bytes, quality: float) -> None:
     files = [codec.encode(read_picture(photo), quality, effort=effort) for effort in (1, 2, 5)]
     costs = [cost(codec, photo, data, quality) for data in files]
     bits = 8 * len(files[0]) / photo[..., 0].size
     assert costs[0] - costs[1] > 0.002 * bits
-    assert costs[1] > costs[2] or (quality == 0 and files[1] == files[2])  # of 160 bytes, one round may find all
+    assert costs[1] > costs[2]
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
