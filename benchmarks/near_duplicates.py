@@ -21,7 +21,7 @@ import click
 import imagehash
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
 import cae
 from cae.cli.describing import Described, Describing, signature
@@ -49,9 +49,12 @@ def changed(image: Image.Image, random: np.random.Generator) -> Iterator[tuple[s
             width, height = (round(side * (1 - percent / 100)) for side in image.size)
             left, top = (int(random.integers(0, a - b + 1)) for a, b in zip(image.size, (width, height), strict=True))
             yield f"cropped by {percent} %", ".png", saved(image.crop((left, top, left + width, top + height)), "PNG")
-    for name, scale in (("3/4", 0.75), ("1/2", 0.5), ("1/4", 0.25)):
+    for name, scale in (("3/4", 0.75), ("1/2", 0.5), ("1/4", 0.25), ("1/8", 0.125)):
         width, height = (round(side * scale) for side in image.size)
         yield f"scaled to {name}", ".png", saved(image.resize((width, height), Image.Resampling.LANCZOS), "PNG")
+    yield "grey", ".png", saved(image.convert("L"), "PNG")
+    yield "mirrored", ".png", saved(ImageOps.mirror(image), "PNG")
+    yield "turned", ".png", saved(image.transpose(Image.Transpose.ROTATE_90), "PNG")
 
 
 def saved(image: Image.Image, format: str, **options: Any) -> bytes:
