@@ -57,6 +57,11 @@ class Container:
     chunks: tuple[Chunk, ...]
     tiles: tuple[Tile, ...]
 
+    @property
+    def has_patches(self) -> bool:
+        """Whether a part of the image is in patches."""
+        return any(chunk.kind == PATCHES for chunk in self.chunks)
+
 
 def patches_of(header: Header, chunks: Sequence[Chunk], *, allow_damaged: bool = False) -> Patches | None:
     """The patches of a file, None if it has none. Raises as `unpack_patches`."""

@@ -116,7 +116,7 @@ class Describing:
     def _read_cae(self, job: Job, data: bytes) -> Source:
         """A .cae file as a Source. Where a part of it is in patches, which latents do not see, or its latents are those
         of other weights than the first of this installation, it is decoded and taken as an image."""
-        from ..bitstream.container import PATCHES, unpack
+        from ..bitstream.container import unpack
         from ..codec.model.weights import find_weights
         from ..codec.select import load_decoder, load_encoder
 
@@ -126,7 +126,7 @@ class Describing:
         with about(job.source):
             codec = load_decoder(self.device, header, self.files)
             share = codec.share(header.width, header.height)
-            if header.fingerprint == find_weights().fingerprint and all(c.kind != PATCHES for c in file.chunks):
+            if header.fingerprint == find_weights().fingerprint and not file.has_patches:
                 return Source(job, len(data), data, codec, share)
             picture = self._prepared(codec.decode(data, max_pixels=self.max_pixels))
             return Source(job, len(data), picture, load_encoder(picture, self._options, self.files), share)

@@ -46,16 +46,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 
 @click.command()
 @options.inputs
-@click.option(
-    "-q",
-    "--quality",
-    type=click.FloatRange(0, 100),
-    callback=options.finite,
-    metavar="Q",
-    default=EncodeOptions.quality,
-    show_default=True,
-    help="0 is the smallest file, 100 the best picture.",
-)
+@options.quality(help="0 is the smallest file, 100 the best picture.")
 @click.option("--target-size", callback=_size, metavar="BYTES", help="The best file of at most this size: 50k, 1.5M.")
 @click.option(
     "--target-bpp",

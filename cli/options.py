@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from ..bitstream.limits import DEFAULT_MAX_PIXELS
+from ..codec.encode.options import EncodeOptions
 from . import jobs
 from .processes import on_this_machine, use_threads
 from .remote import Place, place
@@ -79,6 +80,18 @@ threads = click.option(
     metavar="N",
     help="CPU threads; one for each core by default.",
 )
+quality = functools.partial(
+    click.option,
+    "-q",
+    "--quality",
+    type=click.FloatRange(0, 100),
+    callback=finite,
+    metavar="Q",
+    default=EncodeOptions.quality,
+    show_default=True,
+)
+"""An option for a quality; takes its `help`."""
+
 folder = click.option(
     "--out",
     "-o",

@@ -37,12 +37,9 @@ def _noise(ctx: click.Context, param: click.Parameter, value: str) -> float | No
     if value == "auto":
         return None
     try:
-        number = float(value)
-    except ValueError:
-        number = -1
-    if not 0 <= number <= 50:
-        raise click.BadParameter(f"{value!r} is neither auto nor a number from 0 to 50", ctx, param)
-    return number
+        return float(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is neither auto nor a number from 0 to 50", ctx, param) from error
 
 
 @click.command()
@@ -72,16 +69,7 @@ def _noise(ctx: click.Context, param: click.Parameter, value: str) -> float | No
     show_default=True,
     help="0 leaves the picture as it is; in between is a mixture.",
 )
-@click.option(
-    "-q",
-    "--quality",
-    type=click.FloatRange(0, 100),
-    callback=options.finite,
-    metavar="Q",
-    default=EncodeOptions.quality,
-    show_default=True,
-    help="Of a .cae output: 0 is the smallest file, 100 the best picture.",
-)
+@options.quality(help="Of a .cae output: 0 is the smallest file, 100 the best picture.")
 @click.option(
     "--format",
     type=click.Choice([CAE, "png", "webp", "tiff", "jpg"]),

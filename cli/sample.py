@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from ..codec.machine.files import write_file
 from .failures import BAD_CAE_FILE, NO_OUTPUT, about, say
 from .files import check_output, read_input
-from .options import FILE, finite, max_pixels
+from .options import FILE, finite, max_pixels, quality
 
 if TYPE_CHECKING:
     from ..codec.image.picture import Picture
@@ -64,16 +64,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
     help="0 takes what is most probable, 1 draws as the model believes, more is wilder.",
 )
 @click.option("--size", callback=_size, metavar="WxH", help="Draw a whole picture of this size, without a file IN.")
-@click.option(
-    "-q",
-    "--quality",
-    type=click.FloatRange(0, 100),
-    callback=finite,
-    metavar="Q",
-    default=50,
-    show_default=True,
-    help="With --size: of which quality's files it is drawn.",
-)
+@quality(help="With --size: of which quality's files it is drawn.")
 @click.option(
     "--between",
     "pair",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..bitstream.container import PATCHES, Container, is_enough, pack, unpack
+from ..bitstream.container import Container, Tile, is_enough, pack, unpack
 from ..bitstream.errors import ImageSizeError
 from ..bitstream.header import DEFAULT_TILE, LATENT_SIDE, Header, latent_size, read_header, tile_grid, tile_rectangles
 from ..bitstream.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS, MAX_SIDE, SAFE_TILE
@@ -113,7 +113,8 @@ class FileCoder(Decoder):
     def _decode_together(self, containers: Sequence[Container]) -> list[Latents]:
         """The latents of the padded images in files of equal headers."""
         header = containers[0].header
-        if len(containers) == 1 or any(map(_has_patches, containers)):  # each has cells of its own that are not coded
+        # Of files with patches each has cells of its own that are not coded.
+        if len(containers) == 1 or any(container.has_patches for container in containers):
             return [self.decode_latents(container) for container in containers]
         tiles = [container.tiles[0] for container in containers]
         return list(self.coder.decode(tiles, *latent_size(header), header.rate_index))
@@ -130,7 +131,7 @@ class FileCoder(Decoder):
         small = previews.suffice(asked(header, region, scale), scale)
         self.check_weights(header)
         containers = [unpack(data) for data in files]
-        if any(map(_has_patches, containers)):
+        if any(container.has_patches for container in containers):
             return [self] * len(files)  # each has cells of its own that are not coded
         tiles = [container.tiles[0] for container in containers]
         with memory_errors():
@@ -153,40 +154,36 @@ class FileCoder(Decoder):
                 exact = [mixed.lossless(self.coder, picture.pixels, header) for picture in pictures]
                 return [_packed(picture, file, options.effort) for picture, file in zip(pictures, exact, strict=True)]
             tiles_of_each = self._encode_tiles([picture.pixels for picture in pictures], header, options, progress)
-            for picture, checked in zip(pictures, tiles_of_each, strict=True):
-                own, tiles = header, tuple(tile for tile, _ in checked)
+            for picture, (tiles, is_bounded) in zip(pictures, tiles_of_each, strict=True):
+                own = header
                 if not all(map(is_enough, (len(tile.payload) for tile in tiles), tile_rectangles(header))):
                     # The payloads of so flat a picture are shorter than the format allows for tiles of this size: a
                     # decoder would suspect a decompression bomb. Tiles of SAFE_TILE may be empty.
                     own = replace(header, tile=SAFE_TILE)
-                    (checked,) = self._encode_tiles([picture.pixels], own, options, progress)
-                    tiles = tuple(tile for tile, _ in checked)
+                    ((tiles, is_bounded),) = self._encode_tiles([picture.pixels], own, options, progress)
                 file = Container(own, (), tiles)
                 if options.patches == "auto":
-                    is_bounded = all(bounded for _, bounded in checked)
                     file = mixed.best(self.coder, picture.pixels, file, options.effort, is_bounded=is_bounded)
                 files.append(_packed(picture, file, options.effort))
         return files
 
     def _encode_tiles(
         self, images: Sequence[Pixels], header: Header, options: EncodeOptions, progress: Progress
-    ) -> list[tuple[refine.Checked, ...]]:
-        """The coded tiles of each image, in the order of the file."""
+    ) -> list[tuple[tuple[Tile, ...], bool]]:
+        """The coded tiles of each image, in the order of the file, and whether all blocks are within their bounds, as
+        far as was looked."""
         done: list[list[refine.Checked]] = []
         rectangles = tile_rectangles(header)
         for rectangle in rectangles:
             done.append(refine.encode(self.coder, images, header, rectangle, options.effort))
             progress(len(done), len(rectangles))
-        return list(zip(*done, strict=True))
+        found = zip(*done, strict=True)
+        return [(tuple(tile for tile, _ in own), all(bounded for _, bounded in own)) for own in found]
 
 
 def _packed(picture: Picture, file: Container, effort: int) -> bytes:
     """The file with what else there is of a picture."""
     return pack(replace(file, chunks=(*file.chunks, *to_chunks(picture, effort))))
-
-
-def _has_patches(file: Container) -> bool:
-    return any(chunk.kind == PATCHES for chunk in file.chunks)
 
 
 def _is_small(header: Header) -> bool:

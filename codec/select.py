@@ -57,15 +57,16 @@ def load_restorer(device: str) -> Restorer:
     check_device(device)
     if device == "cuda":
         _check_torch()
-        from .torch_codec import restoring_networks
-
-        return Restorer(restoring_networks(device))
-    return _restorer_on_cpu()
+    return _load_restorer(device == "cuda")
 
 
 @functools.cache
-def _restorer_on_cpu() -> Restorer:
-    return Restorer(restoring_on_cpu(load_restoration()))
+def _load_restorer(on_gpu: bool) -> Restorer:
+    if not on_gpu:
+        return Restorer(restoring_on_cpu(load_restoration()))
+    from .torch_codec import restoring_networks
+
+    return Restorer(restoring_networks("cuda"))
 
 
 def load_on_cpu(fingerprint: bytes | None = None, level: str | None = None) -> FileCoder:

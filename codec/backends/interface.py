@@ -73,10 +73,12 @@ class Networks(HostArithmetic, Protocol):
     """Bits that an error of one squared quantisation step is worth, for each rate index and channel: [256, M]."""
     rate_weight: npt.NDArray[np.float64]
     """Bits that a pixel's squared error, a mean over its colours, is worth, for each rate index: [256]."""
-    colour_channels: list[int]
-    """The three channels of latents, in rising order, that stand for the mean colour of 16x16 pixels."""
     hyper_scale_indices: npt.NDArray[np.uint8]
     """The scale index of each channel of hyper-latents, for each rate index: [256, Z]."""
+
+    @property
+    def colour_channels(self) -> list[int]:
+        """The three channels of latents, in rising order, that stand for the mean colour of 16x16 pixels."""
 
     def analyse(self, images: Pixels, rate_index: int) -> Floats:
         """The latents, in standard deviations, [B, H/16, W/16, M], of images uint8 [B, H, W, 3], H and W multiples of

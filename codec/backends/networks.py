@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Generic
 
 import numpy as np
 
 from ..model.arrays import Floats, Latents, Pixels, Symbols
-from ..model.config import ACTIVATION_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH
+from ..model.config import ACTIVATION_LIMIT, OPERAND_STEP, OPERAND_ZERO, PATCH, ModelConfig
 from ..model.constants import DEVIATION_LIMIT, HALF, INPUT_LIMIT, RUNAWAY, STEPS, group_of
 from ..model.integer_weights import IntegerWeights, Restoration
 from .interface import Resolve
@@ -38,23 +39,36 @@ class IntegerNetworks(Generic[Array]):
         self.round_latents, self.squared_errors = layers.round_latents, layers.squared_errors
         self.encode_steps, self.step_decoder = layers.encode_steps, layers.step_decoder
         self.preview = Preview(weights)
-        self.colour_channels = _colour_channels(weights)
-        self._config, self._layers = config, layers
+        self._config, self._layers, self._weights = config, layers, weights
+
+    @functools.cached_property
+    def colour_channels(self) -> list[int]:
+        """The channels whose blocks the linear transform makes most nearly of one colour."""
+        layer = self._weights.numbers("pixels.linear.top")
+        blocks = (layer.weight * layer.multiplier[:, None]).reshape(PATCH**2, 3, -1)
+        flat = (blocks.mean(axis=0) ** 2).sum(axis=0) / np.maximum((blocks**2).mean(axis=0).sum(axis=0), 1e-30)
+        return sorted(np.argsort(-flat, kind="stable")[:3].tolist())
 
     def analyse(self, images: Pixels, rate_index: int) -> Floats:
         """The latents of images, in standard deviations."""
-        layers, config = self._layers, self._config
+        layers = self._layers
         with layers.exact():
             pixels = layers.array(images)
-            gain_8, gain_16, reach = self._rows("latents", ("gain_8", "gain_16", "reach"), rate_index)
-            x = layers.fine("latents.enter", space_to_depth(pixels, PATCH // 2), gain_8)
-            x = space_to_depth(layers.blocks("latents.blocks_8", x, config.blocks_8), 2)
-            x = layers.wide("latents.down", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=gain_16)
-            x = layers.blocks("latents.blocks_16", x, config.blocks_16)
-            linear = layers.fine("latents.linear", space_to_depth(pixels, PATCH))
-            y = layers.believed(layers.wide("latents.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach), RUNAWAY)
-            y += linear
+            _, correction = self._correction(pixels, self._config, rate_index)
+            y = layers.believed(correction, RUNAWAY)
+            y += layers.fine("latents.linear", space_to_depth(pixels, PATCH))
             return layers.host(y)
+
+    def _correction(self, pixels: Array, config: ModelConfig, rate_index: int) -> tuple[Array, Array]:
+        """The features at 1/8 of an analysis transform, [B, h, w, 4 N], four to a latent position, and what its network
+        adds to latents, [B, h, w, M]. config: of the transform."""
+        layers = self._layers
+        gain_8, gain_16, reach = self._rows("latents", ("gain_8", "gain_16", "reach"), rate_index)
+        x = layers.fine("latents.enter", space_to_depth(pixels, PATCH // 2), gain_8)
+        features = space_to_depth(layers.blocks("latents.blocks_8", x, config.blocks_8), 2)
+        x = layers.wide("latents.down", features, OPERAND_STEP, ACTIVATION_LIMIT, gain=gain_16)
+        x = layers.blocks("latents.blocks_16", x, config.blocks_16)
+        return features, layers.wide("latents.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
 
     def analyse_linear(self, images: Pixels) -> Floats:
         """The latents of images, in standard deviations, by the linear transform alone."""
@@ -144,17 +158,12 @@ class RestoringNetworks(IntegerNetworks[Array]):
     def analyse(self, images: Pixels, rate_index: int) -> Floats:
         """The latents, in standard deviations, of what images were before they were degraded. rate_index: the strength
         of that (`restoration.row_of_strength`)."""
-        layers, config = self._layers, self._transform
+        layers = self._layers
         with layers.exact():
             pixels = layers.array(images)
-            names = ("gain_8", "gain_16", "reach", "keep")
-            gain_8, gain_16, reach, keep = self._rows("latents", names, rate_index)
-            x = layers.fine("latents.enter", space_to_depth(pixels, PATCH // 2), gain_8)
-            x = space_to_depth(layers.blocks("latents.blocks_8", x, config.blocks_8), 2)
-            y = layers.wide("latents.fine", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
-            x = layers.wide("latents.down", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=gain_16)
-            x = layers.blocks("latents.blocks_16", x, config.blocks_16)
-            y += layers.wide("latents.leave", x, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
+            features, y = self._correction(pixels, self._transform, rate_index)
+            reach, keep = self._rows("latents", ("reach", "keep"), rate_index)
+            y += layers.wide("latents.fine", features, OPERAND_STEP, ACTIVATION_LIMIT, gain=reach)
             y += layers.fine("latents.linear", space_to_depth(pixels, PATCH), keep)
             return layers.host(y)
 
@@ -163,14 +172,6 @@ def restoring_on_cpu(restoration: Restoration, level: str | None = None) -> Rest
     """The networks that restore on the CPU, by a level of the kernels' instructions or by numpy; by default the
     fastest."""
     return RestoringNetworks(restoration, host_layers(restoration.weights, level))
-
-
-def _colour_channels(weights: IntegerWeights) -> list[int]:
-    """The channels whose blocks the linear transform makes most nearly of one colour."""
-    layer = weights.numbers("pixels.linear.top")
-    blocks = (layer.weight * layer.multiplier[:, None]).reshape(PATCH**2, 3, -1)
-    flat = (blocks.mean(axis=0) ** 2).sum(axis=0) / np.maximum((blocks**2).mean(axis=0).sum(axis=0), 1e-30)
-    return sorted(np.argsort(-flat, kind="stable")[:3].tolist())
 
 
 def on_cpu(weights: IntegerWeights, level: str | None = None) -> IntegerNetworks[Any]:

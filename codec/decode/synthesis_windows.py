@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ...bitstream.container import Tile
 from ...bitstream.rectangle import Rectangle
 from ..backends import batching
+from ..image.picture import to_grey
 from ..model.arrays import Latents, Pixels
 from ..model.config import PATCH
 
@@ -75,6 +76,15 @@ def synthesise(
             kept, above, done = [rows[drop:]], above + ready - drop, done + ready
     rows = _joined(kept)
     yield from _synthesise_rows(coder, rows, above, len(rows), rate_index, (done - above, left), lost)
+
+
+def whole_image(
+    coder: TileDecoder, bands: Iterable[Latents], rate_index: int, height: int, width: int, *, grey: bool
+) -> Pixels:
+    """The pixels of a whole image, uint8 [height, width, 3], or [height, width] where it is grey. bands: the latents of
+    what it is padded to, as `synthesise` takes them."""
+    shown = np.concatenate([part[:, :width] for part in synthesise(coder, bands, rate_index)])[:height]
+    return to_grey(shown) if grey else shown
 
 
 def _synthesise_rows(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ...bitstream.rectangle import Rectangle
 from ..backends.interface import Networks
-from ..decode.synthesis_windows import synthesise
+from ..decode.synthesis_windows import whole_image
 from ..encode.analysis_windows import analyse
 from ..image.fill import fill
 from ..image.picture import to_grey, to_rgb
@@ -48,14 +48,15 @@ class Restorer:
             filled = fill(to_rgb(pixels), missing)
             filled = filled if pixels.ndim == 3 else to_grey(filled)
             made = self._restored(filled, max(strength, HOLES_STRENGTH))
-            kept = self._restored(filled, strength) if strength else pixels
+            kept = made if strength else pixels
+            if 0 < strength < HOLES_STRENGTH:
+                kept = self._restored(filled, strength)
             return np.where(missing if pixels.ndim == 2 else missing[..., None], made, kept)
 
     def _restored(self, pixels: Pixels, strength: float) -> Pixels:
         height, width = pixels.shape[:2]
         bands = self._latents(pixels, row_of_strength(strength))
-        shown = np.concatenate([part[:, :width] for part in synthesise(self._coder, bands, BEST)])[:height]
-        return to_grey(shown) if pixels.ndim == 2 else shown
+        return whole_image(self._coder, bands, BEST, height, width, grey=pixels.ndim == 2)
 
     def _latents(self, pixels: Pixels, row: int) -> Iterator[Latents]:
         """The latents of the padded picture, in sixteenths of a quantisation step, in bands from the top."""

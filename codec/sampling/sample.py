@@ -8,15 +8,15 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from ...bitstream.container import PATCHES, Tile, unpack
+from ...bitstream.container import Tile, unpack
 from ...bitstream.entropy import Decoder as StepDecoder
 from ...bitstream.errors import InputError
 from ...bitstream.header import DEFAULT_TILE, Header, tile_rectangles
 from ...bitstream.limits import DEFAULT_MAX_PIXELS
 from ..codec import FileCoder
-from ..decode import synthesis_windows
 from ..decode.decoder import Decoder, check_size
-from ..image.picture import Picture, to_grey
+from ..decode.synthesis_windows import whole_image
+from ..image.picture import Picture
 from ..machine.memory import memory_errors
 from ..model.arrays import Latents, Symbols
 from ..model.rate import rate_index_of
@@ -77,7 +77,7 @@ def between(
     ):
         if one != two:
             raise InputError(f"the pictures have different {what}: {one} and {two}")
-    if any(chunk.kind == PATCHES for file in files for chunk in file.chunks):
+    if any(file.has_patches for file in files):
         raise InputError("a picture has parts without loss, between which there is nothing: encode it with patches off")
     with memory_errors():
         start, end = (codec.decode_latents(file).astype(np.int64) for file in files)
@@ -134,6 +134,5 @@ def _bands(sampler: _Sampler, header: Header) -> Iterator[Latents]:
 
 def _shown(coder: TileCoder, header: Header, bands: Iterable[Latents]) -> Picture:
     """The picture of the latents of a whole image, in rows from the top."""
-    rows = list(synthesis_windows.synthesise(coder, bands, header.rate_index))
-    pixels = np.ascontiguousarray(np.concatenate(rows)[: header.height, : header.width])
-    return Picture(to_grey(pixels) if header.grey else pixels)
+    size = header.height, header.width
+    return Picture(whole_image(coder, bands, header.rate_index, *size, grey=header.grey))

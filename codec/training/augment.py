@@ -53,12 +53,18 @@ def _recolour(pixels: Pixels, random: Random) -> Pixels:
 
 def _recompress(pixels: Pixels, random: Random) -> Pixels:
     """Compresses a crop by JPEG, so that it is hardly visible or shows blocks, with the block grid at any offset."""
-    shift = tuple(int(v) for v in random.integers(0, 8, 2))
-    shifted = Image.fromarray(np.pad(pixels, ((shift[0], 0), (shift[1], 0), (0, 0)), mode="edge"))
+    down, right = (int(v) for v in random.integers(0, 8, 2))
+    return through_jpeg(pixels, down, right, int(random.integers(8, 75)), int(random.choice([0, 2])))
+
+
+def through_jpeg(pixels: Pixels, down: int, right: int, quality: int, subsampling: int) -> Pixels:
+    """A crop, uint8 [S, S, 3], compressed by JPEG and decoded. down, right: 0..7, where the crop begins in the grid of
+    8x8 pixels. quality, subsampling: as Pillow takes them."""
+    shifted = Image.fromarray(np.pad(pixels, ((down, 0), (right, 0), (0, 0)), mode="edge"))
     file = io.BytesIO()
-    shifted.save(file, "JPEG", quality=int(random.integers(8, 75)), subsampling=int(random.choice([0, 2])))
+    shifted.save(file, "JPEG", quality=quality, subsampling=subsampling)
     with Image.open(file) as image:
-        return np.asarray(image)[shift[0] :, shift[1] :]
+        return np.asarray(image)[down:, right:]
 
 
 def _posterise(pixels: Pixels, random: Random) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -46,6 +47,17 @@ def parse_trained(data: Content, name: str) -> CompressionModel:
     return model
 
 
+def training_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest says of a run, by the record of how its model was made."""
+    return {
+        "images": record["images"],
+        "steps": record["step"],
+        "minutes": round(record["seconds"] / 60, 1),
+        "recipe": record["recipe"],
+        "device": record["device"],
+    }
+
+
 def serialise(integers: IntegerWeights, trained: CompressionModel) -> bytes:
     """The bytes of a weights file: the integer networks, and the trained model that they were made from."""
     from safetensors.numpy import save  # not above: to read a file takes none of it
@@ -55,11 +67,11 @@ def serialise(integers: IntegerWeights, trained: CompressionModel) -> bytes:
         if key.endswith(RANGES) and not trained.is_bounded:
             continue
         name = key if key.split(".")[0] in _TRANSFORMS else TRAINING_PREFIX + key
-        tensors[name] = _compact(name, value)
+        tensors[name] = compact(name, value)
     return save(tensors, metadata={"config": json.dumps(integers.config.to_dict())})
 
 
-def _compact(name: str, value: Tensor) -> npt.NDArray[Any]:
+def compact(name: str, value: Tensor) -> npt.NDArray[Any]:
     """A tensor in the type that is stored: float16 for matrices and biases of networks, otherwise its own."""
     parts = name.split(".")
     is_half = len(parts) > 1 and value.is_floating_point() and parts[-1] != "knots"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from ..image.fill import fill
 from ..model.arrays import Pixels
+from .augment import through_jpeg
 from .content import to_bytes
 
 Random = np.random.Generator
@@ -49,13 +47,9 @@ def _noisy(pixels: Pixels, random: Random) -> Pixels:
 
 def _compressed(pixels: Pixels, random: Random) -> Pixels:
     """Compresses a crop by JPEG and decodes it, its 8x8 grid at the crop's corner or, one time in four, elsewhere."""
-    shift = tuple(int(v) for v in random.integers(0, 8, 2)) if random.random() < 0.25 else (0, 0)
-    file = io.BytesIO()
-    padded = np.pad(pixels, ((shift[0], 0), (shift[1], 0), (0, 0)), mode="edge")
+    down, right = (int(v) for v in random.integers(0, 8, 2)) if random.random() < 0.25 else (0, 0)
     subsampling = int(random.choice([0, 2]))
-    Image.fromarray(padded).save(file, "JPEG", quality=int(random.integers(*QUALITIES)), subsampling=subsampling)
-    with Image.open(file) as image:
-        return np.asarray(image)[shift[0] :, shift[1] :]
+    return through_jpeg(pixels, down, right, int(random.integers(*QUALITIES)), subsampling)
 
 
 def _scratches(size: int, random: Random) -> npt.NDArray[np.bool_]:

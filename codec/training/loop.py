@@ -228,7 +228,7 @@ class Trainer:
             report.append(log, health.columns(self.model), [row])
             for name in health.drifting(row, first):
                 tell(f"step {self.step}: activations of {name} have grown to {row[f'{name} largest']:.1f}", 0.0)
-        if self.recipe.schedule != DECAY and len(self.names) == len([*self.model.parameters()]):
+        if self.recipe.schedule != DECAY and all(value.requires_grad for value in self.model.parameters()):
             torch.manual_seed(self.step)  # the same in all processes of a team
             revived = health.revive(self.model, [self.average], found)
             self._seed()

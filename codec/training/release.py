@@ -21,7 +21,7 @@ from ..model.integer_weights import parse_integers
 from ..model.weights import MANIFEST, find_weights, installed_weights, read_weights
 from ..torch_codec import Codec
 from . import integer_check, state
-from .checkpoint import parse_trained, serialise
+from .checkpoint import parse_trained, serialise, training_of
 from .data import CropSource
 from .freezing.freeze import freeze
 from .model.model import CompressionModel
@@ -64,14 +64,7 @@ def release(run: Path, path: Path, data: Sequence[Path] = ()) -> list[str]:
         "file": path.name,
         "sha256": hashlib.sha256(content).hexdigest(),
         "config": record["config"],
-        "training": {
-            "images": record["images"],
-            "steps": record["step"],
-            "minutes": round(record["seconds"] / 60, 1),
-            "recipe": record["recipe"],
-            "device": record["device"],
-            "from": record["origin"],
-        },
+        "training": {**training_of(record), "from": record["origin"]},
     }
     if older:
         manifest["older"] = older

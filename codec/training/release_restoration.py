@@ -14,10 +14,11 @@ import torch
 from ...bitstream.errors import InputError, WeightsError
 from ..backends.networks import restoring_on_cpu
 from ..machine.files import write_file
-from ..model.arrays import AnyArray, Floats, Pixels
+from ..model.arrays import AnyArray, Pixels
 from ..model.integer_weights import load_integers, restoration_of
 from ..model.weights import MANIFEST, find_weights
 from ..restore.restorer import Restorer
+from .checkpoint import compact, training_of
 from .data import CropSource
 from .degrade import degrade
 from .freezing.freeze import freeze_restoration
@@ -62,13 +63,7 @@ def release_restoration(model: CompressionModel, record: dict[str, Any], path: P
         "file": path.name,
         "sha256": hashlib.sha256(content).hexdigest(),
         "of": shipped.sha256,
-        "training": {
-            "images": record["images"],
-            "steps": record["step"],
-            "minutes": round(record["seconds"] / 60, 1),
-            "recipe": record["recipe"],
-            "device": record["device"],
-        },
+        "training": training_of(record),
     }
     write_file(path, content)
     write_file(path.parent / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
@@ -109,8 +104,5 @@ def _serialise(model: CompressionModel, tensors: dict[str, AnyArray]) -> bytes:
     """The bytes of a weights file with the integer transform and the trained one."""
     from safetensors.numpy import save
 
-    trained: dict[str, Floats | AnyArray] = {
-        TRAINED + key: (value.half() if value.is_floating_point() and not key.endswith("knots") else value).numpy()
-        for key, value in model.analysis.state_dict().items()
-    }
+    trained = {TRAINED + key: compact(TRAINED + key, value) for key, value in model.analysis.state_dict().items()}
     return save({**tensors, **trained}, metadata={"config": json.dumps(model.config.to_dict())})
